@@ -1,0 +1,3 @@
+//! Throughput of the scan.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Materialised results.

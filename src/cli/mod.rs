@@ -1,0 +1,1 @@
+//! The command line: thin, on the public API only.

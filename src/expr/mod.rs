@@ -1,0 +1,1 @@
+//! The expression language: building, binding to a schema, evaluation, aggregates.

@@ -1,0 +1,1 @@
+//! What a person holds: the lazy dataframe and its parts.

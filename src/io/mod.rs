@@ -1,0 +1,3 @@
+//! Sources: from file patterns to batches.
+
+pub(crate) mod csv;

@@ -1,0 +1,1 @@
+//! Turns a logical plan into stages, and stages into tasks.

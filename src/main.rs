@@ -1,0 +1,3 @@
+//! The binary `partita`: see `cli`.
+
+fn main() {}

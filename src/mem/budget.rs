@@ -1,0 +1,158 @@
+//! The memory budget that the runs of a session share, and reservations against it.
+//!
+//! A holder reserves before it allocates: `try_resize` either books the new size or refuses and changes nothing.
+//! A refusal names the largest holders, so that a person sees who has the memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::format_bytes;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A number of bytes that reservations draw on. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Budget(Arc<Shared>);
+
+struct Shared {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    used: usize,
+    peak: usize,
+    holders: HashMap<&'static str, usize>,
+}
+
+/// Bytes booked on a [`Budget`] by one holder; given back when dropped.
+pub(crate) struct Reservation {
+    budget: Budget,
+    holder: &'static str,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Budget {
+        Budget(Arc::new(Shared { limit, state: Mutex::default() }))
+    }
+
+    /// An empty reservation, to grow; `holder` names it in refusals.
+    pub(crate) fn reserve(&self, holder: &'static str) -> Reservation {
+        Reservation { budget: self.clone(), holder, bytes: 0 }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// The bytes booked now.
+    pub(crate) fn used(&self) -> usize {
+        self.state(|s| s.used)
+    }
+
+    /// The most that was ever booked.
+    pub(crate) fn peak(&self) -> usize {
+        self.state(|s| s.peak)
+    }
+
+    fn state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        // A poisoned lock only says that a panic happened elsewhere: the counts are whole after every call.
+        f(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn refusal(&self, holder: &str, bytes: usize) -> Error {
+        let mut holders: Vec<_> = self.state(|s| s.holders.iter().map(|(k, v)| (*v, *k)).collect());
+        holders.sort_unstable_by(|a, b| b.cmp(a));
+        let list: Vec<String> = holders
+            .iter()
+            .filter(|(bytes, _)| *bytes > 0)
+            .take(3)
+            .map(|(bytes, name)| format!("{name} {}", format_bytes(*bytes as u64)))
+            .collect();
+        let held = if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+        Error::new(
+            ErrorKind::Memory,
+            format!(
+                "{holder} needs {} more, beyond the memory limit of {} (held: {held})",
+                format_bytes(bytes as u64),
+                format_bytes(self.limit() as u64)
+            ),
+        )
+        .help("raise the limit (Session::builder().memory(..), or --memory), use fewer threads, or ask for less")
+    }
+}
+
+impl Reservation {
+    /// Books `bytes` in all. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Memory`] when the budget does not have the difference.
+    pub(crate) fn try_resize(&mut self, bytes: usize) -> Result<()> {
+        let more = bytes.saturating_sub(self.bytes);
+        let booked = self.budget.state(|s| {
+            let used = s.used - self.bytes + bytes;
+            if more > 0 && used > self.budget.0.limit {
+                return false;
+            }
+            s.used = used;
+            s.peak = s.peak.max(used);
+            let held = s.holders.entry(self.holder).or_default();
+            *held = *held - self.bytes + bytes;
+            true
+        });
+        if !booked {
+            return Err(self.budget.refusal(self.holder, more));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// The bytes booked.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let bytes = self.bytes;
+        self.budget.state(|s| {
+            s.used -= bytes;
+            if let Some(held) = s.holders.get_mut(self.holder) {
+                *held -= bytes;
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.holder, format_bytes(self.bytes as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_refuses_and_gives_back() {
+        let budget = Budget::new(100);
+        let mut a = budget.reserve("groups");
+        let mut b = budget.reserve("rows");
+        a.try_resize(60).unwrap();
+        b.try_resize(30).unwrap();
+        let refused = b.try_resize(50).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Memory);
+        assert!(refused.message().contains("groups 60 B, rows 30 B"), "{refused}");
+        assert_eq!((budget.used(), b.bytes()), (90, 30));
+        a.try_resize(10).unwrap();
+        b.try_resize(90).unwrap();
+        drop(b);
+        assert_eq!((budget.used(), budget.peak(), budget.limit()), (10, 100, 100));
+        drop(a);
+        assert_eq!(budget.used(), 0);
+    }
+}

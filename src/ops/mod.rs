@@ -1,0 +1,45 @@
+//! Sequential kernels, one operator a file. Row-wise steps are [`BatchOp`]s; sinks that hold state are [`Reducer`]s.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::error::Result;
+use crate::mem::Reservation;
+
+/// A row-wise step of a pipeline: one batch in, one batch out.
+pub(crate) trait BatchOp: Send + Sync {
+    /// The schema of what `apply` gives.
+    fn schema(&self) -> &SchemaRef;
+    /// Takes a batch of the input's schema. May return a batch of no rows.
+    fn apply(&self, batch: RecordBatch) -> Result<RecordBatch>;
+}
+
+/// A sink that folds batches into a state, whose states merge in partition order, and whose last state ends as batches.
+///
+/// The laws, which tests check: folding batches one by one, or splitting them into runs of batches, folding
+/// each run into a state of its own and merging the states in order, finish alike (but for the last bits of float sums).
+pub(crate) trait Reducer: Send + Sync + 'static {
+    /// What is held for one run of batches.
+    type State: Send + Sync + 'static;
+    /// The schema of what `finish` gives.
+    fn schema(&self) -> &SchemaRef;
+    /// The state of no rows. It keeps `memory` and books on it what it holds.
+    fn new_state(&self, memory: Reservation) -> Self::State;
+    /// Takes one batch in. Text in a batch may view a block that is about to be reused: what is kept is copied.
+    fn update(&self, state: &mut Self::State, batch: &RecordBatch) -> Result<Flow>;
+    /// Takes in the state of the rows that follow this state's rows.
+    fn merge(&self, state: &mut Self::State, later: Self::State) -> Result<()>;
+    /// The result, as batches of a bounded number of rows.
+    fn finish(&self, state: Self::State) -> Result<Vec<RecordBatch>>;
+    /// What a state holds, in bytes: allocated capacity and not just length.
+    fn bytes(&self, state: &Self::State) -> usize;
+}
+
+/// Whether a sink wants more rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Go on.
+    More,
+    /// Later rows change nothing any more.
+    Enough,
+}

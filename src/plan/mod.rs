@@ -1,0 +1,1 @@
+//! What a query says: the logical plan, its text, and its rewrites.

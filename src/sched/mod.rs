@@ -1,0 +1,1 @@
+//! Runs task graphs: the session, the queue, the workers, events.

@@ -1,0 +1,1 @@
+//! SQL text to a `Frame`: a thin front without an engine of its own.
