@@ -1,1 +1,3 @@
 //! The command line: thin, on the public API only.
+
+mod generate;
