@@ -15,6 +15,7 @@ mod sched;
 #[cfg(feature = "sql")]
 mod sql;
 
+pub use batch::Table;
 pub use config::parse_bytes;
 pub use error::{Error, ErrorKind, Position, Result};
 
