@@ -18,8 +18,10 @@ mod sql;
 pub use batch::Table;
 pub use config::parse_bytes;
 pub use error::{Error, ErrorKind, Position, Result};
+pub use expr::{AggExpr, Expr, IntoOperand, Literal, SortKey, Type, col, lit, lit_date, lit_timestamp, size};
 
 /// What most programs import.
 pub mod prelude {
     pub use crate::error::{Error, ErrorKind, Result};
+    pub use crate::expr::{AggExpr, Expr, SortKey, Type, col, lit, lit_date, lit_timestamp, size};
 }

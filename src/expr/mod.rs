@@ -1,1 +1,25 @@
-//! The expression language: building, binding to a schema, evaluation, aggregates.
+//! The expression language: building ([`col`], [`lit`]), binding to a schema, evaluation, aggregates.
+//!
+//! An [`Expr`] names columns and knows no types. `bind` gives it a schema's types, decides every coercion and
+//! refuses what does not go together; the `BoundExpr` it gives is evaluated batch by batch with arrow's kernels.
+//! What the operators mean is told at [`Expr`].
+
+mod agg;
+mod bind;
+mod build;
+mod eval;
+mod literal;
+mod sort_key;
+mod types;
+
+pub use agg::{AggExpr, size};
+pub use build::{Expr, IntoOperand, col};
+pub use literal::{Literal, lit, lit_date, lit_timestamp};
+pub use sort_key::SortKey;
+pub use types::Type;
+
+pub(crate) use agg::{AggKind, BoundAgg};
+pub(crate) use bind::BoundExpr;
+pub(crate) use build::{BinaryOp, Node, UnaryOp};
+pub(crate) use sort_key::BoundSortKey;
+pub(crate) use types::type_name;

@@ -1,0 +1,559 @@
+//! [`Expr`]: how expressions are built, shown and rewritten.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt;
+use std::ops;
+use std::sync::Arc;
+
+use super::literal::{Literal, lit};
+use crate::error::{Error, ErrorKind, Result};
+
+/// An expression over the columns of a frame: `col("v") / col("q")`, `col("t").eq(2018)`.
+///
+/// An expression names columns and knows no types: what doesn't go together comes out when the expression meets a
+/// frame, as an [`ErrorKind::Type`](crate::ErrorKind::Type) error at `schema()`, `explain()` or `compute()`. Clones are cheap.
+///
+/// **Arithmetic.** Null in, null out. `+`, `-`, `*` and `neg` of int64 are exact: a result beyond 64 bits is an
+/// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) error. `/` always gives float64, by IEEE rules (`1 / 0` is infinity, `0 / 0` is NaN). `%` has the
+/// sign of the left side; an int64 modulo zero is null. Int64 with float64 gives float64.
+///
+/// **Comparison.** Null in, null out; [`is_null`](Expr::is_null) asks. NaN equals itself and lies above all numbers, as it
+/// sorts; `-0.0` equals `0.0`. An int64 compared with a constant float, or a float64 with a constant int64, is decided exactly (`k.lt(2.5)` is
+/// `k.le(2)`); an int64 column with a float64 column is compared as floats. Text that is a constant, compared with a date or a timestamp,
+/// is read as one; a date with a timestamp is its midnight. Bools compare with bools (false is less) and text with text, by its bytes.
+///
+/// **Logic.** `and`, `or`, `not` are three-valued: `false and null` is false, `true or null` is true, else null stays null. A filter
+/// keeps the rows where its condition is true.
+///
+/// An expression nested deeper than 500 levels, or of more than 100,000 parts, is an [`ErrorKind::Config`] error.
+///
+/// ```
+/// use partita::{col, lit};
+/// let dear = col("t").eq(2018).and((col("v") / col("q")).gt(1.5).or(col("q").is_null()));
+/// assert_eq!(dear.to_string(), "t = 2018 and (v / q > 1.5 or q is null)");
+/// assert_eq!((lit(1) - col("share")).name(), "share");
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Expr(Arc<Measured>);
+
+/// A node with what its tree measures, so that a tree too large is known without walking it.
+struct Measured {
+    node: Node,
+    depth: u32,
+    parts: u32,
+}
+
+/// What an expression is made of.
+#[derive(Debug, Clone)]
+pub(crate) enum Node {
+    Column(Arc<str>),
+    Literal(Literal),
+    Alias(Expr, Arc<str>),
+    Unary(UnaryOp, Expr),
+    Binary(BinaryOp, Expr, Expr),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnaryOp {
+    Not,
+    Neg,
+    IsNull,
+    IsNotNull,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+}
+
+/// The deepest nesting that binds: far beyond what people write, and safe on a worker's stack.
+pub(crate) const MAX_DEPTH: u32 = 500;
+/// The most parts that bind, shared parts counted as often as they occur.
+pub(crate) const MAX_PARTS: u32 = 100_000;
+
+/// A column, by its name.
+///
+/// ```
+/// assert_eq!(partita::col("q").to_string(), "q");
+/// ```
+pub fn col(name: impl Into<String>) -> Expr {
+    Expr::from_node(Node::Column(name.into().into()))
+}
+
+/// What stands on the right of an operator or a comparison: an [`Expr`], or a constant. Text is a constant here, not a
+/// column's name.
+///
+/// ```
+/// use partita::col;
+/// assert_eq!(col("i").eq("NA").to_string(), "i = \"NA\"");
+/// assert_eq!(col("i").eq(col("j")).to_string(), "i = j");
+/// assert_eq!((col("v") * 1000).to_string(), "v * 1000");
+/// ```
+pub trait IntoOperand {
+    /// The operand as an expression.
+    fn into_operand(self) -> Expr;
+}
+
+impl IntoOperand for Expr {
+    fn into_operand(self) -> Expr {
+        self
+    }
+}
+
+impl IntoOperand for &Expr {
+    fn into_operand(self) -> Expr {
+        self.clone()
+    }
+}
+
+impl<T: Into<Literal>> IntoOperand for T {
+    fn into_operand(self) -> Expr {
+        lit(self)
+    }
+}
+
+macro_rules! binary_methods {
+    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(self, other: impl IntoOperand) -> Expr {
+            self.binary(BinaryOp::$op, other.into_operand())
+        }
+    )*};
+}
+
+// `eq`, `lt`, `not` and their like build expressions; they can't be the traits of the same names, which answer at once.
+#[allow(clippy::should_implement_trait)]
+impl Expr {
+    binary_methods! {
+        /// Whether both are equal.
+        eq Eq;
+        /// Whether they differ.
+        ne Ne;
+        /// Whether this is less.
+        lt Lt;
+        /// Whether this is less or equal.
+        le Le;
+        /// Whether this is greater.
+        gt Gt;
+        /// Whether this is greater or equal.
+        ge Ge;
+        /// Whether both are true.
+        and And;
+        /// Whether any is true.
+        or Or;
+    }
+
+    /// True where this is false, and false where it is true.
+    pub fn not(self) -> Expr {
+        Expr::from_node(Node::Unary(UnaryOp::Not, self))
+    }
+
+    /// The number with its sign turned.
+    pub fn neg(self) -> Expr {
+        Expr::from_node(Node::Unary(UnaryOp::Neg, self))
+    }
+
+    /// Whether the value is missing; never null itself. NaN is not missing.
+    pub fn is_null(self) -> Expr {
+        Expr::from_node(Node::Unary(UnaryOp::IsNull, self))
+    }
+
+    /// Whether there is a value; never null itself.
+    pub fn is_not_null(self) -> Expr {
+        Expr::from_node(Node::Unary(UnaryOp::IsNotNull, self))
+    }
+
+    /// Names the result.
+    pub fn alias(self, name: impl Into<String>) -> Expr {
+        Expr::from_node(Node::Alias(self, name.into().into()))
+    }
+
+    /// The name of the result: its alias, else the name of the leftmost column in it, else `literal`.
+    pub fn name(&self) -> String {
+        self.leftmost_name().map_or_else(|| "literal".to_owned(), |name| name.to_string())
+    }
+
+    fn leftmost_name(&self) -> Option<&Arc<str>> {
+        self.nodes().find_map(|node| match node {
+            Node::Column(name) | Node::Alias(_, name) => Some(name),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn from_node(node: Node) -> Expr {
+        let (mut depth, mut parts) = (0, 1u32);
+        for child in node.children() {
+            depth = child.0.depth.max(depth);
+            parts = parts.saturating_add(child.0.parts);
+        }
+        Expr(Arc::new(Measured { node, depth: depth.saturating_add(1), parts }))
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    pub(crate) fn binary(self, op: BinaryOp, other: Expr) -> Expr {
+        Expr::from_node(Node::Binary(op, self, other))
+    }
+
+    /// Refuses an expression too large to be walked by recursion.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`].
+    pub(crate) fn check_size(&self) -> Result<()> {
+        let Measured { depth, parts, .. } = *self.0;
+        if depth > MAX_DEPTH {
+            let message = format!("an expression is nested {depth} levels deep, and {MAX_DEPTH} is the most");
+            return Err(Error::new(ErrorKind::Config, message).help(
+                "split it into steps: several filters, or a select that computes a part; join long lists of conditions as a balanced tree",
+            ));
+        }
+        if parts > MAX_PARTS {
+            let message = format!("an expression has more than {MAX_PARTS} parts");
+            return Err(Error::new(ErrorKind::Config, message)
+                .help("compute what occurs repeatedly in a step of its own: select it, and use its name"));
+        }
+        Ok(())
+    }
+
+    /// All nodes, each shared one once: parents before their children, left before right.
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        let (mut pending, mut seen) = (vec![self], HashSet::new());
+        std::iter::from_fn(move || {
+            let mut expr = pending.pop()?;
+            while !seen.insert(Arc::as_ptr(&expr.0)) {
+                expr = pending.pop()?;
+            }
+            pending.extend(expr.node().children().into_iter().rev());
+            Some(expr.node())
+        })
+    }
+
+    /// The names of the columns used.
+    pub(crate) fn columns(&self) -> BTreeSet<Arc<str>> {
+        self.nodes()
+            .filter_map(|node| match node {
+                Node::Column(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The same expression with columns replaced, where `replace` gives something for their name. (One that is too large to be
+    /// bound stays as it is.)
+    pub(crate) fn map_columns(&self, replace: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+        if self.check_size().is_err() {
+            return self.clone();
+        }
+        match self.node() {
+            Node::Column(name) => replace(name).unwrap_or_else(|| self.clone()),
+            Node::Literal(_) => self.clone(),
+            Node::Alias(inner, name) => Expr::from_node(Node::Alias(inner.map_columns(replace), name.clone())),
+            Node::Unary(op, inner) => Expr::from_node(Node::Unary(*op, inner.map_columns(replace))),
+            Node::Binary(op, l, r) => l.map_columns(replace).binary(*op, r.map_columns(replace)),
+        }
+    }
+
+    /// The conditions that must all be true for this to be true, from left to right.
+    pub(crate) fn split_conjunction(&self) -> Vec<Expr> {
+        let (mut pending, mut conditions) = (vec![self], Vec::new());
+        while let Some(expr) = pending.pop() {
+            match expr.node() {
+                Node::Binary(BinaryOp::And, l, r) if expr.check_size().is_ok() => pending.extend([r, l]),
+                Node::Alias(inner, _) => pending.push(inner),
+                _ => conditions.push(expr.clone()),
+            }
+        }
+        conditions
+    }
+
+    /// How messages name it: a constant as it is written, anything else in quotes.
+    pub(crate) fn quoted(&self) -> String {
+        match self.node() {
+            Node::Literal(literal) => literal.to_string(),
+            _ => format!("'{self}'"),
+        }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, outer: u8) -> fmt::Result {
+        let inner = self.node().precedence();
+        if inner < outer {
+            f.write_str("(")?;
+        }
+        match self.node() {
+            Node::Column(name) => f.write_str(name)?,
+            Node::Literal(literal) => write!(f, "{literal}")?,
+            Node::Alias(expr, name) => {
+                expr.write(f, inner + 1)?;
+                write!(f, " as {name}")?;
+            }
+            Node::Unary(UnaryOp::Not, expr) => {
+                f.write_str("not ")?;
+                expr.write(f, inner)?;
+            }
+            Node::Unary(UnaryOp::Neg, expr) => {
+                f.write_str("-")?;
+                expr.write(f, inner + 1)?;
+            }
+            Node::Unary(op, expr) => {
+                expr.write(f, inner + 1)?;
+                f.write_str(if *op == UnaryOp::IsNull { " is null" } else { " is not null" })?;
+            }
+            Node::Binary(op, l, r) => {
+                // Operators group to the left, and comparisons not at all.
+                l.write(f, if op.is_comparison() { inner + 1 } else { inner })?;
+                write!(f, " {op} ")?;
+                r.write(f, if op.is_logical() { inner } else { inner + 1 })?;
+            }
+        }
+        if inner < outer {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    /// The direct parts, from left to right.
+    pub(crate) fn children(&self) -> Vec<&Expr> {
+        match self {
+            Node::Column(_) | Node::Literal(_) => vec![],
+            Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
+            Node::Binary(_, l, r) => vec![l, r],
+        }
+    }
+
+    /// How tightly it binds: operators within one that binds tighter need parentheses.
+    fn precedence(&self) -> u8 {
+        use BinaryOp as B;
+        match self {
+            Node::Alias(..) => 0,
+            Node::Binary(B::Or, ..) => 1,
+            Node::Binary(B::And, ..) => 2,
+            Node::Unary(UnaryOp::Not, _) => 3,
+            Node::Binary(B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge, ..) => 4,
+            Node::Unary(UnaryOp::IsNull | UnaryOp::IsNotNull, _) => 4,
+            Node::Binary(B::Add | B::Sub, ..) => 5,
+            Node::Binary(B::Mul | B::Div | B::Rem, ..) => 6,
+            Node::Unary(UnaryOp::Neg, _) => 7,
+            Node::Column(_) | Node::Literal(_) => 8,
+        }
+    }
+}
+
+impl BinaryOp {
+    pub(crate) fn is_comparison(self) -> bool {
+        use BinaryOp as B;
+        matches!(self, B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge)
+    }
+
+    pub(crate) fn is_logical(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Or)
+    }
+
+    /// The comparison that says the same with its sides swapped.
+    pub(crate) fn mirrored(self) -> BinaryOp {
+        match self {
+            BinaryOp::Lt => BinaryOp::Gt,
+            BinaryOp::Le => BinaryOp::Ge,
+            BinaryOp::Gt => BinaryOp::Lt,
+            BinaryOp::Ge => BinaryOp::Le,
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BinaryOp::Eq => "=",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Rem => "%",
+        })
+    }
+}
+
+/// As a person would write it; one too large to be bound is only measured.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.check_size() {
+            Ok(()) => self.write(f, 0),
+            Err(_) => write!(f, "(an expression of {} parts, {} levels deep)", self.0.parts, self.0.depth),
+        }
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expr({self})")
+    }
+}
+
+/// Takes a deep tree apart in a loop: nested drops would go as deep as the tree.
+impl Drop for Measured {
+    fn drop(&mut self) {
+        if self.depth <= MAX_DEPTH {
+            return;
+        }
+        let mut pending = self.node.take_children();
+        while let Some(child) = pending.pop() {
+            if let Some(mut only) = Arc::into_inner(child.0) {
+                pending.append(&mut only.node.take_children());
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Leaves a leaf behind.
+    fn take_children(&mut self) -> Vec<Expr> {
+        match std::mem::replace(self, Node::Literal(Literal::Null)) {
+            Node::Column(_) | Node::Literal(_) => vec![],
+            Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
+            Node::Binary(_, l, r) => vec![l, r],
+        }
+    }
+}
+
+impl From<&str> for Expr {
+    /// The column of this name.
+    fn from(column: &str) -> Expr {
+        col(column)
+    }
+}
+
+impl From<String> for Expr {
+    /// The column of this name.
+    fn from(column: String) -> Expr {
+        col(column)
+    }
+}
+
+impl From<&Expr> for Expr {
+    fn from(expr: &Expr) -> Expr {
+        expr.clone()
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $op:ident;)*) => {$(
+        impl<R: IntoOperand> ops::$trait<R> for Expr {
+            type Output = Expr;
+
+            fn $method(self, other: R) -> Expr {
+                self.binary(BinaryOp::$op, other.into_operand())
+            }
+        }
+
+        impl<R: IntoOperand> ops::$trait<R> for &Expr {
+            type Output = Expr;
+
+            fn $method(self, other: R) -> Expr {
+                self.clone().binary(BinaryOp::$op, other.into_operand())
+            }
+        }
+    )*};
+}
+operators! { Add add Add; Sub sub Sub; Mul mul Mul; Div div Div; Rem rem Rem; }
+
+impl ops::Neg for Expr {
+    type Output = Expr;
+
+    fn neg(self) -> Expr {
+        Expr::neg(self)
+    }
+}
+
+impl ops::Not for Expr {
+    type Output = Expr;
+
+    fn not(self) -> Expr {
+        Expr::not(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_a_person_writes_it() {
+        let (a, b, c) = (|| col("a"), || col("b"), || col("c"));
+        for (expr, text) in [
+            (a().eq(2018), "a = 2018"),
+            (a().or(b()).and(c().not()), "(a or b) and not c"),
+            (a().or(b().and(c())), "a or b and c"),
+            (a().and(b().or(c())).not(), "not (a and (b or c))"),
+            (a() - (b() - c()), "a - (b - c)"),
+            (a() - b() - c(), "a - b - c"),
+            ((a() + b()) * -c(), "(a + b) * -c"),
+            (-(a() + 1), "-(a + 1)"),
+            (-(-a()), "-(-a)"),
+            (a().gt(1).eq(b().le("x")), "(a > 1) = (b <= \"x\")"),
+            ((a() % 2).ne(0).is_null(), "(a % 2 != 0) is null"),
+            (a().is_not_null().not(), "not a is not null"),
+            ((a() / 2.0).alias("half") + 1, "(a / 2.0 as half) + 1"),
+        ] {
+            assert_eq!(expr.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!((lit(1) + col("a") * col("b")).name(), "a");
+        assert_eq!((col("a") + 1).alias("next").name(), "next");
+        assert_eq!((col("a").alias("x") + col("b")).name(), "x");
+        assert_eq!(lit(1).name(), "literal");
+    }
+
+    #[test]
+    fn rewrites() {
+        let e = col("a").eq(1).and(col("b").gt(col("a")).and(col("c").or(col("d"))));
+        let conditions: Vec<String> = e.split_conjunction().iter().map(Expr::to_string).collect();
+        assert_eq!(conditions, ["a = 1", "b > a", "c or d"]);
+        let columns: Vec<String> = e.columns().iter().map(|c| c.to_string()).collect();
+        assert_eq!(columns, ["a", "b", "c", "d"]);
+        let mapped = e.map_columns(&|name| (name == "a").then(|| col("x") + 1));
+        assert_eq!(mapped.to_string(), "x + 1 = 1 and b > x + 1 and (c or d)");
+    }
+
+    #[test]
+    fn deep_and_wide_expressions_are_measured_not_walked() {
+        let deep = (0..1_000_000).fold(col("a"), |e, _| e + 1);
+        assert_eq!(deep.name(), "a");
+        assert_eq!(deep.columns().len(), 1);
+        assert_eq!(deep.to_string(), "(an expression of 2000001 parts, 1000001 levels deep)");
+        assert_eq!(deep.map_columns(&|_| Some(lit(1))).columns().len(), 1);
+        drop(deep);
+        let wide = (0..100).fold(col("a"), |e, _| &e + &e);
+        assert_eq!(wide.columns().len(), 1);
+        assert!(wide.to_string().starts_with("(an expression of 4294967295 parts"));
+        assert_eq!(wide.check_size().unwrap_err().kind(), ErrorKind::Config);
+        let conditions = (0..2000).fold(col("a"), |e, _| e.and(col("b")));
+        assert_eq!(conditions.split_conjunction().len(), 1);
+    }
+}
