@@ -7,6 +7,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::type_name;
 
 mod display;
 
@@ -151,20 +152,6 @@ fn list_columns(schema: &Schema) -> String {
     let columns: Vec<String> =
         schema.fields().iter().map(|f| format!("'{}' {}", f.name(), type_name(f.data_type()))).collect();
     format!("({})", columns.join(", "))
-}
-
-// TODO: crate::expr::type_name
-pub(crate) fn type_name(t: &arrow::datatypes::DataType) -> String {
-    use arrow::datatypes::{DataType as D, TimeUnit};
-    match t {
-        D::Int64 => "int64".into(),
-        D::Float64 => "float64".into(),
-        D::Boolean => "bool".into(),
-        D::Date32 => "date".into(),
-        D::Timestamp(TimeUnit::Microsecond, None) => "timestamp".into(),
-        D::Utf8View => "text".into(),
-        o => o.to_string(),
-    }
 }
 
 #[cfg(test)]

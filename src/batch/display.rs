@@ -8,7 +8,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment};
 
-use super::{Table, type_name};
+use super::Table;
+use crate::expr::type_name;
 
 /// The rows that `Display` shows when a table has more.
 const MAX_ROWS: usize = 10;
