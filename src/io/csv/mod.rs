@@ -1,1 +1,18 @@
-//! The CSV scan.
+//! The CSV scan, from the bytes of a file to typed batches.
+//!
+//! In the order of the data: [`source`] looks at files and their samples ([`infer`]) and cuts them into partitions
+//! ([`boundary`]); [`reader`] reads one partition in blocks, finds the fields of each ([`fields`]), and makes columns
+//! of those that are wanted ([`decode`]).
+
+mod boundary;
+mod decode;
+mod fields;
+mod infer;
+mod options;
+mod reader;
+mod source;
+
+pub use options::CsvOptions;
+pub(crate) use reader::{BLOCK, CsvReader, CsvScan, Start};
+pub use source::ColumnReport;
+pub(crate) use source::CsvSource;

@@ -1,0 +1,110 @@
+//! Text: views into the block; only fields with doubled quotes are copied.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringViewArray, make_view};
+use arrow::buffer::{Buffer, ScalarBuffer};
+
+use super::{BadField, BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
+use crate::error::Result;
+
+/// Decodes a column of text. An unquoted empty field is missing, a quoted one is an empty text.
+pub(super) fn decode(
+    decoder: Decoder<'_>,
+    column: Column<'_>,
+    rows: Rows<'_>,
+    buffer: &mut ColumnBuffer,
+) -> Result<Result<ArrayRef, BadField>> {
+    let n = rows.len();
+    let data = column.data;
+    let mut views: Vec<u128> = buffer.take(n);
+    let mut nulls = NullBits::default();
+    let mut unescaped: Vec<u8> = Vec::new();
+    for at in 0..n {
+        let (start, end) = column.field(rows.row(at));
+        let raw = &data[start..end];
+        if raw.is_empty() || (decoder.nulls.in_text && decoder.nulls.contain(raw)) {
+            nulls.set(at, n);
+            views.push(0);
+            continue;
+        }
+        if !column.records.is_ascii && std::str::from_utf8(raw).is_err() {
+            return Ok(Err(BadField { row: at, reason: BadReason::NotUtf8 }));
+        }
+        let quoted = column.records.has_quotes && decoder.dialect.is_quote(raw[0]);
+        views.push(match unquote(raw, quoted, decoder.dialect.quote) {
+            Content::At(skip, len) => make_view(&raw[skip..skip + len], 0, (start + skip) as u32),
+            Content::Unescaped(text) => {
+                let offset = unescaped.len() as u32;
+                unescaped.extend_from_slice(&text);
+                make_view(&text, 1, offset)
+            }
+        });
+    }
+    let views = Buffer::from_vec(views);
+    buffer.keep(&views);
+    let mut buffers = vec![column.records.block.clone()];
+    if !unescaped.is_empty() {
+        buffers.push(Buffer::from_vec(unescaped));
+    }
+    let views = ScalarBuffer::new(views, 0, n);
+    // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, and those bytes are
+    // UTF-8: the whole block is ASCII or the field was checked; taking off or undoubling ASCII quotes keeps it so.
+    Ok(Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) })))
+}
+
+/// What a field says.
+pub(crate) enum Content {
+    /// So many bytes of the field, from this one on.
+    At(usize, usize),
+    /// Bytes that do not stand in the field in one piece.
+    Unescaped(Vec<u8>),
+}
+
+/// Takes off the quotes of a field that begins with one: what is between them, doubled quotes undoubled, and
+/// whatever follows the closing quote as it stands.
+pub(crate) fn unquote(raw: &[u8], quoted: bool, quote: Option<u8>) -> Content {
+    let Some(quote) = quote.filter(|_| quoted) else { return Content::At(0, raw.len()) };
+    let inner = &raw[1..];
+    match inner.iter().position(|&b| b == quote) {
+        Some(close) if close + 1 == inner.len() => return Content::At(1, close),
+        None => return Content::At(1, inner.len()),
+        _ => {}
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut inside = true;
+    let mut bytes = inner.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if inside && byte == quote {
+            if bytes.next_if_eq(&quote).is_none() {
+                inside = false;
+                continue;
+            }
+        }
+        text.push(byte);
+    }
+    Content::Unescaped(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_come_off() {
+        for (raw, text) in [
+            (&b"\"a\""[..], &b"a"[..]),
+            (b"\"\"", b""),
+            (b"\"a\"\"b\"", b"a\"b"),
+            (b"\"\"\"\"", b"\""),
+            (b"\"a\" tail\"x", b"a tail\"x"),
+            (b"\"open", b"open"),
+        ] {
+            let got = match unquote(raw, true, Some(b'"')) {
+                Content::At(skip, len) => raw[skip..skip + len].to_vec(),
+                Content::Unescaped(text) => text,
+            };
+            assert_eq!(got, text, "{raw:?}");
+        }
+    }
+}
