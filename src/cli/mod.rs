@@ -1,3 +1,109 @@
 //! The command line: thin, on the public API only.
 
 mod generate;
+mod output;
+mod schema;
+mod sql;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use partita::{ErrorKind, ProgressBar, Session, parse_bytes};
+
+/// Asks questions of CSV files, however large.
+///
+/// Results go to stdout, messages and progress to stderr.
+///
+/// The exit code is 0 for an answer, 1 for a run that failed, and 2 for a command line or SQL text that is wrong.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Sql(sql::Sql),
+    Schema(schema::Schema),
+}
+
+/// How to run, the same for every command.
+#[derive(Args)]
+struct RunOptions {
+    /// How many threads work [default: the machine's]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// What the run may hold in memory, such as 512MB or 1.5GiB [default: a part of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    memory: Option<usize>,
+    /// The size of the pieces that files are read in [default: 100MB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    partition_size: Option<usize>,
+    /// Shows no progress on stderr (there is none anyway when stderr is no terminal)
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl RunOptions {
+    fn session(&self) -> partita::Result<Session> {
+        let mut session = Session::builder();
+        if let Some(threads) = self.threads {
+            session = session.threads(threads);
+        }
+        if let Some(memory) = self.memory {
+            session = session.memory(memory);
+        }
+        if let Some(size) = self.partition_size {
+            session = session.partition_size(size);
+        }
+        if !self.quiet
+            && let Some(bar) = ProgressBar::on_terminal()
+        {
+            session = session.observer(std::sync::Arc::new(bar));
+        }
+        session.build()
+    }
+}
+
+/// Why a command did not end well.
+enum Failure {
+    /// Its input was wrong, or its run failed.
+    Run(partita::Error),
+    /// Its result could not be written.
+    Output(io::Error),
+}
+
+impl From<partita::Error> for Failure {
+    fn from(error: partita::Error) -> Failure {
+        Failure::Run(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+/// Reads the command line and carries it out.
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Sql(command) => command.run(),
+        Command::Schema(command) => command.run(),
+    };
+    let (message, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        // Whoever reads has had enough, as `head` has: no error.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => (format!("the result could not be written: {error}"), 1),
+        Err(Failure::Run(error)) => {
+            let is_usage = matches!(error.kind(), ErrorKind::Config | ErrorKind::Sql);
+            (error.to_string(), if is_usage { 2 } else { 1 })
+        }
+    };
+    // When stderr is gone too, the exit code is all that is left to tell it.
+    _ = writeln!(io::stderr(), "error: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,206 @@
+//! Results as text: a table for people, CSV and JSON for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write};
+
+use arrow::array::{Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use clap::ValueEnum;
+use partita::Table;
+
+/// The rows that a table shows; of more, the first and last of them.
+const TABLE_ROWS: usize = 40;
+
+/// How a result is written.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    /// For people: types under the names, and of more than 40 rows the first and last 20
+    Table,
+    /// With a header; a missing value is an empty field, a float has as many digits as tell it from all others
+    Csv,
+    /// An array of objects, each on a line of its own; NaN and infinities become null, dates ISO text
+    Json,
+}
+
+/// Writes a result, all of it or none of what follows an error.
+pub(super) fn write(table: &Table, format: Format, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    match format {
+        Format::Table => writeln!(out, "{}", table.display(TABLE_ROWS))?,
+        Format::Csv => write_csv(table, &mut out)?,
+        Format::Json => write_json(table, &mut out)?,
+    }
+    out.flush()
+}
+
+fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.schema().fields().iter().map(|field| field.name()))?;
+    let mut field = String::new();
+    for batch in table.batches() {
+        let columns = formatters(batch)?;
+        for row in 0..batch.num_rows() {
+            for (column, formatter) in &columns {
+                field.clear();
+                if column.is_valid(row) {
+                    write!(field, "{}", formatter.value(row)).map_err(unprintable)?;
+                }
+                writer.write_field(&field)?;
+            }
+            writer.write_record(None::<&[u8]>)?;
+        }
+    }
+    writer.flush()
+}
+
+fn formatters(batch: &RecordBatch) -> io::Result<Vec<(&dyn Array, ArrayFormatter<'_>)>> {
+    batch.columns().iter().map(|column| Ok((column.as_ref(), formatter(column.as_ref())?))).collect()
+}
+
+/// Fails on a value that has no text form, such as a date beyond the calendar, rather than writing something else.
+fn formatter(column: &dyn Array) -> io::Result<ArrayFormatter<'_>> {
+    static OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
+    ArrayFormatter::try_new(column, &OPTIONS).map_err(io::Error::other)
+}
+
+fn unprintable(_: std::fmt::Error) -> io::Error {
+    io::Error::other("a value has no text form, such as a date beyond the calendar")
+}
+
+fn write_json(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    // Each name once, quoted and escaped, with what stands before it.
+    let names: Vec<String> = (table.schema().fields().iter().enumerate())
+        .map(|(i, field)| Ok(format!("{}{}:", if i == 0 { "" } else { "," }, serde_json::to_string(field.name())?)))
+        .collect::<io::Result<_>>()?;
+    out.write_all(b"[")?;
+    let mut separator = "\n";
+    for batch in table.batches() {
+        let columns = batch.columns().iter().map(|column| JsonColumn::new(column)).collect::<io::Result<Vec<_>>>()?;
+        for row in 0..batch.num_rows() {
+            write!(out, "{separator}{{")?;
+            separator = ",\n";
+            for (name, (column, values)) in names.iter().zip(batch.columns().iter().zip(&columns)) {
+                out.write_all(name.as_bytes())?;
+                if column.is_null(row) {
+                    out.write_all(b"null")?;
+                } else {
+                    values.write(row, out)?;
+                }
+            }
+            out.write_all(b"}")?;
+        }
+    }
+    out.write_all(b"\n]\n")
+}
+
+/// A column as JSON takes it.
+enum JsonColumn<'a> {
+    Int(&'a Int64Array),
+    Float(&'a Float64Array),
+    Bool(&'a BooleanArray),
+    Text(&'a StringViewArray),
+    /// Dates and the like: as text.
+    Other(ArrayFormatter<'a>),
+}
+
+impl<'a> JsonColumn<'a> {
+    fn new(column: &'a dyn Array) -> io::Result<JsonColumn<'a>> {
+        Ok(match column.data_type() {
+            DataType::Int64 => JsonColumn::Int(column.as_primitive::<Int64Type>()),
+            DataType::Float64 => JsonColumn::Float(column.as_primitive::<Float64Type>()),
+            DataType::Boolean => JsonColumn::Bool(column.as_boolean()),
+            DataType::Utf8View => JsonColumn::Text(column.as_string_view()),
+            _ => JsonColumn::Other(formatter(column)?),
+        })
+    }
+
+    /// The value of a row that is not null.
+    fn write(&self, row: usize, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            JsonColumn::Int(column) => write!(out, "{}", column.value(row))?,
+            // NaN and the infinities, which JSON lacks, become null here.
+            JsonColumn::Float(column) => serde_json::to_writer(out, &column.value(row))?,
+            JsonColumn::Bool(column) => write!(out, "{}", column.value(row))?,
+            JsonColumn::Text(column) => serde_json::to_writer(out, column.value(row))?,
+            JsonColumn::Other(formatter) => {
+                let mut text = String::new();
+                write!(text, "{}", formatter.value(row)).map_err(unprintable)?;
+                serde_json::to_writer(out, &text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn text(table: &Table, format: Format) -> String {
+        let mut out = Vec::new();
+        write(table, format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn every_type() -> Table {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("int", Arc::new(Int64Array::from(vec![Some(i64::MAX), None]))),
+            ("float", Arc::new(Float64Array::from(vec![0.1 + 0.2, f64::NAN]))),
+            ("flag", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+            ("day", Arc::new(Date32Array::from(vec![Some(18_292), None]))),
+            ("time", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000), None]))),
+            ("a \"text\", or", Arc::new(StringViewArray::from(vec![Some("two\n\"lines\", é"), None]))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+        Table::new(batch.schema(), vec![batch.slice(0, 1), batch.slice(1, 1)]).unwrap()
+    }
+
+    #[test]
+    fn csv_quotes_what_must_be_and_leaves_nulls_empty() {
+        assert_eq!(
+            text(&every_type(), Format::Csv),
+            "int,float,flag,day,time,\"a \"\"text\"\", or\"\n\
+             9223372036854775807,0.30000000000000004,true,2020-01-31,1970-01-01T00:00:01.500,\"two\n\"\"lines\"\", é\"\n\
+             ,NaN,,,,\n"
+        );
+    }
+
+    #[test]
+    fn json_is_read_back_by_another_reader() {
+        let text = text(&every_type(), Format::Json);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        let rows: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::json!([
+            {
+                "int": i64::MAX, "float": 0.1 + 0.2, "flag": true, "day": "2020-01-31",
+                "time": "1970-01-01T00:00:01.500", "a \"text\", or": "two\n\"lines\", é"
+            },
+            {"int": null, "float": null, "flag": null, "day": null, "time": null, "a \"text\", or": null},
+        ]);
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn no_rows() {
+        let none = Table::new(every_type().schema().clone(), vec![]).unwrap();
+        assert_eq!(text(&none, Format::Json), "[\n]\n");
+        assert_eq!(text(&none, Format::Csv).lines().count(), 1);
+        assert!(text(&none, Format::Table).ends_with("0 rows × 6 columns\n"));
+    }
+
+    #[test]
+    fn a_date_without_a_text_form_is_an_error() {
+        let day: ArrayRef = Arc::new(Date32Array::from(vec![i32::MAX]));
+        let batch = RecordBatch::try_from_iter([("day", day)]).unwrap();
+        let table = Table::new(batch.schema(), vec![batch]).unwrap();
+        for format in [Format::Csv, Format::Json] {
+            assert!(write(&table, format, Vec::new()).unwrap_err().to_string().contains("no text form"));
+        }
+        assert!(text(&table, Format::Table).contains("1 row × 1 column"));
+    }
+}

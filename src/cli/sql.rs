@@ -1,0 +1,50 @@
+//! `partita sql`: one query, its result on stdout.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use partita::Stop;
+
+use super::output::{self, Format};
+use super::{Failure, RunOptions};
+
+/// Runs a SELECT statement over CSV files
+///
+/// FROM names a file or a glob in quotes; the types of its columns are found by reading samples. There are WHERE, GROUP BY,
+/// HAVING, ORDER BY, LIMIT and OFFSET, and the aggregates count, sum, avg, min and max. What is not supported is an error that
+/// points at its place.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Sql {
+    /// The statement
+    query: String,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Prints how the query would be run, and does not run it
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  partita sql \"SELECT k, avg(q) AS mean_q FROM 'testdata/baci/BACI_HS12_Y*.csv' WHERE t = 2018 GROUP BY k ORDER BY k LIMIT 10\"
+  partita sql --format csv \"SELECT i, sum(v) AS trade FROM 'testdata/baci/BACI_HS12_Y*.csv' GROUP BY i ORDER BY trade DESC\"
+
+Exit codes: 0 for an answer (also when whoever reads it closes the pipe), 1 for a run that failed, 2 for a command line or SQL text
+that is wrong.";
+
+impl Sql {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let frame = self.options.session()?.sql(&self.query);
+        if self.explain {
+            let plan = frame.explain(Stop::All)?;
+            writeln!(io::stdout(), "{}", plan.trim_end())?;
+            return Ok(());
+        }
+        output::write(&frame.compute()?, self.format, io::stdout().lock())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! The text of a query and its tokens: what errors point into.
+
+use sqlparser::ast::Spanned;
+use sqlparser::dialect::DuckDbDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What an error about a clause or a statement says is possible.
+pub(super) const QUERIES: &str = "a query is SELECT … FROM 'path or glob', \
+    then any of WHERE, GROUP BY, HAVING, ORDER BY, LIMIT and OFFSET";
+
+/// The characters of a long line that an error shows to the left and right of the place.
+const MARGIN: usize = 50;
+
+/// The most tokens (words, literals, signs) of a query. It bounds the depth of the syntax tree, which is walked and
+/// dropped by recursion.
+const MAX_TOKENS: usize = 10_000;
+
+/// A query's text, cut into tokens.
+pub(super) struct Source<'a> {
+    text: &'a str,
+    /// Without white space and comments.
+    tokens: Vec<TokenWithSpan>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(text: &'a str) -> Result<Source<'a>> {
+        let mut source = Source { text, tokens: Vec::new() };
+        source.tokens = Tokenizer::new(&DuckDbDialect, text)
+            .tokenize_with_location()
+            .map_err(|error| source.error(error.location, sentence(&error.message)))?;
+        source.tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+        if let Some(token) = source.tokens.get(MAX_TOKENS) {
+            let message = format!("the query is longer than {MAX_TOKENS} words and signs");
+            return Err(source.error(token.span.start, message));
+        }
+        Ok(source)
+    }
+
+    pub(super) fn tokens(&self) -> &[TokenWithSpan] {
+        &self.tokens
+    }
+
+    /// An error of the query at this place.
+    pub(super) fn error(&self, place: Location, message: impl Into<String>) -> Error {
+        self.blame(Error::new(ErrorKind::Sql, message), place)
+    }
+
+    /// Points an error at a place of the query.
+    pub(super) fn blame(&self, error: Error, place: Location) -> Error {
+        error.in_step(self.excerpt(place))
+    }
+
+    /// An error that names what is not supported.
+    pub(super) fn unsupported(&self, place: Location, what: &str) -> Error {
+        self.error(place, format!("{what} is not supported yet")).help(QUERIES)
+    }
+
+    /// Where a part of the syntax tree begins; where that is not recorded, where the query begins.
+    pub(super) fn place(&self, node: &impl Spanned) -> Location {
+        let start = node.span().start;
+        if start.line > 0 { start } else { Location::new(1, 1) }
+    }
+
+    /// Where this keyword first stands in the query; where it doesn't, where the query begins.
+    pub(super) fn keyword(&self, keyword: Keyword) -> Location {
+        let is_keyword = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+        self.tokens.iter().find(is_keyword).map_or(Location::new(1, 1), |token| token.span.start)
+    }
+
+    /// Just after the last character.
+    pub(super) fn end(&self) -> Location {
+        match self.tokens.last() {
+            Some(token) => token.span.end,
+            None => Location::new(1, 1),
+        }
+    }
+
+    /// The line of the place and a caret under it.
+    fn excerpt(&self, place: Location) -> String {
+        let column = place.column.saturating_sub(1) as usize;
+        let line = self.text.split('\n').nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
+        // Tabs and other control characters would move what stands above the caret.
+        let line: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let start = if column > MARGIN { column - MARGIN } else { 0 };
+        let end = line.len().min(column + MARGIN);
+        let mut shown = String::new();
+        let mut caret = column - start;
+        if start > 0 {
+            shown.push('…');
+            caret += 1;
+        }
+        shown.extend(line.get(start..end).unwrap_or_default());
+        if end < line.len() {
+            shown.push('…');
+        }
+        let shown = shown.trim_end();
+        format!("line {}, column {} of the query:\n    {shown}\n    {:caret$}^", place.line, place.column, "")
+    }
+}
+
+/// The parser's message in our manner: it begins small, and without a place.
+pub(super) fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => "the query does not parse".to_owned(),
+    }
+}
