@@ -20,6 +20,6 @@ pub fn sql(text: &str) -> Frame {
 impl Session {
     /// The frame that a SELECT statement describes.
     pub fn sql(&self, text: &str) -> Frame {
-        plan::plan(self, text).unwrap_or_else(Frame::failed)
+        plan::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
     }
 }
