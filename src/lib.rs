@@ -17,8 +17,10 @@ mod sql;
 
 pub use config::parse_bytes;
 pub use error::{Error, ErrorKind, Position, Result};
+pub use sched::{Event, Observer, Session, SessionBuilder};
 
 /// What most programs import.
 pub mod prelude {
     pub use crate::error::{Error, ErrorKind, Result};
+    pub use crate::sched::Session;
 }
