@@ -1,5 +1,6 @@
 //! The command line: thin, on the public API only.
 
+mod generate;
 mod output;
 mod schema;
 mod sql;

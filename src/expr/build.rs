@@ -281,6 +281,25 @@ impl Expr {
         conditions
     }
 
+    /// The expression without an outermost alias.
+    pub(crate) fn unaliased(&self) -> Expr {
+        let mut expr = self;
+        while let Node::Alias(inner, _) = expr.node() {
+            expr = inner;
+        }
+        expr.clone()
+    }
+
+    /// Whether a row can make it an error (an integer beyond 64 bits): then it must not meet rows that an earlier
+    /// filter keeps from it.
+    pub(crate) fn can_fail(&self) -> bool {
+        self.nodes().any(|node| match node {
+            Node::Binary(op, ..) => matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Rem),
+            Node::Unary(op, _) => *op == UnaryOp::Neg,
+            Node::Column(_) | Node::Literal(_) | Node::Alias(..) => false,
+        })
+    }
+
     /// How messages name it: a constant as it is written, anything else in quotes.
     pub(crate) fn quoted(&self) -> String {
         match self.node() {

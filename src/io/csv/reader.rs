@@ -91,6 +91,7 @@ pub(crate) struct CsvReader<'a> {
     /// The bytes of the block that are done with.
     consumed: usize,
     finished: bool,
+    rows_read: u64,
     index: FieldIndex,
     scratch: Scratch,
     memory: Reservation,
@@ -135,6 +136,7 @@ impl<'a> CsvReader<'a> {
             filled: 0,
             consumed: 0,
             finished: at >= range.end,
+            rows_read: 0,
             range,
             index: FieldIndex::default(),
             scratch: Scratch {
@@ -156,29 +158,26 @@ impl<'a> CsvReader<'a> {
         self.at + self.consumed as u64
     }
 
-    /// The next batch that has rows; `None` after the last. Text in it views the block, which the next call
-    /// reuses if nobody holds it any more.
+    /// The rows read so far, whether they passed the filter or not.
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// The batch of the next block, perhaps of no rows; `None` after the last. Text in it views the block, which the
+    /// next call reuses if nobody holds it any more.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        while !self.finished {
-            self.read_block()?;
-            let records = &self.block.as_slice()[PADDING..PADDING + self.consumed];
-            let rows = match self.index.shape(records, self.csv.width) {
-                Ok(rows) => rows,
-                Err(ragged) => return Err(self.ragged(&ragged)),
-            };
-            if rows == 0 {
-                continue;
-            }
-            let mut scratch = std::mem::take(&mut self.scratch);
-            let batch = self.decode(rows, &mut scratch);
-            self.scratch = scratch;
-            let batch = batch?;
-            self.book()?;
-            if batch.num_rows() > 0 {
-                return Ok(Some(batch));
-            }
+        if self.finished {
+            return Ok(None);
         }
-        Ok(None)
+        self.read_block()?;
+        let records = &self.block.as_slice()[PADDING..PADDING + self.consumed];
+        let rows = self.index.shape(records, self.csv.width).map_err(|ragged| self.ragged(&ragged))?;
+        self.rows_read += rows as u64;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let batch = self.decode(rows, &mut scratch);
+        self.scratch = scratch;
+        self.book()?;
+        batch.map(Some)
     }
 
     /// Fills the block and indexes its whole records: afterwards `consumed` is where they end.

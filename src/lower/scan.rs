@@ -1,0 +1,182 @@
+//! One partition's pipeline, and the confirmation of where it began.
+//!
+//! A partition that does not begin its file assumes where its first record begins. What it made is held back, errors
+//! too, until the partition before it says where it ended; if that is elsewhere, it is done again from there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+
+use super::{Batches, Source};
+use crate::error::{Error, Result};
+use crate::graph::TaskContext;
+use crate::io::csv::{CsvReader, CsvScan, Start};
+use crate::mem::Part;
+use crate::ops::{BatchOp, Flow, Reducer};
+
+/// All that one stage's tasks share.
+pub(super) struct Work<R: Reducer> {
+    pub source: Arc<Source>,
+    pub steps: Vec<Arc<dyn BatchOp>>,
+    pub reducer: Arc<R>,
+}
+
+/// A partition's state, right or held back.
+pub(super) struct Scanned<S> {
+    /// Where the first record was assumed; `None` where none seemed to begin.
+    start: Option<u64>,
+    /// The state, or what went wrong, which is wrong only if the start was right.
+    outcome: Mutex<Option<Result<Folded<S>>>>,
+    bytes: usize,
+}
+
+/// A state over whole records: of a partition, or of several that were merged.
+pub(super) struct Folded<S> {
+    /// The byte in the file where the next record begins; `None` once the state has all that it wants, so that
+    /// no later row matters and reading stopped.
+    end: Option<u64>,
+    /// Taken out by the one merge that it goes into, while the next partition still asks for `end`.
+    state: Mutex<Option<S>>,
+    bytes: usize,
+}
+
+impl<S: Send + Sync + 'static> Part for Scanned<S> {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl<S: Send + Sync + 'static> Part for Folded<S> {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl<S> Folded<S> {
+    pub(super) fn new<R: Reducer<State = S>>(reducer: &R, state: S, end: Option<u64>) -> Folded<S> {
+        let bytes = reducer.bytes(&state);
+        Folded { end, state: Mutex::new(Some(state)), bytes }
+    }
+
+    /// Takes the state out.
+    pub(super) fn take(&self) -> Result<S> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();
+        state.ok_or_else(|| Error::internal("a state was merged twice"))
+    }
+}
+
+impl<R: Reducer> Work<R> {
+    /// Runs a partition that begins its file: nothing to confirm.
+    pub(super) fn run_exact(&self, context: &TaskContext, scan: &CsvScan, partition: usize) -> Result<Folded<R::State>> {
+        let start = Start::At(scan.source.partitions[partition].range.start);
+        self.run(context, scan, partition, start).1
+    }
+
+    /// Runs a partition on its assumption.
+    pub(super) fn run_assumed(
+        &self,
+        context: &TaskContext,
+        scan: &CsvScan,
+        partition: usize,
+    ) -> Result<Scanned<R::State>> {
+        let (start, outcome) = self.run(context, scan, partition, Start::Assumed);
+        // A cancelled run is no property of the bytes.
+        context.check()?;
+        let bytes = outcome.as_ref().map_or(0, |folded| folded.bytes);
+        Ok(Scanned { start, outcome: Mutex::new(Some(outcome)), bytes })
+    }
+
+    /// Accepts what a partition made if it began where the one before it ended, else does it again from there.
+    pub(super) fn confirm(
+        &self,
+        context: &TaskContext,
+        scan: &CsvScan,
+        partition: usize,
+        scanned: &Scanned<R::State>,
+        before: &Folded<R::State>,
+    ) -> Result<Folded<R::State>> {
+        let range = &scan.source.partitions[partition].range;
+        let begin = match before.end {
+            Some(end) if end < range.end => end,
+            // No later row matters, or a record from before covers the whole partition.
+            passed => {
+                let state = self.reducer.new_state(context.budget().reserve(STATE));
+                return Ok(Folded::new(&*self.reducer, state, passed));
+            }
+        };
+        let outcome = scanned.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match outcome {
+            Some(outcome) if scanned.start == Some(begin) => outcome,
+            outcome => {
+                // Its memory goes before the second attempt asks for the same again.
+                drop(outcome);
+                self.run(context, scan, partition, Start::At(begin)).1
+            }
+        }
+    }
+
+    /// Reads, steps, folds. Returns where the first record began, as far as that was found.
+    fn run(
+        &self,
+        context: &TaskContext,
+        scan: &CsvScan,
+        partition: usize,
+        start: Start,
+    ) -> (Option<u64>, Result<Folded<R::State>>) {
+        let mut reader = match CsvReader::open(scan, partition, start, context.budget().reserve("scan")) {
+            Ok(reader) => reader,
+            Err(error) => return (None, Err(error)),
+        };
+        let start = reader.start();
+        (start, self.fold(context, &mut reader))
+    }
+
+    fn fold(&self, context: &TaskContext, reader: &mut CsvReader<'_>) -> Result<Folded<R::State>> {
+        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
+        let (mut at, mut rows) = (reader.position(), 0);
+        while let Some(batch) = reader.next_batch()? {
+            context.check()?;
+            if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
+                return Ok(Folded::new(&*self.reducer, state, None));
+            }
+            context.advance(reader.position() - at, reader.rows_read() - rows);
+            (at, rows) = (reader.position(), reader.rows_read());
+        }
+        Ok(Folded::new(&*self.reducer, state, Some(reader.position())))
+    }
+
+    /// The row-wise steps.
+    fn step(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        self.steps.iter().try_fold(batch, |batch, step| step.apply(batch))
+    }
+
+    /// A pipeline over the batches of an earlier stage, to its end.
+    pub(super) fn run_batches(&self, context: &TaskContext, batches: &Batches) -> Result<Batches> {
+        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
+        for batch in &batches.0 {
+            context.check()?;
+            if self.reducer.update(&mut state, &self.step(batch.clone())?)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(Batches(self.reducer.finish(state)?))
+    }
+
+    /// Merges states in order.
+    pub(super) fn merge(&self, context: &TaskContext, parts: &[&Folded<R::State>]) -> Result<Folded<R::State>> {
+        let mut parts = parts.iter();
+        let (mut state, mut end) = match parts.next() {
+            Some(first) => (first.take()?, first.end),
+            None => (self.reducer.new_state(context.budget().reserve(STATE)), None),
+        };
+        for part in parts {
+            context.check()?;
+            self.reducer.merge(&mut state, part.take()?)?;
+            end = part.end;
+        }
+        Ok(Folded::new(&*self.reducer, state, end))
+    }
+}
+
+/// How refusals name what sinks hold.
+pub(super) const STATE: &str = "the state of aggregates, sorts and results";

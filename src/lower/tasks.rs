@@ -1,0 +1,98 @@
+//! Stages × partitions: the task graph.
+
+use std::sync::Arc;
+
+use super::scan::{Folded, Scanned, Work};
+use super::{Batches, Pipeline, Sink, Source, Stages};
+use crate::error::{Error, Result};
+use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
+use crate::mem::Part;
+use crate::ops::{BatchOp, Reducer};
+
+/// The tasks of all stages, and the one that gives the answer as [`Batches`].
+pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, TaskId)> {
+    let mut graph = TaskGraph::new();
+    let mut ends: Vec<TaskId> = Vec::new();
+    let mut bytes = 0;
+    for Pipeline { source, steps, sink, .. } in stages.stages {
+        if let Source::Csv { scan, .. } = &source {
+            bytes += scan.source.bytes();
+        }
+        let end = match sink {
+            Sink::Aggregate(op) => add(&mut graph, source, steps, op, "aggregate", &ends, split_every),
+            Sink::Sort(op) => add(&mut graph, source, steps, op, "sort", &ends, split_every),
+            Sink::Collect(op) => add(&mut graph, source, steps, op, "collect", &ends, split_every),
+        }?;
+        ends.push(end);
+    }
+    graph.set_input_bytes(bytes);
+    let end = ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
+    Ok((graph, end))
+}
+
+/// The tasks of one stage; the last of them gives [`Batches`].
+fn add<R: Reducer>(
+    graph: &mut TaskGraph,
+    source: Source,
+    steps: Vec<Arc<dyn BatchOp>>,
+    reducer: Arc<R>,
+    name: &str,
+    ends: &[TaskId],
+    split_every: usize,
+) -> Result<TaskId> {
+    let work = Arc::new(Work { source: Arc::new(source), steps, reducer });
+    let scan = match &*work.source {
+        Source::Stage(stage) => {
+            let stage = *ends.get(*stage).ok_or_else(|| Error::internal("a stage reads one that is not there"))?;
+            let work = work.clone();
+            return Ok(graph.add(
+                format!("{name} stage"),
+                vec![stage],
+                Box::new(move |context, inputs| {
+                    let batches: &Batches = input(&inputs, 0)?;
+                    Ok(Arc::new(work.run_batches(context, batches)?) as Arc<dyn Part>)
+                }),
+            ));
+        }
+        Source::Csv { scan, .. } => scan.clone(),
+    };
+    let mut states: Vec<TaskId> = Vec::new();
+    for (partition, part) in scan.source.partitions.iter().enumerate() {
+        let (task_work, task_scan) = (work.clone(), scan.clone());
+        let label = format!("scan → {name} {partition}");
+        if part.exact {
+            let run = move |context: &TaskContext, _| {
+                Ok(Arc::new(task_work.run_exact(context, &task_scan, partition)?) as Arc<dyn Part>)
+            };
+            states.push(graph.add(label, Vec::new(), Box::new(run)));
+            continue;
+        }
+        let run = move |context: &TaskContext, _| {
+            Ok(Arc::new(task_work.run_assumed(context, &task_scan, partition)?) as Arc<dyn Part>)
+        };
+        let scanned = graph.add(label, Vec::new(), Box::new(run));
+        let (task_work, task_scan) = (work.clone(), scan.clone());
+        let before = *states.last().ok_or_else(|| Error::internal("a file's first partition is not exact"))?;
+        let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+            let (scanned, before): (&Scanned<R::State>, &Folded<R::State>) = (input(&inputs, 0)?, input(&inputs, 1)?);
+            Ok(Arc::new(task_work.confirm(context, &task_scan, partition, scanned, before)?) as Arc<dyn Part>)
+        };
+        states.push(graph.add(format!("confirm {partition}"), vec![scanned, before], Box::new(run)));
+    }
+    let reduce = work.clone();
+    let merged = tree_reduce(graph, &format!("merge {name}"), states, split_every, move |context, inputs| {
+        let parts: Vec<&Folded<R::State>> = (0..inputs.len()).map(|i| input(&inputs, i)).collect::<Result<_>>()?;
+        Ok(Arc::new(reduce.merge(context, &parts)?) as Arc<dyn Part>)
+    })?;
+    let finish = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+        let merged: &Folded<R::State> = input(&inputs, 0)?;
+        Ok(Arc::new(Batches(work.reducer.finish(merged.take()?)?)) as Arc<dyn Part>)
+    };
+    Ok(graph.add(format!("finish {name}"), vec![merged], Box::new(finish)))
+}
+
+/// An input of a task as what it is.
+fn input<P: Part>(inputs: &[Arc<dyn Part>], at: usize) -> Result<&P> {
+    let part = inputs.get(at).map(|part| &**part as &dyn std::any::Any);
+    part.and_then(|part| part.downcast_ref()).ok_or_else(|| Error::internal("a task got what it did not expect"))
+}

@@ -1,0 +1,80 @@
+//! A logical plan as text: a line a step, the last step first, each indented below the one that takes its rows.
+
+use std::fmt;
+
+use super::LogicalPlan;
+use crate::expr::{Expr, SortKey};
+
+impl fmt::Display for LogicalPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut plan = self;
+        let mut depth = 0;
+        loop {
+            write!(f, "{:1$}", "", 2 * depth)?;
+            plan.write_step(f)?;
+            f.write_str("\n")?;
+            match plan.input() {
+                Some(input) => plan = input,
+                None => return Ok(()),
+            }
+            depth += 1;
+        }
+    }
+}
+
+impl LogicalPlan {
+    /// This step alone.
+    pub(crate) fn step_text(&self) -> String {
+        struct Step<'a>(&'a LogicalPlan);
+        impl fmt::Display for Step<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write_step(f)
+            }
+        }
+        Step(self).to_string()
+    }
+
+    fn write_step(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogicalPlan::Scan { source, filter, schema, .. } => {
+                let names = schema.fields().iter().map(|field| field.name().clone());
+                write!(f, "scan csv {}: ", source.paths)?;
+                match schema.fields().len() {
+                    0 => f.write_str("no columns")?,
+                    _ => f.write_str(&list(names))?,
+                }
+                match filter {
+                    Some(filter) => write!(f, " where {filter}"),
+                    None => Ok(()),
+                }
+            }
+            LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
+            LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
+            LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {
+                write!(f, "aggregate {}", list(aggs.iter().map(|a| a.to_string())))?;
+                if !keys.is_empty() {
+                    write!(f, " by {}", list(keys.iter().map(Expr::to_string)))?;
+                    if *keep_nulls {
+                        f.write_str(", null keys kept")?;
+                    }
+                }
+                Ok(())
+            }
+            LogicalPlan::Sort { keys, limit, .. } => {
+                write!(f, "sort by {}", list(keys.iter().map(SortKey::to_string)))?;
+                match limit {
+                    Some(limit) => write!(f, ", first {limit}"),
+                    None => Ok(()),
+                }
+            }
+            LogicalPlan::Slice { offset: 0, limit: Some(limit), .. } => write!(f, "first {limit}"),
+            LogicalPlan::Slice { offset, limit: Some(limit), .. } => write!(f, "first {limit} behind {offset}"),
+            LogicalPlan::Slice { offset, limit: None, .. } => write!(f, "all behind {offset}"),
+        }
+    }
+}
+
+/// Names with commas between.
+pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

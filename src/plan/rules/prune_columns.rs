@@ -1,0 +1,64 @@
+//! Columns that nobody needs are not decoded, expressions that nobody needs not computed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+
+use crate::error::Result;
+use crate::plan::LogicalPlan;
+
+type Names = BTreeSet<Arc<str>>;
+
+pub(super) fn prune_columns(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    prune(plan, None)
+}
+
+/// The plan with the `wanted` columns, in their order; all of them for `None`. Others may be left where a step
+/// below needs them.
+fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPlan>> {
+    let plan = match &**plan {
+        LogicalPlan::Scan { source, columns, filter, schema } => {
+            let Some(wanted) = wanted else { return Ok(plan.clone()) };
+            let kept: Vec<usize> =
+                (0..columns.len()).filter(|&i| wanted.contains(schema.field(i).name().as_str())).collect();
+            LogicalPlan::Scan {
+                source: source.clone(),
+                columns: kept.iter().map(|&i| columns[i]).collect(),
+                filter: filter.clone(),
+                schema: Arc::new(schema.project(&kept)?),
+            }
+        }
+        LogicalPlan::Filter { input, predicate } => {
+            let wanted = wanted.map(|w| &w | &predicate.columns());
+            plan.with_input(prune(input, wanted)?)
+        }
+        LogicalPlan::Sort { input, keys, .. } => {
+            let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.expr.columns()));
+            plan.with_input(prune(input, wanted)?)
+        }
+        LogicalPlan::Slice { input, .. } => plan.with_input(prune(input, wanted)?),
+        LogicalPlan::Project { input, exprs, schema } => {
+            let kept = kept(schema, &wanted, 0);
+            let exprs: Vec<_> = kept.iter().map(|&i| exprs[i].clone()).collect();
+            let needed = exprs.iter().flat_map(|e| e.columns()).collect();
+            let input = prune(input, Some(needed))?;
+            LogicalPlan::Project { input, exprs, schema: Arc::new(schema.project(&kept)?) }
+        }
+        LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema } => {
+            let kept = kept(schema, &wanted, keys.len());
+            let aggs: Vec<_> = kept.iter().filter(|&&i| i >= keys.len()).map(|&i| aggs[i - keys.len()].clone()).collect();
+            let needed = keys.iter().flat_map(|k| k.columns()).chain(aggs.iter().flat_map(|a| a.columns())).collect();
+            let input = prune(input, Some(needed))?;
+            let schema = Arc::new(schema.project(&kept)?);
+            LogicalPlan::Aggregate { input, keys: keys.clone(), aggs, keep_nulls: *keep_nulls, schema }
+        }
+    };
+    Ok(Arc::new(plan))
+}
+
+/// The places of the wanted columns, and of the first `always`, which make the rows what they are.
+fn kept(schema: &Schema, wanted: &Option<Names>, always: usize) -> Vec<usize> {
+    let wanted = |i: usize| wanted.as_ref().is_none_or(|w| w.contains(schema.field(i).name().as_str()));
+    (0..schema.fields().len()).filter(|&i| i < always || wanted(i)).collect()
+}

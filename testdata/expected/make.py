@@ -1,0 +1,89 @@
+"""Answers to queries of ../baci, by pandas: one CSV a query beside this file. Run: python testdata/expected/make.py"""
+
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+BACI = HERE.parent / "baci"
+
+
+def read(path):
+    # Only skipinitialspace lets padded numbers and the padded NA through.
+    table = pd.read_csv(path, na_values=["NA"], skipinitialspace=True)
+    assert list(table.columns) == list("tijkvq") and table.dtypes.map(str).tolist() == ["int64"] * 4 + ["float64"] * 2, path
+    return table
+
+
+def write(name, answer, index=True):
+    text = answer.map(lambda value: "" if pd.isna(value) else repr(value.item() if hasattr(value, "item") else value))
+    text.to_csv(HERE / f"{name}.csv", index=index, lineterminator="\n")
+
+
+def all_aggregates(table, keys):
+    """Rows of each group, and count, sum, mean, min and max of every other column."""
+    groups = table.groupby(keys)
+    answer = pd.DataFrame({"size": groups.size()})
+    for column in table.columns.difference(keys, sort=False):
+        for aggregate in ["count", "sum", "mean", "min", "max"]:
+            answer[f"{aggregate}_{column}"] = groups[column].agg(aggregate)
+    return answer
+
+
+years = [read(path) for path in sorted(BACI.glob("BACI_HS12_Y*.csv"))]
+generated = pd.concat(years, ignore_index=True)
+real = read(BACI / "BACI_HS92_Y2021_V202301_exporters_4_710.csv")
+sample = read(BACI / "BACI_Y2021_raw_sample.csv")
+
+# What the source of the real rows says of them: this reader reads them right.
+assert len(real) == 71192 and real["q"].isna().sum() == 2306
+assert round(real["v"].sum(), 3) == 69369988.138 and round(real["q"].sum(), 3) == 95549654.973
+assert len(sample) == 499 and sample["q"].isna().sum() == 57 and sample["k"].nunique() == 363
+assert len(generated) == 14000
+
+# SELECT k, avg(q) AS mean_q FROM generated WHERE t = 2018 GROUP BY k ORDER BY k
+mean_q = generated[generated["t"] == 2018].groupby("k")["q"].mean()
+write("generated_2018_mean_q_by_k", mean_q.to_frame("mean_q"))
+
+# SELECT i, sum(v) AS sum_v FROM generated GROUP BY i ORDER BY i
+write("generated_sum_v_by_i", generated.groupby("i")["v"].sum().to_frame("sum_v"))
+
+# SELECT t, j, sum(v), avg(q), count(q), count(*) FROM generated WHERE v > 100 AND i <> 156 GROUP BY t, j ORDER BY t, j
+large = generated[(generated["v"] > 100) & (generated["i"] != 156)].groupby(["t", "j"])
+write(
+    "generated_large_by_t_j",
+    large.agg(sum_v=("v", "sum"), mean_q=("q", "mean"), count_q=("q", "count"), size=("v", "size")),
+)
+
+# SELECT t, i, j, k, v, q FROM generated WHERE q IS NULL AND v >= 1000, in file order
+write("generated_missing_q", generated[generated["q"].isna() & (generated["v"] >= 1000)], index=False)
+
+# SELECT t, i, j, k, v / q AS price FROM generated WHERE k / 10000 = 27 (chapter 27), in file order
+fuels = generated[generated["k"] // 10000 == 27]
+write("generated_fuel_prices", fuels[["t", "i", "j", "k"]].assign(price=fuels["v"] / fuels["q"]), index=False)
+
+for name, table in [("generated", generated), ("sample", sample)]:
+    write(f"{name}_all_by_i", all_aggregates(table, ["i"]))
+    write(f"{name}_all_by_t_i", all_aggregates(table, ["t", "i"]))
+write("real_all_by_i", all_aggregates(real, ["i"]))
+write("real_all_by_i_j", all_aggregates(real, ["i", "j"]))
+
+# One row over everything: size, and count, sum, mean, min, max and distinct values of every column.
+for name, table in [("generated", generated), ("real", real), ("sample", sample)]:
+    whole = {"size": [len(table)]}
+    for column in table.columns:
+        for aggregate in ["count", "sum", "mean", "min", "max", "nunique"]:
+            whole[f"{aggregate}_{column}"] = [getattr(table[column], aggregate)()]
+    write(f"{name}_all", pd.DataFrame(whole, dtype=object), index=False)
+
+# SELECT k, sum(v) AS sum_v FROM real GROUP BY k ORDER BY sum_v DESC, k LIMIT 20
+top = real.groupby("k")["v"].sum().to_frame("sum_v").reset_index()
+write("real_top_products_by_v", top.sort_values(["sum_v", "k"], ascending=[False, True]).head(20), index=False)
+
+# SELECT k, avg(q) AS mean_q, count(*) AS size FROM real GROUP BY k ORDER BY k: every product, those without a q among them
+by_product = real.groupby("k")
+write("real_mean_q_by_k", by_product.agg(mean_q=("q", "mean"), size=("q", "size")))
+
+# SELECT * FROM real ORDER BY q DESC (missing last), v, i, j, k LIMIT 50
+largest = real.sort_values(["q", "v", "i", "j", "k"], ascending=[False, True, True, True, True], na_position="last")
+write("real_largest_q", largest.head(50), index=False)
