@@ -88,7 +88,7 @@ impl Planner<'_> {
         }
         if !order.is_empty() {
             for (key, place) in &order {
-                checked(self.source, *place, frame.clone().sort([key.clone()]))?;
+                checked(self.source, *place, frame.sort([key.clone()]))?;
             }
             frame = frame.sort(order.into_iter().map(|(key, _)| key));
         }
@@ -99,7 +99,7 @@ impl Planner<'_> {
             return Ok(frame);
         }
         for output in &outputs {
-            checked(self.source, output.place, frame.clone().select([output.expr.clone()]))?;
+            checked(self.source, output.place, frame.select([output.expr.clone()]))?;
         }
         Ok(frame.select(outputs.into_iter().map(|output| output.expr.alias(output.name))))
     }
@@ -108,7 +108,7 @@ impl Planner<'_> {
     fn filter(&mut self, frame: Frame, condition: &Ast, context: Context) -> Result<Frame> {
         for part in operands(condition, &BinaryOperator::And) {
             let expr = self.scope.expr(part, context)?;
-            checked(self.source, self.source.place(part), frame.clone().filter(expr))?;
+            checked(self.source, self.source.place(part), frame.filter(expr))?;
         }
         Ok(frame.filter(self.scope.expr(condition, context)?))
     }
@@ -129,7 +129,7 @@ impl Planner<'_> {
             },
         };
         let expr = self.scope.expr(ast, Context::rows("GROUP BY").with_aliases())?;
-        checked(self.source, place, frame.clone().select([expr.clone()]))?;
+        checked(self.source, place, frame.select([expr.clone()]))?;
         let is_column = self.scope.columns.iter().any(|column| same(&col(column), &expr));
         let name = self.scope.free_name(if is_column { expr.name() } else { ast.to_string() });
         Ok(Key { expr, name })
@@ -206,10 +206,10 @@ impl Planner<'_> {
     fn aggregate(&self, frame: Frame) -> Result<Frame> {
         let aggregate = |calls: Vec<AggExpr>| {
             if self.scope.keys.is_empty() {
-                return frame.clone().agg(calls);
+                return frame.agg(calls);
             }
             let keys = self.scope.keys.iter().map(|key| key.expr.clone().alias(&key.name));
-            frame.clone().group_by(keys.collect::<Vec<_>>()).keep_nulls().agg(calls)
+            frame.group_by(keys.collect::<Vec<_>>()).keep_nulls().agg(calls)
         };
         for call in &self.scope.calls {
             checked(self.source, call.place, aggregate(vec![call.aggregate()]))?;
