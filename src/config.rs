@@ -22,6 +22,16 @@ pub(crate) struct Config {
 /// What a partition holds unless told otherwise: 100 MB of the file.
 pub(crate) const PARTITION_BYTES: u64 = 100_000_000;
 
+/// How many partial results one merge takes unless told otherwise.
+pub(crate) const SPLIT_EVERY: usize = 8;
+
+/// The smallest memory limit of a session, 16 MiB: room for the blocks and batches of a scan and a table of groups on one thread. Below it
+/// every run would be refused.
+pub(crate) const MIN_MEMORY: usize = 16 << 20;
+
+/// The most threads of a session: beyond any machine we know of, and short of what a system refuses.
+pub(crate) const MAX_THREADS: usize = 1024;
+
 /// Reads a size: a number of bytes, or a number with `KB`, `MB`, `GB`, `TB` (powers of 1000) or
 /// `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024); case and spaces do not matter, `K`, `M`, `G`, `T` are powers of 1024.
 ///

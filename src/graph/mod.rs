@@ -1,1 +1,90 @@
-//! The task graph: tasks and the parts that pass between them. It knows nothing of Arrow or plans.
+//! The task graph: tasks and the parts that pass between them. It knows nothing of Arrow or plans, so that frames,
+//! delayed calls, bags and arrays are all built on it.
+//!
+//! A task takes the results of earlier tasks, in the order of its inputs, and gives one [`Part`]. Ids are dense and a task's
+//! inputs come before it, so the ids are themselves a valid order and no cycle can be written. [`order`] finds a better one.
+
+mod context;
+mod order;
+mod tree;
+
+use std::sync::Arc;
+
+pub(crate) use context::{TaskContext, cancelled};
+pub(crate) use order::order;
+pub(crate) use tree::tree_reduce;
+
+use crate::error::{Error, Result};
+use crate::mem::Part;
+
+/// What a task does: from the results of its inputs to its own.
+pub(crate) type Work = Box<dyn FnOnce(&TaskContext, Vec<Arc<dyn Part>>) -> Result<Arc<dyn Part>> + Send>;
+
+/// A task of one graph: its place in the order of adding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskId(pub(crate) usize);
+
+/// Tasks and what they take from each other.
+#[derive(Default)]
+pub(crate) struct TaskGraph {
+    pub(crate) tasks: Vec<Task>,
+    input_bytes: u64,
+}
+
+pub(crate) struct Task {
+    /// For people: in progress, profiles and the message of a panic.
+    pub(crate) name: Arc<str>,
+    /// Whose results the work gets; the same task may stand here twice.
+    pub(crate) inputs: Vec<TaskId>,
+    pub(crate) work: Work,
+}
+
+impl TaskGraph {
+    pub(crate) fn new() -> TaskGraph {
+        TaskGraph::default()
+    }
+
+    /// Adds a task. Its inputs are ids that this graph gave out before; others are an error when the graph is run.
+    pub(crate) fn add(&mut self, name: impl Into<Arc<str>>, inputs: Vec<TaskId>, work: Work) -> TaskId {
+        self.tasks.push(Task { name: name.into(), inputs, work });
+        TaskId(self.tasks.len() - 1)
+    }
+
+    /// The number of tasks.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Says how many bytes of input the tasks are going to read, so that progress has a whole.
+    pub(crate) fn set_input_bytes(&mut self, bytes: u64) {
+        self.input_bytes = bytes;
+    }
+
+    pub(crate) fn input_bytes(&self) -> u64 {
+        self.input_bytes
+    }
+
+    /// That the outputs exist and that inputs come before their tasks.
+    fn check(&self, outputs: &[TaskId]) -> Result<()> {
+        if let Some(output) = outputs.iter().find(|output| output.0 >= self.len()) {
+            return Err(Error::internal(format!("an output is task {} of {}", output.0, self.len())));
+        }
+        for (id, task) in self.tasks.iter().enumerate() {
+            if let Some(input) = task.inputs.iter().find(|input| input.0 >= id) {
+                return Err(Error::internal(format!("task {id} ({}) takes the later task {}", task.name, input.0)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Task {
+    /// The inputs without repetition, in the order of their first mention.
+    pub(crate) fn distinct_inputs(&self) -> Vec<TaskId> {
+        let mut firsts: Vec<(TaskId, usize)> = self.inputs.iter().copied().zip(0..).collect();
+        firsts.sort_unstable();
+        firsts.dedup_by_key(|&mut (input, _)| input);
+        firsts.sort_unstable_by_key(|&(_, place)| place);
+        firsts.into_iter().map(|(input, _)| input).collect()
+    }
+}

@@ -80,10 +80,10 @@ fn add<R: Reducer>(
         states.push(graph.add(format!("confirm {partition}"), vec![scanned, before], Box::new(run)));
     }
     let reduce = work.clone();
-    let merged = tree_reduce(graph, &format!("merge {name}"), states, split_every, move |context, inputs| {
+    let merged = tree_reduce(graph, format!("merge {name}"), states, split_every, move |context, inputs| {
         let parts: Vec<&Folded<R::State>> = (0..inputs.len()).map(|i| input(&inputs, i)).collect::<Result<_>>()?;
         Ok(Arc::new(reduce.merge(context, &parts)?) as Arc<dyn Part>)
-    })?;
+    });
     let finish = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
         let merged: &Folded<R::State> = input(&inputs, 0)?;
         Ok(Arc::new(Batches(work.reducer.finish(merged.take()?)?)) as Arc<dyn Part>)

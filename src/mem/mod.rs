@@ -2,14 +2,74 @@
 
 mod budget;
 
-use std::any::Any;
+use std::any::{Any, type_name};
+use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
 
+use crate::error::{Error, Result};
+
 /// What an edge of the task graph carries: the result of a task, with an honest count of its bytes.
 ///
-/// A consumer gets it as an `Arc`; the last consumer's `Arc` is the only one left, so that it can take the value out.
+/// A consumer gets it as an `Arc`. The scheduler lets go of its own handle before the last consumer starts, so a part
+/// with one consumer, that is no output of the run, can be taken out whole with [`take`]; shared ones are read with [`view`].
 pub(crate) trait Part: Any + Send + Sync {
     /// The bytes held, allocated capacity and not just length.
     fn bytes(&self) -> usize;
+}
+
+/// Takes the value out of a part that nobody else holds.
+///
+/// # Errors
+/// `ErrorKind::Internal` when it is no `T`, or when somebody else holds it too.
+pub(crate) fn take<T: Part>(part: Arc<dyn Part>) -> Result<T> {
+    let any: Arc<dyn Any + Send + Sync> = part;
+    let value = any.downcast::<T>().map_err(|_| wrong_type::<T>())?;
+    Arc::try_unwrap(value).map_err(|_| Error::internal(format!("a part ({}) to take is shared", type_name::<T>())))
+}
+
+/// Looks at the value of a part, shared or not.
+///
+/// # Errors
+/// `ErrorKind::Internal` when it is no `T`.
+pub(crate) fn view<T: Part>(part: &Arc<dyn Part>) -> Result<&T> {
+    let any: &dyn Any = part.as_ref();
+    any.downcast_ref::<T>().ok_or_else(wrong_type::<T>)
+}
+
+fn wrong_type<T>() -> Error {
+    Error::internal(format!("a part is no {}", type_name::<T>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[derive(Debug, PartialEq)]
+    struct Number(i64);
+    impl Part for Number {
+        fn bytes(&self) -> usize {
+            8
+        }
+    }
+    #[derive(Debug)]
+    struct Text;
+    impl Part for Text {
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn takes_the_value_of_the_only_handle() {
+        let part: Arc<dyn Part> = Arc::new(Number(7));
+        assert_eq!(view::<Number>(&part).unwrap(), &Number(7));
+        assert_eq!(view::<Text>(&part).unwrap_err().kind(), ErrorKind::Internal);
+
+        let shared = Arc::clone(&part);
+        assert!(take::<Number>(shared).unwrap_err().message().contains("shared"));
+        assert_eq!(take::<Text>(Arc::clone(&part)).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(take::<Number>(part).unwrap(), Number(7));
+    }
 }

@@ -13,6 +13,6 @@ mod reader;
 mod source;
 
 pub use options::CsvOptions;
-pub(crate) use reader::{BLOCK, CsvReader, CsvScan, Start};
+pub(crate) use reader::{CsvReader, CsvScan, Start};
 pub use source::ColumnReport;
 pub(crate) use source::CsvSource;

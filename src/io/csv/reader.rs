@@ -72,7 +72,7 @@ pub(crate) enum Start {
 }
 
 /// What a block is at first; it grows for longer records.
-pub(crate) const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 256 << 10;
 /// So far behind its partition's end a block reads on, for the rest of the last record.
 const SLACK: u64 = 4 << 10;
 
@@ -276,7 +276,7 @@ impl<'a> CsvReader<'a> {
         let decode = |column: usize, rows: Rows<'_>, buffer: &mut ColumnBuffer| -> Result<ArrayRef> {
             let field = self.csv.fields[column];
             decoder
-                .decode(records.column(field), rows, source.types[column], buffer)?
+                .decode(records.column(field), rows, source.types[column], buffer)
                 .map_err(|bad| self.bad_field(&records, column, rows.row(bad.row), &bad))
         };
 

@@ -17,7 +17,6 @@ use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, T
 use arrow::util::bit_util;
 
 use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
-use crate::error::{Error, Result};
 use crate::expr::Type;
 
 /// So many bytes stand before the first record of a block: parsers load whole words that end at a field's end.
@@ -49,10 +48,6 @@ pub(crate) struct Column<'a> {
 impl<'a> Records<'a> {
     pub(crate) fn column(self, column: usize) -> Column<'a> {
         Column { data: self.block.as_slice(), records: self, column }
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.row_starts.len()
     }
 }
 
@@ -171,9 +166,9 @@ impl Decoder<'_> {
         rows: Rows<'_>,
         dtype: Type,
         buffer: &mut ColumnBuffer,
-    ) -> Result<Result<ArrayRef, BadField>> {
+    ) -> Result<ArrayRef, BadField> {
         let data = column.data;
-        let decoded = match dtype {
+        match dtype {
             Type::Int64 => self.primitive::<Int64Type>(column, rows, buffer, |s, e| int::parse_digits(data, s, e), int::parse),
             Type::Float64 => {
                 self.primitive::<Float64Type>(column, rows, buffer, |s, e| float::parse_digits(data, s, e), float::parse)
@@ -183,9 +178,8 @@ impl Decoder<'_> {
                 self.primitive::<TimestampMicrosecondType>(column, rows, buffer, |_, _| None, temporal::parse_timestamp)
             }
             Type::Bool => self.boolean(column, rows),
-            Type::Text => return self.text(column, rows, buffer),
-        };
-        Ok(decoded)
+            Type::Text => text::decode(self, column, rows, buffer),
+        }
     }
 
     /// A column of numbers: `fast` takes the bounds of a field that begins with a digit, `complete` a cleaned field.
@@ -288,10 +282,6 @@ impl Decoder<'_> {
             None => Ok(Arc::new(BooleanArray::new(values, nulls.finish()))),
         }
     }
-
-    fn text(self, column: Column<'_>, rows: Rows<'_>, buffer: &mut ColumnBuffer) -> Result<Result<ArrayRef, BadField>> {
-        text::decode(self, column, rows, buffer)
-    }
 }
 
 /// The bits of missing values, made when the first one comes.
@@ -341,18 +331,4 @@ pub(crate) fn parse_bool(text: &[u8]) -> Option<bool> {
         b"false" | b"False" | b"FALSE" => Some(false),
         _ => None,
     }
-}
-
-impl From<BadReason> for &'static str {
-    fn from(reason: BadReason) -> &'static str {
-        match reason {
-            BadReason::NotOfType => "does not fit",
-            BadReason::NotUtf8 => "is not UTF-8",
-        }
-    }
-}
-
-/// Arrow refused what we built: a defect.
-fn broken(error: arrow::error::ArrowError) -> Error {
-    Error::internal("a decoded column is not whole").caused_by(error)
 }

@@ -6,7 +6,6 @@ use arrow::array::{ArrayRef, StringViewArray, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
 use super::{BadField, BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
-use crate::error::Result;
 
 /// Decodes a column of text. An unquoted empty field is missing, a quoted one is an empty text.
 pub(super) fn decode(
@@ -14,7 +13,7 @@ pub(super) fn decode(
     column: Column<'_>,
     rows: Rows<'_>,
     buffer: &mut ColumnBuffer,
-) -> Result<Result<ArrayRef, BadField>> {
+) -> Result<ArrayRef, BadField> {
     let n = rows.len();
     let data = column.data;
     let mut views: Vec<u128> = buffer.take(n);
@@ -29,7 +28,7 @@ pub(super) fn decode(
             continue;
         }
         if !column.records.is_ascii && std::str::from_utf8(raw).is_err() {
-            return Ok(Err(BadField { row: at, reason: BadReason::NotUtf8 }));
+            return Err(BadField { row: at, reason: BadReason::NotUtf8 });
         }
         let quoted = column.records.has_quotes && decoder.dialect.is_quote(raw[0]);
         views.push(match unquote(raw, quoted, decoder.dialect.quote) {
@@ -50,7 +49,7 @@ pub(super) fn decode(
     let views = ScalarBuffer::new(views, 0, n);
     // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, and those bytes are
     // UTF-8: the whole block is ASCII or the field was checked; taking off or undoubling ASCII quotes keeps it so.
-    Ok(Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) })))
+    Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) }))
 }
 
 /// What a field says.

@@ -1,0 +1,61 @@
+//! What a running task may ask and tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mem::Budget;
+
+/// What a running task may ask and tell. One per run; clones share it.
+#[derive(Clone)]
+pub(crate) struct TaskContext {
+    budget: Budget,
+    cancelled: Arc<AtomicBool>,
+    progress: Option<Progress>,
+}
+
+/// Is told of bytes and rows as they are read.
+pub(crate) type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+impl TaskContext {
+    /// A context of its own; tests of a single task need no scheduler.
+    pub(crate) fn new(budget: Budget, progress: Option<Progress>) -> TaskContext {
+        TaskContext { budget, cancelled: Arc::default(), progress }
+    }
+
+    /// Whether the run is over: cancelled, or failed elsewhere. A long task asks once a block and gives up: its result is not wanted.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // Relaxed: nothing but the flag itself passes between the threads.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// An error to give up with when the run is over.
+    ///
+    /// # Errors
+    /// `ErrorKind::Cancelled`.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(cancelled()) } else { Ok(()) }
+    }
+
+    /// Says that so many more bytes of input, and rows in them, are done.
+    pub(crate) fn advance(&self, bytes: u64, rows: u64) {
+        if let Some(progress) = &self.progress {
+            progress(bytes, rows);
+        }
+    }
+
+    /// The memory that the runs of the session share.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Tells the tasks that the run is over.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a cancelled run ends with.
+pub(crate) fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was cancelled")
+}

@@ -1,0 +1,122 @@
+//! What happens in a run, told to those who watch: progress bars, profiles, tests.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// Watches the runs of a session.
+///
+/// Called by the worker threads, several at a time, as things happen; so it should be quick. All of a run's events
+/// have been told when the run's result is there. A panic in an observer is caught and changes nothing.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use partita::{Event, Observer, Session};
+///
+/// struct CountTasks(AtomicUsize);
+/// impl Observer for CountTasks {
+///     fn on(&self, event: &Event) {
+///         if let Event::TaskFinished { .. } = event {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let tasks = Arc::new(CountTasks(AtomicUsize::new(0)));
+/// let session = Session::builder().observer(tasks.clone()).build()?;
+/// assert_eq!(tasks.0.load(Ordering::Relaxed), 0);
+/// # drop(session);
+/// # partita::Result::Ok(())
+/// ```
+pub trait Observer: Send + Sync {
+    /// Something has happened.
+    fn on(&self, event: &Event);
+}
+
+/// Something that happened in a run. `run` tells the runs of a session apart: they are numbered from 1.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A run begins.
+    #[non_exhaustive]
+    RunStarted {
+        /// The number of the run.
+        run: u64,
+        /// How many tasks it has.
+        tasks: usize,
+        /// How many bytes of input it is going to read; 0 when that is not known.
+        bytes: u64,
+    },
+    /// A task begins, on the thread that tells it.
+    #[non_exhaustive]
+    TaskStarted {
+        /// The number of the run.
+        run: u64,
+        /// The number of the task in its graph.
+        task: usize,
+        /// What the task is.
+        name: Arc<str>,
+    },
+    /// A running task has read some more input.
+    #[non_exhaustive]
+    Advanced {
+        /// The number of the run.
+        run: u64,
+        /// Bytes of input since the last such event of this task.
+        bytes: u64,
+        /// Rows in them.
+        rows: u64,
+    },
+    /// A task has ended, well or not.
+    #[non_exhaustive]
+    TaskFinished {
+        /// The number of the run.
+        run: u64,
+        /// The number of the task in its graph.
+        task: usize,
+        /// What the task is.
+        name: Arc<str>,
+        /// How long it ran.
+        seconds: f64,
+        /// What its result holds; 0 when it failed.
+        bytes: usize,
+    },
+    /// A run has ended, and holds nothing any more but its result.
+    #[non_exhaustive]
+    RunFinished {
+        /// The number of the run.
+        run: u64,
+        /// How long it took.
+        seconds: f64,
+        /// Why it stopped, when it did not come to its end.
+        error: Option<Error>,
+    },
+}
+
+/// The observers of a session.
+#[derive(Clone, Default)]
+pub(super) struct Observers(Vec<Arc<dyn Observer>>);
+
+impl Observers {
+    pub(super) fn add(&mut self, observer: Arc<dyn Observer>) {
+        self.0.push(observer);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells all of them what has happened, if there is anyone to tell.
+    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+        if self.0.is_empty() {
+            return;
+        }
+        let event = event();
+        for observer in &self.0 {
+            // A watcher's panic is its own affair: the hook has printed it, and the run goes on.
+            _ = catch_unwind(AssertUnwindSafe(|| observer.on(&event)));
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The state of all runs of a session, behind one lock. Nothing here starts a thread, runs user code or drops a part.
+//!
+//! # [`Queue`]: what a session has under way
+//! - `runs`: the runs that have not ended, the earliest first. A worker takes from the first run that has something ready, so
+//!   that an earlier run ends, and lets its memory go, before a later one spreads.
+//! - `ended`: results that nobody has fetched yet.
+//! - `loops`: how many worker loops are alive, or have been asked for.
+//!
+//! # [`Running`]: a run that has not ended
+//! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of [`crate::graph::order`].
+//! - `outputs`: the ranks whose results the caller wants.
+//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank. Reductions let go
+//!   and loads don't, so what is loaded is reduced before more is loaded.
+//! - `left`: how many tasks have not finished.
+//! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run ends when this is
+//!   0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
+//! - `error`: the first that happened. From then on `nodes` and `ready` are empty: nothing starts, no result is kept.
+//! - `is_closing`: its end has been seen, and one thread is announcing it.
+//! - `is_abandoned`: nobody is going to ask for the result.
+//! - `has_helper`: a thread that waits for this run works on it meanwhile, and wants to hear when something becomes ready.
+//! - `changed`: wakes who waits for this run.
+//!
+//! # [`Node`]: a task of a run
+//! - `work`: what to do; gone once started.
+//! - `inputs`: ranks, as the work wants them, perhaps with repetitions; `needs`: the same without.
+//! - `consumers`: who needs this task; `missing`: how many of `needs` have no result yet.
+//! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on `part` goes.
+//! - `part`: the result and its bytes, from the task's end to its last use.
+//! - `urgency`: the bytes under which it stands in `ready`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::sync::{Arc, Condvar};
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::graph::{TaskContext, TaskGraph, TaskId, Work};
+use crate::mem::Part;
+
+/// The number of a run of a session, from 1.
+pub(super) type RunId = u64;
+
+/// What a run ends with: the results of its outputs, in their order.
+pub(super) type Outcome = Result<Vec<Arc<dyn Part>>>;
+
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) runs: BTreeMap<RunId, Running>,
+    pub(super) ended: HashMap<RunId, Outcome>,
+    loops: usize,
+    last_run: RunId,
+}
+
+pub(super) struct Running {
+    nodes: Vec<Node>,
+    outputs: Vec<usize>,
+    ready: BTreeSet<(usize, Reverse<usize>)>,
+    left: usize,
+    busy: usize,
+    error: Option<Error>,
+    is_closing: bool,
+    pub(super) is_abandoned: bool,
+    pub(super) has_helper: bool,
+    pub(super) changed: Arc<Condvar>,
+    context: TaskContext,
+    started: Instant,
+}
+
+pub(super) struct Node {
+    id: TaskId,
+    name: Arc<str>,
+    work: Option<Work>,
+    inputs: Vec<usize>,
+    needs: Vec<usize>,
+    consumers: Vec<usize>,
+    missing: usize,
+    users: usize,
+    part: Option<(Arc<dyn Part>, usize)>,
+    urgency: usize,
+}
+
+/// A task to be run by whoever took it, who then owes the queue a `leave`.
+pub(super) struct Job {
+    pub(super) run: RunId,
+    pub(super) rank: usize,
+    pub(super) id: TaskId,
+    pub(super) name: Arc<str>,
+    pub(super) work: Work,
+    pub(super) inputs: Vec<Arc<dyn Part>>,
+    pub(super) context: TaskContext,
+}
+
+/// What is to be done, without the lock, to end a run: drop the rest, announce, publish.
+pub(super) struct Closing {
+    pub(super) run: RunId,
+    pub(super) outcome: Outcome,
+    pub(super) rest: Vec<Node>,
+    pub(super) started: Instant,
+}
+
+impl Queue {
+    /// Takes a number for a new run.
+    pub(super) fn next_run(&mut self) -> RunId {
+        self.last_run += 1;
+        self.last_run
+    }
+
+    /// The best of all ready tasks.
+    pub(super) fn pop(&mut self) -> Option<Job> {
+        // Short: a run with nothing ready has a task in some thread's hand.
+        self.runs.iter_mut().find_map(|(&id, run)| run.pop(id))
+    }
+
+    /// The best ready task of one run.
+    pub(super) fn pop_of(&mut self, run: RunId) -> Option<Job> {
+        self.runs.get_mut(&run)?.pop(run)
+    }
+
+    /// Stops a run, unless it is over. The caller drops what is returned and then calls `leave`.
+    pub(super) fn stop(&mut self, run: RunId, error: Error) -> Option<Vec<Node>> {
+        let run = self.runs.get_mut(&run)?;
+        if run.error.is_some() || run.is_closing {
+            return None;
+        }
+        run.error = Some(error);
+        run.context.cancel();
+        run.ready.clear();
+        run.busy += 1;
+        Some(mem::take(&mut run.nodes))
+    }
+
+    /// Keeps the result of a task and queues what it makes ready. Hands the result back when the run was stopped meanwhile.
+    pub(super) fn finish(
+        &mut self,
+        run: RunId,
+        rank: usize,
+        part: Arc<dyn Part>,
+        bytes: usize,
+    ) -> Option<Arc<dyn Part>> {
+        match self.runs.get_mut(&run) {
+            Some(run) if run.error.is_none() => run.finish(rank, part, bytes),
+            _ => return Some(part),
+        }
+        None
+    }
+
+    /// A thread has nothing of this run in hand any more. The last one to leave gets the run to close.
+    pub(super) fn leave(&mut self, id: RunId) -> Option<Closing> {
+        let run = self.runs.get_mut(&id)?;
+        run.busy -= 1;
+        run.close(id)
+    }
+
+    /// How many more loops are to be started, of `threads` that may be alive: one for every ready task, but
+    /// for those that the caller is going to take itself. They count as alive from now on.
+    pub(super) fn start_loops(&mut self, threads: usize, taken: usize) -> usize {
+        let free = threads - self.loops;
+        let start = self.runs.values().flat_map(|run| &run.ready).skip(taken).take(free).count();
+        self.loops += start;
+        start
+    }
+
+    /// A loop found nothing to do.
+    pub(super) fn end_loop(&mut self) {
+        self.loops -= 1;
+    }
+}
+
+impl Running {
+    /// A run of the tasks in `order`, their ranks. A run of no tasks is to be closed at once.
+    pub(super) fn new(graph: TaskGraph, order: &[TaskId], outputs: &[TaskId], context: TaskContext) -> Running {
+        let mut rank = vec![usize::MAX; graph.len()];
+        for (r, id) in order.iter().enumerate() {
+            rank[id.0] = r;
+        }
+        let mut tasks: Vec<_> = graph.tasks.into_iter().map(Some).collect();
+        let mut nodes: Vec<Node> = Vec::with_capacity(order.len());
+        for (r, &id) in order.iter().enumerate() {
+            // The order names no task twice.
+            let Some(task) = tasks[id.0].take() else { continue };
+            let needs: Vec<usize> = task.distinct_inputs().iter().map(|input| rank[input.0]).collect();
+            for &need in &needs {
+                nodes[need].consumers.push(r);
+                nodes[need].users += 1;
+            }
+            nodes.push(Node {
+                id,
+                name: task.name,
+                work: Some(task.work),
+                inputs: task.inputs.iter().map(|input| rank[input.0]).collect(),
+                missing: needs.len(),
+                needs,
+                consumers: Vec::new(),
+                users: 0,
+                part: None,
+                urgency: 0,
+            });
+        }
+        let outputs: Vec<usize> = outputs.iter().map(|output| rank[output.0]).collect();
+        for &output in &outputs {
+            nodes[output].users += 1;
+        }
+        let ready = (0..nodes.len()).filter(|&r| nodes[r].missing == 0).map(|r| (0, Reverse(r))).collect();
+        Running {
+            left: nodes.len(),
+            nodes,
+            outputs,
+            ready,
+            busy: 0,
+            error: None,
+            is_closing: false,
+            is_abandoned: false,
+            has_helper: false,
+            changed: Arc::default(),
+            context,
+            started: Instant::now(),
+        }
+    }
+
+    /// The number of tasks that have not finished.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Whether a task could start now.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn pop(&mut self, run: RunId) -> Option<Job> {
+        let (_, Reverse(rank)) = self.ready.pop_last()?;
+        let node = &mut self.nodes[rank];
+        // It was ready, so it had not started.
+        let work = node.work.take()?;
+        let (id, name) = (node.id, Arc::clone(&node.name));
+        let (inputs, needs) = (mem::take(&mut node.inputs), mem::take(&mut node.needs));
+        let inputs = inputs.iter().map(|&input| self.nodes[input].result()).collect();
+        for need in needs {
+            self.nodes[need].users -= 1;
+            match self.nodes[need].users {
+                // Nothing is dropped here: the task has a handle.
+                0 => self.nodes[need].part = None,
+                1 => self.last_user_of(need),
+                _ => {}
+            }
+        }
+        self.busy += 1;
+        Some(Job { run, rank, id, name, work, inputs, context: self.context.clone() })
+    }
+
+    /// A part has one user left, who is going to let it go: if that one is ready, it has become more urgent.
+    fn last_user_of(&mut self, part: usize) {
+        let waits = |&&consumer: &&usize| self.nodes[consumer].work.is_some();
+        // None when the user is the caller, to whom it is an output.
+        let Some(&last) = self.nodes[part].consumers.iter().find(waits) else { return };
+        if self.nodes[last].missing == 0 {
+            self.ready.remove(&(self.nodes[last].urgency, Reverse(last)));
+            self.enqueue(last);
+        }
+    }
+
+    fn finish(&mut self, rank: usize, part: Arc<dyn Part>, bytes: usize) {
+        self.left -= 1;
+        self.nodes[rank].part = Some((part, bytes));
+        for i in 0..self.nodes[rank].consumers.len() {
+            let consumer = self.nodes[rank].consumers[i];
+            self.nodes[consumer].missing -= 1;
+            if self.nodes[consumer].missing == 0 {
+                self.enqueue(consumer);
+            }
+        }
+    }
+
+    /// Puts a task among the ready ones, by the bytes that it lets go if it starts now.
+    fn enqueue(&mut self, rank: usize) {
+        let lets_go = |&need: &usize| match &self.nodes[need] {
+            Node { users: 1, part: Some((_, bytes)), .. } => *bytes,
+            _ => 0,
+        };
+        let urgency = self.nodes[rank].needs.iter().map(lets_go).fold(0, usize::saturating_add);
+        self.nodes[rank].urgency = urgency;
+        self.ready.insert((urgency, Reverse(rank)));
+    }
+
+    /// What there is to do to end this run, if its end has come.
+    pub(super) fn close(&mut self, run: RunId) -> Option<Closing> {
+        let is_over = self.busy == 0 && (self.left == 0 || self.error.is_some());
+        if !is_over || mem::replace(&mut self.is_closing, true) {
+            return None;
+        }
+        let rest = mem::take(&mut self.nodes);
+        let outcome = match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.outputs.iter().map(|&output| rest[output].result()).collect()),
+        };
+        Some(Closing { run, outcome, rest, started: self.started })
+    }
+}
+
+impl Node {
+    /// A handle on the result, for a user of it.
+    fn result(&self) -> Arc<dyn Part> {
+        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user starts.
+        let (part, _) = self.part.as_ref().expect("a result stays until its last user starts");
+        Arc::clone(part)
+    }
+}
