@@ -27,7 +27,14 @@ struct Cli {
 enum Command {
     Sql(sql::Sql),
     Schema(schema::Schema),
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(generate::GenerateOptions),
 }
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  partita generate /tmp/baci --years 2012-2018 --rows 8000
+  partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite";
 
 /// How to run, the same for every command.
 #[derive(Args)]
@@ -92,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Sql(command) => command.run(),
         Command::Schema(command) => command.run(),
+        Command::Generate(options) => write_files(&options),
     };
     let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -106,4 +114,16 @@ pub(crate) fn main() -> ExitCode {
     // When stderr is gone too, the exit code is all that is left to tell it.
     _ = writeln!(io::stderr(), "error: {message}");
     ExitCode::from(code)
+}
+
+/// Generates, and tells the names of the files.
+fn write_files(options: &generate::GenerateOptions) -> Result<(), Failure> {
+    let generated = generate::generate(options)?;
+    let mut out = io::stdout().lock();
+    for file in &generated.files {
+        writeln!(out, "{}", file.display())?;
+    }
+    // A note for people; its loss is no failure.
+    _ = writeln!(io::stderr(), "{} files, {} bytes", generated.files.len(), generated.bytes);
+    Ok(())
 }

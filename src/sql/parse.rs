@@ -14,7 +14,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::source::{QUERIES, Source, sentence};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How deep a query may nest. Each level takes some stack of the thread that asks.
 pub(super) const MAX_DEPTH: usize = 50;
@@ -57,7 +57,7 @@ pub(super) struct Order {
 /// Parses a query.
 ///
 /// # Errors
-/// [`ErrorKind::Sql`](crate::ErrorKind::Sql) at the place of what does not parse or is not supported.
+/// [`ErrorKind::Sql`] at the place of what does not parse or is not supported.
 pub(super) fn parse(source: &Source) -> Result<Query> {
     let mut parser = Parser::new(&DuckDbDialect)
         .with_recursion_limit(MAX_DEPTH)
@@ -70,7 +70,7 @@ pub(super) fn parse(source: &Source) -> Result<Query> {
     match (statements.next(), statements.next()) {
         (Some(Statement::Query(query)), None) => refuse.query(*query),
         (Some(_), None) => Err(refuse.at_start("a statement other than SELECT")),
-        (None, _) => Err(source.error(Location::new(1, 1), "the query is empty").help(QUERIES)),
+        (None, _) => Err(Error::new(ErrorKind::Sql, "the query is empty").help(QUERIES)),
         (_, Some(_)) => {
             let semicolon = source.tokens().iter().position(|token| token.token == Token::SemiColon);
             let second = semicolon.and_then(|i| source.tokens().get(i + 1));
@@ -294,12 +294,15 @@ impl Refuse<'_> {
 
     fn from(&self, from: Vec<TableWithJoins>) -> Result<(String, Location)> {
         let quoted = "write the path or glob of the files in quotes: FROM 'data/*.csv'";
+        // The parser does not record where a quoted name stands.
+        let place = self.source.after(Keyword::FROM);
         let mut tables = from.into_iter();
         let Some(TableWithJoins { relation, joins }) = tables.next() else {
             return Err(self.source.error(self.source.end(), "the query has no FROM").help(quoted));
         };
-        if let Some(second) = tables.next() {
-            return Err(self.source.unsupported(self.source.place(&second), "more than one table"));
+        if tables.next().is_some() {
+            let comma = self.source.sign(&Token::Comma, self.source.keyword(Keyword::FROM));
+            return Err(self.source.unsupported(comma, "more than one table"));
         }
         self.refuse(!joins.is_empty(), Keyword::JOIN, "JOIN")?;
         let TableFactor::Table {
@@ -320,10 +323,8 @@ impl Refuse<'_> {
                 TableFactor::NestedJoin { .. } => "JOIN",
                 _ => "this kind of table",
             };
-            let after = self.source.keyword(Keyword::FROM);
-            return Err(self.source.unsupported(after, &format!("{what} in FROM")));
+            return Err(self.source.unsupported(place, &format!("{what} in FROM")));
         };
-        let place = self.source.place(&name);
         if args.is_some() {
             return Err(self.source.unsupported(place, "a function in FROM").help(quoted));
         }

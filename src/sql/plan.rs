@@ -88,7 +88,7 @@ impl Planner<'_> {
         }
         if !order.is_empty() {
             for (key, place) in &order {
-                checked(self.source, *place, frame.clone().sort([key.clone()]))?;
+                checked(self.source, *place, frame.sort([key.clone()]))?;
             }
             frame = frame.sort(order.into_iter().map(|(key, _)| key));
         }
@@ -99,7 +99,7 @@ impl Planner<'_> {
             return Ok(frame);
         }
         for output in &outputs {
-            checked(self.source, output.place, frame.clone().select([output.expr.clone()]))?;
+            checked(self.source, output.place, frame.select([output.expr.clone()]))?;
         }
         Ok(frame.select(outputs.into_iter().map(|output| output.expr.alias(output.name))))
     }
@@ -108,7 +108,7 @@ impl Planner<'_> {
     fn filter(&mut self, frame: Frame, condition: &Ast, context: Context) -> Result<Frame> {
         for part in operands(condition, &BinaryOperator::And) {
             let expr = self.scope.expr(part, context)?;
-            checked(self.source, self.source.place(part), frame.clone().filter(expr))?;
+            checked(self.source, self.source.place(part), frame.filter(expr))?;
         }
         Ok(frame.filter(self.scope.expr(condition, context)?))
     }
@@ -116,33 +116,35 @@ impl Planner<'_> {
     /// An entry of GROUP BY: a position, a column, an alias or an expression.
     fn key(&mut self, frame: &Frame, ast: &Ast) -> Result<Key> {
         let place = self.source.place(ast);
-        let ast = match self.position(ast, "GROUP BY")? {
+        let items = &self.query.items;
+        let ast = match self.position(ast, "GROUP BY", items.len())? {
             None => ast,
-            Some(index) => match &self.query.items[index] {
-                Item::Expr(ast, _) => ast,
-                Item::Star(_) => return Err(self.source.error(place, "GROUP BY can't take a star by its position")),
+            // A star moves the positions behind it: refused rather than guessed.
+            Some(index) => match &items[index] {
+                Item::Expr(ast, _) if !items[..index].iter().any(|item| matches!(item, Item::Star(_))) => ast,
+                _ => {
+                    let error = self.source.error(place, "GROUP BY can't count positions past a star");
+                    return Err(error.help("name the column"));
+                }
             },
         };
         let expr = self.scope.expr(ast, Context::rows("GROUP BY").with_aliases())?;
-        checked(self.source, place, frame.clone().select([expr.clone()]))?;
+        checked(self.source, place, frame.select([expr.clone()]))?;
         let is_column = self.scope.columns.iter().any(|column| same(&col(column), &expr));
         let name = self.scope.free_name(if is_column { expr.name() } else { ast.to_string() });
         Ok(Key { expr, name })
     }
 
     /// What an integer by itself means in GROUP BY and ORDER BY: the index of an entry of the SELECT list.
-    fn position(&self, ast: &Ast, clause: &str) -> Result<Option<usize>> {
+    fn position(&self, ast: &Ast, clause: &str, entries: usize) -> Result<Option<usize>> {
         let Ast::Value(value) = ast else { return Ok(None) };
-        let items = self.query.items.len();
-        if let Value::Number(digits, _) = &value.value {
-            if let Ok(position @ 1..) = digits.parse::<usize>()
-                && position <= items
-            {
-                return Ok(Some(position - 1));
-            }
+        if let Value::Number(digits, _) = &value.value
+            && let Ok(position @ 1..) = digits.parse::<usize>()
+            && position <= entries
+        {
+            return Ok(Some(position - 1));
         }
-        let entries = if items == 1 { "entry".to_owned() } else { format!("{items} entries") };
-        let message = format!("{clause} takes a position of the SELECT list, which has {entries}, or an expression");
+        let message = format!("{clause} takes an expression, or a position of the SELECT list from 1 to {entries}");
         Err(self.source.error(value.span.start, message))
     }
 
@@ -191,18 +193,9 @@ impl Planner<'_> {
                 .or_else(|| outputs.iter().find(|output| names(ident, &output.name))),
             _ => None,
         };
-        let expr = match (output, self.position(ast, "ORDER BY")?) {
+        let expr = match (output, self.position(ast, "ORDER BY", outputs.len())?) {
             (Some(output), _) => output.expr.clone(),
-            (None, Some(index)) => match (&self.query.items[index], outputs.get(index)) {
-                // A star before the position moves what it means: refused rather than guessed.
-                (Item::Expr(..), Some(output)) if outputs.len() == self.query.items.len() => output.expr.clone(),
-                _ => {
-                    return Err(self
-                        .source
-                        .error(place, "ORDER BY can't count positions past a star")
-                        .help("name the column"));
-                }
-            },
+            (None, Some(index)) => outputs[index].expr.clone(),
             (None, None) => self.scope.expr(ast, Context::groups("ORDER BY", grouped).with_aliases())?,
         };
         let key = if *descending { expr.desc() } else { expr.asc() };
@@ -213,10 +206,10 @@ impl Planner<'_> {
     fn aggregate(&self, frame: Frame) -> Result<Frame> {
         let aggregate = |calls: Vec<AggExpr>| {
             if self.scope.keys.is_empty() {
-                return frame.clone().agg(calls);
+                return frame.agg(calls);
             }
             let keys = self.scope.keys.iter().map(|key| key.expr.clone().alias(&key.name));
-            frame.clone().group_by(keys.collect::<Vec<_>>()).keep_nulls().agg(calls)
+            frame.group_by(keys.collect::<Vec<_>>()).keep_nulls().agg(calls)
         };
         for call in &self.scope.calls {
             checked(self.source, call.place, aggregate(vec![call.aggregate()]))?;

@@ -70,6 +70,19 @@ impl<'a> Source<'a> {
         self.tokens.iter().find(is_keyword).map_or(Location::new(1, 1), |token| token.span.start)
     }
 
+    /// Where the token after this keyword stands.
+    pub(super) fn after(&self, keyword: Keyword) -> Location {
+        let place = self.keyword(keyword);
+        let next = self.tokens.iter().find(|token| token.span.start > place);
+        next.map_or_else(|| self.end(), |token| token.span.start)
+    }
+
+    /// Where this sign first stands behind a place.
+    pub(super) fn sign(&self, sign: &Token, behind: Location) -> Location {
+        let mut later = self.tokens.iter().filter(|token| token.span.start > behind);
+        later.find(|token| token.token == *sign).map_or(behind, |token| token.span.start)
+    }
+
     /// Just after the last character.
     pub(super) fn end(&self) -> Location {
         match self.tokens.last() {
@@ -101,8 +114,10 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The parser's message in our manner: it begins small, and without a place.
+/// The parser's message in our manner.
 pub(super) fn sentence(message: &str) -> String {
+    let message = message.replace("found: EOF", "found the end of the query").replace("xpected: ", "xpected ");
+    let message = message.replace("found: ", "found ");
     let mut chars = message.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),

@@ -427,7 +427,7 @@ fn construct(ast: &Ast) -> String {
         Ast::Trim { .. } => "the function trim",
         Ast::Position { .. } => "the function position",
         Ast::AnyOp { .. } | Ast::AllOp { .. } => "ANY or ALL",
-        Ast::GroupingSets(_) | Ast::Cube(_) | Ast::Rollup(_) => "more than one grouping at once",
+        Ast::GroupingSets(_) | Ast::Cube(_) | Ast::Rollup(_) => "GROUPING SETS, ROLLUP or CUBE",
         Ast::UnaryOp { op, .. } => return format!("the sign {op} before an expression"),
         Ast::Tuple(_) => "a list in parentheses",
         Ast::Wildcard(_) | Ast::QualifiedWildcard(..) => "a star here",
