@@ -20,7 +20,7 @@ use crate::mem::Part;
 use crate::ops::{AggregateOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
 use crate::plan::LogicalPlan;
 
-pub(crate) use tasks::expand;
+pub(crate) use tasks::{answer, expand};
 
 /// The stages of a query, each after those that it reads; the last one's batches are the answer.
 pub(crate) struct Stages {
