@@ -20,7 +20,9 @@ fn input() -> PathBuf {
             let _ = writeln!(text, "2018,{i},{j},{k},{}.{:03},{}.{:03}", v / 100, v % 1000, q / 10, q % 1000);
         }
         let partial = dir.join("scan.partial");
-        std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path)).expect("the target folder is ours to write");
+        std::fs::write(&partial, text)
+            .and_then(|()| std::fs::rename(&partial, &path))
+            .expect("the target folder is ours to write");
     }
     path
 }

@@ -92,7 +92,7 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Result, Session, SortKey, Stop, Table, Type, col, lit, lit_date,
-        lit_timestamp, read_csv, read_csv_with, size,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Result, Session, SortKey, Stop, Table, Type, col, lit,
+        lit_date, lit_timestamp, read_csv, read_csv_with, size,
     };
 }

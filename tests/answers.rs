@@ -18,7 +18,8 @@ fn expected(name: &str, like: &[Vec<Value>]) -> Vec<Vec<Value>> {
     // Distinct values are not computed here.
     let skipped: Vec<bool> = reader.headers().unwrap().iter().map(|name| name.starts_with("nunique")).collect();
     let records = reader.records().map(|r| {
-        let record: csv::StringRecord = r.unwrap().iter().zip(&skipped).filter(|(_, skip)| !**skip).map(|(v, _)| v).collect();
+        let record: csv::StringRecord =
+            r.unwrap().iter().zip(&skipped).filter(|(_, skip)| !**skip).map(|(v, _)| v).collect();
         let value = |(i, text): (usize, &str)| match text {
             "" => Value::Null,
             _ if is_float(i) => Value::Float(text.parse().unwrap()),
@@ -98,8 +99,14 @@ fn the_real_files_as_they_are_padded() {
 fn the_sums_that_the_source_of_the_real_rows_states() {
     for (name, session) in sessions() {
         let df = session.read_csv(REAL);
-        let got = rows(&df.agg([size(), col("v").sum(), col("q").sum().alias("q"), col("v").max().alias("max")]).compute().unwrap());
-        let stated = [[Value::Int(71192), Value::Float(69369988.138), Value::Float(95549654.973), Value::Float(4103870.59)].to_vec()];
+        let got = rows(
+            &df.agg([size(), col("v").sum(), col("q").sum().alias("q"), col("v").max().alias("max")])
+                .compute()
+                .unwrap(),
+        );
+        let stated =
+            [[Value::Int(71192), Value::Float(69369988.138), Value::Float(95549654.973), Value::Float(4103870.59)]
+                .to_vec()];
         assert_same(&got, &stated, name);
         let missing = rows(&df.filter(col("q").is_null()).agg([size()]).compute().unwrap());
         assert_eq!(missing, [[Value::Int(2306)]], "{name}");
@@ -156,7 +163,8 @@ fn null_keys_go_unless_they_are_asked_for() {
 fn the_answer_does_not_depend_on_how_it_is_computed() {
     // Bit for bit, since partitions are the same: threads and fan-in change nothing.
     let answer = |threads, split_every| {
-        let session = Session::builder().threads(threads).split_every(split_every).partition_size(20_000).build().unwrap();
+        let session =
+            Session::builder().threads(threads).split_every(split_every).partition_size(20_000).build().unwrap();
         let df = session.read_csv(GENERATED).group_by(["j"]).agg([col("v").sum(), col("q").mean()]);
         rows(&df.compute().unwrap())
     };

@@ -48,7 +48,12 @@ fn no_permission() {
 fn an_unknown_column_names_the_nearest_at_every_end_of_the_chain() {
     let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
     let wrong = df.filter(col("t").eq(2018)).group_by(["k"]).agg([col("quantity").mean()]).head(3);
-    for e in [error(&wrong), wrong.schema().unwrap_err(), wrong.explain(Stop::All).unwrap_err(), wrong.npartitions().unwrap_err()] {
+    for e in [
+        error(&wrong),
+        wrong.schema().unwrap_err(),
+        wrong.explain(Stop::All).unwrap_err(),
+        wrong.npartitions().unwrap_err(),
+    ] {
         assert_eq!(e.kind(), ErrorKind::Column);
         let text = e.to_string();
         assert!(text.contains("no column 'quantity'") && text.contains("'t', 'i', 'j', 'k', 'v', 'q'"), "{text}");
@@ -56,7 +61,11 @@ fn an_unknown_column_names_the_nearest_at_every_end_of_the_chain() {
     }
     let near = df.filter(col("Q").gt(1)).schema().unwrap_err().to_string();
     assert!(near.contains("did you mean 'q'?") && near.contains("in filter(Q > 1)"), "{near}");
-    assert!(df.sort(["w"]).schema().is_err() && df.select(["w"]).schema().is_err() && df.group_by(["w"]).agg([size()]).schema().is_err());
+    assert!(
+        df.sort(["w"]).schema().is_err()
+            && df.select(["w"]).schema().is_err()
+            && df.group_by(["w"]).agg([size()]).schema().is_err()
+    );
 }
 
 #[test]
@@ -139,7 +148,10 @@ fn nul_bytes_and_invalid_utf8() {
     assert_eq!((e.kind(), e.position().unwrap().line), (ErrorKind::Value, Some(3)));
     assert!(e.to_string().contains("\"\\0\""), "{e}");
     let e = error(&read("latin1.csv"));
-    assert_eq!((e.kind(), e.position().unwrap().line, e.position().unwrap().byte), (ErrorKind::Value, Some(3), Some(11)));
+    assert_eq!(
+        (e.kind(), e.position().unwrap().line, e.position().unwrap().byte),
+        (ErrorKind::Value, Some(3), Some(11))
+    );
     assert!(e.to_string().contains("not UTF-8"), "{e}");
     for name in ["header.csv", "utf16.csv"] {
         assert_eq!(error(&read(name)).kind(), ErrorKind::Malformed, "{name}");

@@ -218,7 +218,10 @@ fn a_single_file_is_many_partitions_and_rows_keep_their_order() {
         assert!(got.iter().enumerate().all(|(i, row)| row == &[Value::Int(i as i64)]), "{name}");
         assert_eq!(got.len(), 20_000, "{name}");
         // The first rows, and rows out of the middle.
-        assert_eq!(rows(&frame.select(["n"]).slice(9_998, 3).compute().unwrap()), (9_998..10_001).map(|n| vec![Value::Int(n)]).collect::<Vec<_>>());
+        assert_eq!(
+            rows(&frame.select(["n"]).slice(9_998, 3).compute().unwrap()),
+            (9_998..10_001).map(|n| vec![Value::Int(n)]).collect::<Vec<_>>()
+        );
     }
 }
 

@@ -97,10 +97,12 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, format!("no file matches '{pattern}'")).help(match nearest_folder(pattern) {
-            Some(folder) => format!("look into '{}', which exists", folder.display()),
-            None => "relative patterns start at the working directory".to_owned(),
-        }));
+        return Err(Error::new(ErrorKind::NotFound, format!("no file matches '{pattern}'")).help(
+            match nearest_folder(pattern) {
+                Some(folder) => format!("look into '{}', which exists", folder.display()),
+                None => "relative patterns start at the working directory".to_owned(),
+            },
+        ));
     }
     files.sort();
     Ok(files)
@@ -133,9 +135,9 @@ pub(crate) fn io_error(path: &Path, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("there is no file '{}'", path.display()))
             .help("check the spelling; relative paths start at the working directory"),
-        io::ErrorKind::PermissionDenied => {
-            Error::new(ErrorKind::Io, "no permission to read the file").at(position).help("ask its owner, or check its mode")
-        }
+        io::ErrorKind::PermissionDenied => Error::new(ErrorKind::Io, "no permission to read the file")
+            .at(position)
+            .help("ask its owner, or check its mode"),
         _ => Error::new(ErrorKind::Io, format!("can't read the file: {error}")).at(position),
     }
 }

@@ -67,7 +67,12 @@ impl<S> Folded<S> {
 
 impl<R: Reducer> Work<R> {
     /// Runs a partition that begins its file: nothing to confirm.
-    pub(super) fn run_exact(&self, context: &TaskContext, scan: &CsvScan, partition: usize) -> Result<Folded<R::State>> {
+    pub(super) fn run_exact(
+        &self,
+        context: &TaskContext,
+        scan: &CsvScan,
+        partition: usize,
+    ) -> Result<Folded<R::State>> {
         let start = Start::At(scan.source.partitions[partition].range.start);
         self.run(context, scan, partition, start).1
     }

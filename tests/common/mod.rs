@@ -45,7 +45,9 @@ fn value(column: &dyn Array, row: usize) -> Value {
 /// Whether two values are the same, floats to the last bits of a sum.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Float(a), Value::Float(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) || a.is_nan() && b.is_nan(),
+        (Value::Float(a), Value::Float(b)) => {
+            a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) || a.is_nan() && b.is_nan()
+        }
         _ => a == b,
     }
 }

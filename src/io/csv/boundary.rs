@@ -28,12 +28,7 @@ const WINDOW: usize = 64 << 10;
 
 /// Where the first record of a partition begins that is cut at `range`, as far as its own bytes tell;
 /// `None` when no record seems to begin within it. `range` does not begin at the file's first record.
-pub(crate) fn assume_start(
-    file: &File,
-    range: Range<u64>,
-    width: usize,
-    dialect: Dialect,
-) -> io::Result<Option<u64>> {
+pub(crate) fn assume_start(file: &File, range: Range<u64>, width: usize, dialect: Dialect) -> io::Result<Option<u64>> {
     // The byte before the cut may be the line end that the first record follows, and the one before that tells
     // whether a quote there opens a field.
     let from = range.start.saturating_sub(2);
@@ -86,8 +81,8 @@ pub(crate) enum Reading {
 /// `None` when both do or neither does.
 pub(crate) fn only_reading(window: &[u8], outside: State, width: usize, dialect: Dialect) -> Option<Reading> {
     let plain = all_records_fit(window, outside, width, dialect);
-    let quoted = dialect.quote.is_some_and(|q| window.contains(&q))
-        && all_records_fit(window, State::Quoted, width, dialect);
+    let quoted =
+        dialect.quote.is_some_and(|q| window.contains(&q)) && all_records_fit(window, State::Quoted, width, dialect);
     match (plain, quoted) {
         (true, false) => Some(Reading::Plain),
         (false, true) => Some(Reading::Quoted),

@@ -86,7 +86,10 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
         let data = &window[bom..];
         let mut index = FieldIndex::default();
         index.index(data, State::FieldStart, dialect);
-        if at_end && !data.is_empty() && index.last_line_end(data).is_none_or(|i| index.separators[i] as usize + 1 < data.len()) {
+        if at_end
+            && !data.is_empty()
+            && index.last_line_end(data).is_none_or(|i| index.separators[i] as usize + 1 < data.len())
+        {
             index.close(data.len());
         }
         let mut first = None;
@@ -110,9 +113,12 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
             return Ok(None);
         }
         if size > options.max_record {
-            return Err(Error::new(ErrorKind::Malformed, format!("the first record is longer than {} bytes", options.max_record))
-                .at(Position { file: input.path.clone(), line: Some(1), byte: Some(0), column: None })
-                .help("is it a CSV file, is a quote left open? CsvOptions::max_record allows longer records"));
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                format!("the first record is longer than {} bytes", options.max_record),
+            )
+            .at(Position { file: input.path.clone(), line: Some(1), byte: Some(0), column: None })
+            .help("is it a CSV file, is a quote left open? CsvOptions::max_record allows longer records"));
         }
         size *= 4;
     }
@@ -148,10 +154,14 @@ fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec
                 .help("is it UTF-16 or no text file at all? Only UTF-8 is read"));
         }
         let name = String::from_utf8(bytes).map_err(|e| {
-            Error::new(ErrorKind::Malformed, "the header is not UTF-8").caused_by(e).at(position()).help("convert the file to UTF-8")
+            Error::new(ErrorKind::Malformed, "the header is not UTF-8")
+                .caused_by(e)
+                .at(position())
+                .help("convert the file to UTF-8")
         })?;
         let name = if name.trim().is_empty() { format!("column_{}", i + 1) } else { name.trim().to_owned() };
-        let unique = (0..).map(|n| if n == 0 { name.clone() } else { format!("{name}.{n}") }).find(|n| !names.contains(n));
+        let unique =
+            (0..).map(|n| if n == 0 { name.clone() } else { format!("{name}.{n}") }).find(|n| !names.contains(n));
         names.extend(unique);
     }
     Ok(names)
@@ -170,7 +180,9 @@ pub(crate) fn sample(file: &File, input: &InputFile, header: &Header, options: &
     loop {
         let window = read_window(file, input, first, take as usize)?;
         let whole = first + window.len() as u64 >= input.bytes;
-        if see_records(&window, State::FieldStart, whole, first, width, options.dialect, &nulls, &mut guesses) > 0 || whole {
+        if see_records(&window, State::FieldStart, whole, first, width, options.dialect, &nulls, &mut guesses) > 0
+            || whole
+        {
             break;
         }
         if take > options.max_record as u64 {
@@ -222,7 +234,9 @@ fn see_records(
         }
         seen += 1;
         let mut from = start as usize;
-        for ((field, &separator), guess) in fields_of(window, start, separators).into_iter().zip(separators).zip(&mut *guesses) {
+        for ((field, &separator), guess) in
+            fields_of(window, start, separators).into_iter().zip(separators).zip(&mut *guesses)
+        {
             // A column that is text can't become anything else.
             if guess.dtype != Some(Type::Text) {
                 guess.see(classify(field, dialect, nulls), at + from as u64);
@@ -270,14 +284,27 @@ mod tests {
         let text = "a,b,c,d,e,f,g,h,i\n\
             1,1.5,true,2020-01-31,2020-01-31 10:00,x,,99999999999999999999,\"10121\"\n\
             \u{20} 081310, 1e3,False,NA,2020-02-01,1,NA,1,\"0\"\n";
-        let expected = [Some(Int64), Some(Float64), Some(Bool), Some(Date), Some(Timestamp), Some(Text), None, Some(Text), Some(Int64)];
+        let expected = [
+            Some(Int64),
+            Some(Float64),
+            Some(Bool),
+            Some(Date),
+            Some(Timestamp),
+            Some(Text),
+            None,
+            Some(Text),
+            Some(Int64),
+        ];
         assert_eq!(types(text), expected);
     }
 
     #[test]
     fn a_mix_is_the_narrowest_that_holds_both() {
         use Type::*;
-        assert_eq!(types("a,b,c,d\n1,NaN,true,2020-01-01\n1.5,2,0,7\n"), [Some(Float64), Some(Float64), Some(Text), Some(Text)]);
+        assert_eq!(
+            types("a,b,c,d\n1,NaN,true,2020-01-01\n1.5,2,0,7\n"),
+            [Some(Float64), Some(Float64), Some(Text), Some(Text)]
+        );
     }
 
     #[test]
@@ -286,10 +313,16 @@ mod tests {
         assert_eq!(names(b"\xef\xbb\xbfa,\"b \"\"x\"\"\",a,\r\n1,2,3,4\r\n"), ["a", "b \"x\"", "a.1", "column_4"]);
         assert_eq!(names(b"\n\na"), ["a"]);
         let none = CsvOptions::default().header(false);
-        assert_eq!(guesses(b"1,x\n2,y", &none), (
-            vec!["column_1".into(), "column_2".into()],
-            vec![Guess { dtype: Some(Type::Int64), decided_at: 0 }, Guess { dtype: Some(Type::Text), decided_at: 2 }]
-        ));
+        assert_eq!(
+            guesses(b"1,x\n2,y", &none),
+            (
+                vec!["column_1".into(), "column_2".into()],
+                vec![
+                    Guess { dtype: Some(Type::Int64), decided_at: 0 },
+                    Guess { dtype: Some(Type::Text), decided_at: 2 }
+                ]
+            )
+        );
     }
 
     #[test]

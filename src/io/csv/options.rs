@@ -155,10 +155,7 @@ impl CsvOptions {
             return wrong("a sample size of 0 bytes".into(), "take some lines' worth at least; 65_536 is usual");
         }
         if self.max_record == 0 || self.max_record > 1 << 30 {
-            return wrong(
-                format!("a max_record of {} bytes", self.max_record),
-                "take 1 to 1 GiB; 16 MiB is usual",
-            );
+            return wrong(format!("a max_record of {} bytes", self.max_record), "take 1 to 1 GiB; 16 MiB is usual");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::compute::filter;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -39,6 +39,9 @@ struct ScanFilter {
     columns: Vec<usize>,
     schema: SchemaRef,
 }
+
+/// A field that does not fit: its row in the block, its column in the schema, what is wrong with it.
+type Misfit = (usize, usize, BadField);
 
 impl CsvScan {
     /// A scan of these columns of the rows that `filter` lets pass.
@@ -92,6 +95,8 @@ pub(crate) struct CsvReader<'a> {
     consumed: usize,
     finished: bool,
     rows_read: u64,
+    /// The error that comes after the rows of this block.
+    ragged: Option<Error>,
     index: FieldIndex,
     scratch: Scratch,
     memory: Reservation,
@@ -108,7 +113,12 @@ struct Scratch {
 
 impl<'a> CsvReader<'a> {
     /// Opens partition `partition` of the scan's source.
-    pub(crate) fn open(scan: &'a CsvScan, partition: usize, start: Start, memory: Reservation) -> Result<CsvReader<'a>> {
+    pub(crate) fn open(
+        scan: &'a CsvScan,
+        partition: usize,
+        start: Start,
+        memory: Reservation,
+    ) -> Result<CsvReader<'a>> {
         let source = &scan.source;
         let part = &source.partitions[partition];
         let csv = &source.files[part.file];
@@ -122,8 +132,9 @@ impl<'a> CsvReader<'a> {
         let start = match start {
             Start::At(at) => Some(at),
             Start::Assumed if part.exact => Some(range.start),
-            Start::Assumed => assume_start(&file, range.clone(), csv.width, source.options.dialect)
-                .map_err(|e| io_error(path, &e))?,
+            Start::Assumed => {
+                assume_start(&file, range.clone(), csv.width, source.options.dialect).map_err(|e| io_error(path, &e))?
+            }
         };
         let at = start.unwrap_or(range.end);
         Ok(CsvReader {
@@ -137,6 +148,7 @@ impl<'a> CsvReader<'a> {
             consumed: 0,
             finished: at >= range.end,
             rows_read: 0,
+            ragged: None,
             range,
             index: FieldIndex::default(),
             scratch: Scratch {
@@ -166,12 +178,19 @@ impl<'a> CsvReader<'a> {
     /// The batch of the next block, perhaps of no rows; `None` after the last. Text in it views the block, which the
     /// next call reuses if nobody holds it any more.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(error) = self.ragged.take() {
+            return Err(error);
+        }
         if self.finished {
             return Ok(None);
         }
         self.read_block()?;
         let records = &self.block.as_slice()[PADDING..PADDING + self.consumed];
-        let rows = self.index.shape(records, self.csv.width).map_err(|ragged| self.ragged(&ragged))?;
+        if let Err(ragged) = self.index.shape(records, self.csv.width) {
+            // The rows before it come first, and what is wrong in them.
+            self.ragged = Some(self.ragged_row(&ragged));
+        }
+        let rows = self.index.row_starts.len();
         self.rows_read += rows as u64;
         let mut scratch = std::mem::take(&mut self.scratch);
         let batch = self.decode(rows, &mut scratch);
@@ -273,19 +292,40 @@ impl<'a> CsvReader<'a> {
             is_ascii: !any_text || self.block.as_slice()[PADDING..PADDING + self.consumed].is_ascii(),
         };
         let decoder = Decoder { dialect: source.options.dialect, nulls };
-        let decode = |column: usize, rows: Rows<'_>, buffer: &mut ColumnBuffer| -> Result<ArrayRef> {
-            let field = self.csv.fields[column];
-            decoder
-                .decode(records.column(field), rows, source.types[column], buffer)
-                .map_err(|bad| self.bad_field(&records, column, rows.row(bad.row), &bad))
-        };
-
+        // Where several columns have a field that does not fit, the first row's is the one to tell of, wherever the
+        // block was cut.
+        let mut first: Option<Misfit> = None;
+        let decode =
+            |column: usize, rows: Rows<'_>, buffer: &mut ColumnBuffer, first: &mut Option<Misfit>| -> ArrayRef {
+                let field = self.csv.fields[column];
+                match decoder.decode(records.column(field), rows, source.types[column], buffer) {
+                    Ok(array) => array,
+                    Err(bad) => {
+                        let row = rows.row(bad.row);
+                        if first.as_ref().is_none_or(|(other, ..)| row < *other) {
+                            *first = Some((row, column, bad));
+                        }
+                        new_null_array(&source.types[column].arrow(), 0)
+                    }
+                }
+            };
         let Some(scan_filter) = scan_filter else {
-            let arrays = columns.iter().zip(&mut scratch.columns).map(|(&c, b)| decode(c, Rows::All(rows), b));
-            return to_batch(schema, arrays.collect::<Result<_>>()?, rows);
+            let arrays = columns
+                .iter()
+                .zip(&mut scratch.columns)
+                .map(|(&c, b)| decode(c, Rows::All(rows), b, &mut first))
+                .collect();
+            self.refuse(&records, first)?;
+            return to_batch(schema, arrays, rows);
         };
-        let tested = scan_filter.columns.iter().zip(&mut scratch.filter_columns).map(|(&c, b)| decode(c, Rows::All(rows), b));
-        let tested = to_batch(&scan_filter.schema, tested.collect::<Result<_>>()?, rows)?;
+        let tested = scan_filter
+            .columns
+            .iter()
+            .zip(&mut scratch.filter_columns)
+            .map(|(&c, b)| decode(c, Rows::All(rows), b, &mut first));
+        let tested = tested.collect();
+        self.refuse(&records, first.take())?;
+        let tested = to_batch(&scan_filter.schema, tested, rows)?;
         let mask = scan_filter.expr.eval_mask(&tested)?;
         let passed = mask.true_count();
         scratch.selected.clear();
@@ -298,10 +338,19 @@ impl<'a> CsvReader<'a> {
             arrays.push(match scan_filter.columns.iter().position(|&c| c == column) {
                 Some(i) if passed == rows => tested.column(i).clone(),
                 Some(i) => filter(tested.column(i), &mask)?,
-                None => decode(column, selection, buffer)?,
+                None => decode(column, selection, buffer, &mut first),
             });
         }
+        self.refuse(&records, first)?;
         to_batch(schema, arrays, passed)
+    }
+
+    /// An error for a field that does not fit, if there is one.
+    fn refuse(&self, records: &Records<'_>, bad: Option<Misfit>) -> Result<()> {
+        match bad {
+            Some((row, column, bad)) => Err(self.bad_field(records, column, row, &bad)),
+            None => Ok(()),
+        }
     }
 
     /// What the reader holds beside the block.
@@ -340,20 +389,19 @@ impl<'a> CsvReader<'a> {
                 "read the column as text with CsvOptions::dtype(\"{name}\", Type::Text), or, if this spelling means a \
                  missing value, add it to CsvOptions::nulls"
             )),
-            BadReason::NotUtf8 => Error::new(ErrorKind::Value, format!("column '{name}' is text, and {value} is not UTF-8"))
-                .help("convert the file to UTF-8"),
+            BadReason::NotUtf8 => {
+                Error::new(ErrorKind::Value, format!("column '{name}' is text, and {value} is not UTF-8"))
+                    .help("convert the file to UTF-8")
+            }
         };
         error.at(self.position_of(self.at + (start - PADDING) as u64, Some(column)))
     }
 
-    fn ragged(&self, ragged: &Ragged) -> Error {
+    fn ragged_row(&self, ragged: &Ragged) -> Error {
         let plural = |n: usize| if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
-        Error::new(
-            ErrorKind::Malformed,
-            format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width),
-        )
-        .at(self.position_of(self.at + u64::from(ragged.row_start), None))
-        .help("fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter)?")
+        Error::new(ErrorKind::Malformed, format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width))
+            .at(self.position_of(self.at + u64::from(ragged.row_start), None))
+            .help("fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter)?")
     }
 
     /// A record without end: where a quote is open, the fault is at its opening.
@@ -374,10 +422,13 @@ impl<'a> CsvReader<'a> {
                 .at(self.position_of(self.at, None))
                 .help("is this a CSV file? CsvOptions::max_record allows longer records");
         }
-        let within = if at_end { "by the end of the file".to_owned() } else { format!("within {limit} bytes (max_record)") };
+        let within =
+            if at_end { "by the end of the file".to_owned() } else { format!("within {limit} bytes (max_record)") };
         Error::new(ErrorKind::Malformed, format!("a quote is opened here and not closed {within}"))
             .at(self.position_of(self.at + opening as u64, None))
-            .help("close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text")
+            .help(
+                "close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text",
+            )
     }
 }
 

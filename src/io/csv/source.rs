@@ -105,7 +105,9 @@ impl CsvSource {
                 [one] => format!("'{}' is empty: it has no header", one.path.display()),
                 _ => "all files are empty: none has a header".to_owned(),
             };
-            return Err(Error::new(ErrorKind::Malformed, what).help("a CSV file begins with a line that names its columns"));
+            return Err(
+                Error::new(ErrorKind::Malformed, what).help("a CSV file begins with a line that names its columns")
+            );
         }
         let mut types = Vec::with_capacity(names.len());
         let mut decisions = Vec::with_capacity(names.len());
@@ -115,7 +117,9 @@ impl CsvSource {
         }
         for (column, dtype) in &options.dtypes {
             let Some(i) = names.iter().position(|n| n == column) else {
-                return Err(Error::unknown_column(column, names.iter().map(String::as_str)).in_step("CsvOptions::dtype"));
+                return Err(
+                    Error::unknown_column(column, names.iter().map(String::as_str)).in_step("CsvOptions::dtype")
+                );
             };
             types[i] = *dtype;
             decisions[i] = None;
@@ -190,7 +194,8 @@ mod tests {
 
     #[test]
     fn files_agree_on_types_and_may_order_columns_differently() {
-        let source = open(&[("1.csv", "a,b\n1,\n"), ("2.csv", "b,a\nx,2.5\n"), ("3.csv", "")], CsvOptions::default()).unwrap();
+        let source =
+            open(&[("1.csv", "a,b\n1,\n"), ("2.csv", "b,a\nx,2.5\n"), ("3.csv", "")], CsvOptions::default()).unwrap();
         assert_eq!(source.types, [Type::Float64, Type::Text]);
         assert_eq!(source.files.iter().map(|f| f.fields.clone()).collect::<Vec<_>>(), [[0, 1], [1, 0]]);
         assert_eq!(source.decisions.iter().flatten().map(|d| (d.file, d.byte)).collect::<Vec<_>>(), [(1, 6), (1, 4)]);
@@ -218,6 +223,9 @@ mod tests {
 
     #[test]
     fn only_empty_files_are_an_error() {
-        assert_eq!(open(&[("1.csv", ""), ("2.csv", "\n\n")], CsvOptions::default()).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(
+            open(&[("1.csv", ""), ("2.csv", "\n\n")], CsvOptions::default()).unwrap_err().kind(),
+            ErrorKind::Malformed
+        );
     }
 }

@@ -16,7 +16,8 @@ pub(super) fn limit_sorts(plan: &Arc<LogicalPlan>) -> Arc<LogicalPlan> {
         }
         if let LogicalPlan::Sort { input, keys, limit: None } = &**below {
             let keys = keys.clone();
-            let sort = LogicalPlan::Sort { input: limit_sorts(input), keys, limit: Some(offset.saturating_add(*limit)) };
+            let sort =
+                LogicalPlan::Sort { input: limit_sorts(input), keys, limit: Some(offset.saturating_add(*limit)) };
             let sorted = between.iter().rev().fold(Arc::new(sort), |plan, project| Arc::new(project.with_input(plan)));
             return match offset {
                 0 => sorted,

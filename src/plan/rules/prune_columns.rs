@@ -47,7 +47,8 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
         }
         LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema } => {
             let kept = kept(schema, &wanted, keys.len());
-            let aggs: Vec<_> = kept.iter().filter(|&&i| i >= keys.len()).map(|&i| aggs[i - keys.len()].clone()).collect();
+            let aggs: Vec<_> =
+                kept.iter().filter(|&&i| i >= keys.len()).map(|&i| aggs[i - keys.len()].clone()).collect();
             let needed = keys.iter().flat_map(|k| k.columns()).chain(aggs.iter().flat_map(|a| a.columns())).collect();
             let input = prune(input, Some(needed))?;
             let schema = Arc::new(schema.project(&kept)?);

@@ -58,7 +58,8 @@ impl Column<'_> {
         let Records { separators, row_starts, width, .. } = self.records;
         let last = row * width + self.column;
         let end = separators[last] as usize + PADDING;
-        let start = if self.column == 0 { row_starts[row] as usize } else { separators[last - 1] as usize + 1 } + PADDING;
+        let start =
+            if self.column == 0 { row_starts[row] as usize } else { separators[last - 1] as usize + 1 } + PADDING;
         if self.column + 1 == width && end > start && self.data[end - 1] == b'\r' {
             return (start, end - 1);
         }
@@ -100,7 +101,9 @@ pub(crate) struct Nulls {
 impl Nulls {
     pub(crate) fn new(options: &CsvOptions) -> Nulls {
         match &options.nulls {
-            Some(given) => Nulls { spellings: given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(), in_text: true },
+            Some(given) => {
+                Nulls { spellings: given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(), in_text: true }
+            }
             None => Nulls { spellings: NULL_SPELLINGS.iter().map(|s| s.as_bytes().to_vec()).collect(), in_text: false },
         }
     }
@@ -169,10 +172,16 @@ impl Decoder<'_> {
     ) -> Result<ArrayRef, BadField> {
         let data = column.data;
         match dtype {
-            Type::Int64 => self.primitive::<Int64Type>(column, rows, buffer, |s, e| int::parse_digits(data, s, e), int::parse),
-            Type::Float64 => {
-                self.primitive::<Float64Type>(column, rows, buffer, |s, e| float::parse_digits(data, s, e), float::parse)
+            Type::Int64 => {
+                self.primitive::<Int64Type>(column, rows, buffer, |s, e| int::parse_digits(data, s, e), int::parse)
             }
+            Type::Float64 => self.primitive::<Float64Type>(
+                column,
+                rows,
+                buffer,
+                |s, e| float::parse_digits(data, s, e),
+                float::parse,
+            ),
             Type::Date => self.primitive::<Date32Type>(column, rows, buffer, |_, _| None, temporal::parse_date),
             Type::Timestamp => {
                 self.primitive::<TimestampMicrosecondType>(column, rows, buffer, |_, _| None, temporal::parse_timestamp)
@@ -251,7 +260,8 @@ impl Decoder<'_> {
     ) -> Option<Option<T>> {
         // Padding on the left is how BACI writes: it stays on the fast path.
         let padded = start + data[start..].iter().take_while(|&&b| b == b' ').count();
-        if padded > start && data.get(padded).is_some_and(u8::is_ascii_digit)
+        if padded > start
+            && data.get(padded).is_some_and(u8::is_ascii_digit)
             && let Some(value) = fast(padded, data.len())
         {
             return Some(Some(value));
@@ -290,7 +300,9 @@ struct NullBits(Option<MutableBuffer>, usize);
 
 impl NullBits {
     fn set(&mut self, at: usize, len: usize) {
-        let bits = self.0.get_or_insert_with(|| MutableBuffer::new(bit_util::ceil(len, 8)).with_bitset(bit_util::ceil(len, 8), true));
+        let bits = self.0.get_or_insert_with(|| {
+            MutableBuffer::new(bit_util::ceil(len, 8)).with_bitset(bit_util::ceil(len, 8), true)
+        });
         bit_util::unset_bit(bits.as_slice_mut(), at);
         self.1 = len;
     }

@@ -137,7 +137,8 @@ impl FieldIndex {
         self.newlines += 1;
     }
 
-    /// Makes rows of `width` fields from the separators; blank lines are no rows. Returns the number of rows.
+    /// Makes rows of `width` fields from the separators; blank lines are no rows. Returns the number of rows. After an
+    /// error the rows before the ragged one are there.
     pub(crate) fn shape(&mut self, data: &[u8], width: usize) -> Result<usize, Ragged> {
         self.row_starts.clear();
         if self.separators.len() == self.newlines * width {
@@ -163,10 +164,13 @@ impl FieldIndex {
         let mut row_starts = Vec::new();
         let mut ragged = None;
         self.for_each_record(data, |row_start, separators| {
+            if ragged.is_some() {
+                return;
+            }
             if separators.len() == width {
                 row_starts.push(row_start);
                 kept.extend_from_slice(separators);
-            } else if ragged.is_none() {
+            } else {
                 ragged = Some(Ragged { row_start, fields: separators.len() });
             }
         });
@@ -223,13 +227,7 @@ fn kernel() -> Choice {
 
 /// The loop over blocks, inlined into one function for each kernel.
 #[inline(always)]
-fn index_blocks<K: Kernel>(
-    kernel: K,
-    out: &mut FieldIndex,
-    data: &[u8],
-    mut state: State,
-    dialect: Dialect,
-) -> State {
+fn index_blocks<K: Kernel>(kernel: K, out: &mut FieldIndex, data: &[u8], mut state: State, dialect: Dialect) -> State {
     let blocks = data.chunks_exact(64);
     let tail = blocks.remainder();
     let mut base = 0u32;
@@ -407,6 +405,7 @@ mod tests {
         index.index(b"1,2\n3\n4,5,6\n", State::FieldStart, Dialect::default());
         // As many separators as a whole table would have, in the wrong places.
         assert_eq!(index.shape(b"1,2\n3\n4,5,6\n", 2), Err(Ragged { row_start: 4, fields: 1 }));
+        assert_eq!(index.row_starts, [0]);
         index.index(b"1\n\n2\n\r\n", State::FieldStart, Dialect::default());
         assert_eq!(index.shape(b"1\n\n2\n\r\n", 1), Ok(2));
     }
