@@ -248,7 +248,7 @@ impl<'a> CsvReader<'a> {
                 None => data,
             };
             if at_end || unfinished.len() >= self.scan.source.options.max_record {
-                return Err(self.endless(&block, at_end));
+                return Err(self.endless(&block));
             }
             want = (want.max(self.filled) * 2).min(self.scan.source.options.max_record.max(BLOCK) + BLOCK);
         }
@@ -405,7 +405,7 @@ impl<'a> CsvReader<'a> {
     }
 
     /// A record without end: where a quote is open, the fault is at its opening.
-    fn endless(&self, block: &[u8], at_end: bool) -> Error {
+    fn endless(&self, block: &[u8]) -> Error {
         let data = &block[PADDING..PADDING + self.filled];
         let dialect = self.scan.source.options.dialect;
         let (mut state, mut opening) = (State::FieldStart, 0);
@@ -422,8 +422,11 @@ impl<'a> CsvReader<'a> {
                 .at(self.position_of(self.at, None))
                 .help("is this a CSV file? CsvOptions::max_record allows longer records");
         }
-        let within =
-            if at_end { "by the end of the file".to_owned() } else { format!("within {limit} bytes (max_record)") };
+        let within = if data.len() < limit {
+            "by the end of the file".to_owned()
+        } else {
+            format!("within {limit} bytes (max_record)")
+        };
         Error::new(ErrorKind::Malformed, format!("a quote is opened here and not closed {within}"))
             .at(self.position_of(self.at + opening as u64, None))
             .help(
