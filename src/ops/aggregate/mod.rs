@@ -124,6 +124,7 @@ impl Reducer for AggregateOp {
             rows = mask.true_count();
         }
         if rows == 0 {
+            self.settle(state)?;
             return Ok(Flow::More);
         }
         self.book(state, &keys, &inputs, rows)?;

@@ -76,11 +76,12 @@ impl PackedGroups {
                 return Ok(false);
             }
         }
-        for (packed, id) in self.packed.iter().zip(ids) {
-            let new = self.keys.len() as u32;
-            *id = self.table.find_or_insert(*packed, new);
-            if *id == new {
-                self.keys.push(*packed);
+        let mut done = 0;
+        while done < ids.len() {
+            done += self.table.find(&self.packed[done..], &mut ids[done..]);
+            if done < ids.len() {
+                ids[done] = self.find_or_insert(self.packed[done]);
+                done += 1;
             }
         }
         Ok(true)
@@ -88,15 +89,16 @@ impl PackedGroups {
 
     /// Writes the ids of another's groups in this one.
     pub(super) fn absorb(&mut self, later: &PackedGroups) -> Vec<u32> {
-        let mut find = |key: &u128| {
-            let new = self.keys.len() as u32;
-            let id = self.table.find_or_insert(*key, new);
-            if id == new {
-                self.keys.push(*key);
-            }
-            id
-        };
-        later.keys.iter().map(&mut find).collect()
+        later.keys.iter().map(|key| self.find_or_insert(*key)).collect()
+    }
+
+    fn find_or_insert(&mut self, key: u128) -> u32 {
+        let new = self.keys.len() as u32;
+        let id = self.table.find_or_insert(key, new);
+        if id == new {
+            self.keys.push(key);
+        }
+        id
     }
 
     pub(super) fn key(&self, id: u32) -> u128 {
