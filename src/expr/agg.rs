@@ -180,9 +180,9 @@ impl AggExpr {
     fn no_arithmetic(&self, t: Type) -> Error {
         let (name, input) = (self.kind.name(), self.input.as_ref().map(Expr::quoted).unwrap_or_default());
         let help = match t {
-            Type::Text => format!(
-                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading"
-            ),
+            Type::Text => {
+                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading".to_owned()
+            }
             _ => format!("count, min and max of a {t} work; {name} takes numbers and bools"),
         };
         Error::new(ErrorKind::Type, format!("{input} is {t}, which has no {name}")).help(help)

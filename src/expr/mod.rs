@@ -7,6 +7,7 @@
 mod agg;
 mod bind;
 mod build;
+mod display;
 mod eval;
 mod literal;
 mod sort_key;

@@ -119,6 +119,11 @@ impl Rows {
         self.ends.clear();
     }
 
+    /// The length of all rows together.
+    pub(crate) fn total_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()

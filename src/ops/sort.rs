@@ -144,7 +144,11 @@ impl Reducer for SortOp {
         state.keys.append(&mut later.keys);
         state.bytes += later.bytes;
         state.last = None;
-        if state.order.len() > self.limit { self.prune(state) } else { Ok(self.settle(state)) }
+        if state.order.len() > self.limit {
+            return self.prune(state);
+        }
+        self.settle(state);
+        state.memory.try_resize(self.bytes(state))
     }
 
     fn finish(&self, mut state: SortState) -> Result<Vec<RecordBatch>> {

@@ -20,6 +20,8 @@ pub(super) struct PackedGroups {
 
 /// A value takes at most the bits of an `i64` and one more, for the null.
 const MAX_WIDTH: u32 = 65;
+/// Fewer bits seldom hold the values.
+const MIN_WIDTH: u32 = 20;
 
 impl PackedGroups {
     /// None for keys that can't be packed.
@@ -34,8 +36,8 @@ impl PackedGroups {
         };
         let wide = kinds.iter().filter(|k| fixed(k).is_none()).count() as u32;
         let rest = 128u32.checked_sub(kinds.iter().filter_map(fixed).sum())?;
-        let share = if wide == 0 { 0 } else { (rest / wide).min(MAX_WIDTH) };
-        if wide > 0 && share < 20 {
+        let share = rest.checked_div(wide).map_or(0, |share| share.min(MAX_WIDTH));
+        if wide > 0 && share < MIN_WIDTH {
             return None;
         }
         let widths = kinds.iter().map(|k| fixed(k).unwrap_or(share)).collect();
