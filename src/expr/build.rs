@@ -1,10 +1,10 @@
 //! [`Expr`]: how expressions are built and rewritten.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ops;
 use std::sync::Arc;
 
-use super::literal::{Literal, lit};
+use super::literal::Literal;
+use super::operators::IntoOperand;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An expression over the columns of a frame: `col("v") / col("q")`, `col("t").eq(2018)`.
@@ -92,41 +92,13 @@ pub fn col(name: impl Into<String>) -> Expr {
     Expr::from_node(Node::Column(name.into().into()))
 }
 
-/// What stands on the right of an operator or a comparison: an [`Expr`], or a constant. Text is a constant here, not a
-/// column's name.
-///
-/// ```
-/// use partita::col;
-/// assert_eq!(col("i").eq("NA").to_string(), "i = \"NA\"");
-/// assert_eq!(col("i").eq(col("j")).to_string(), "i = j");
-/// assert_eq!((col("v") * 1000).to_string(), "v * 1000");
-/// ```
-pub trait IntoOperand {
-    /// The operand as an expression.
-    fn into_operand(self) -> Expr;
-}
-
-impl IntoOperand for Expr {
-    fn into_operand(self) -> Expr {
-        self
-    }
-}
-
-impl IntoOperand for &Expr {
-    fn into_operand(self) -> Expr {
-        self.clone()
-    }
-}
-
-impl<T: Into<Literal>> IntoOperand for T {
-    fn into_operand(self) -> Expr {
-        lit(self)
-    }
-}
-
 macro_rules! binary_methods {
-    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $op:ident $symbol:literal;)*) => {$(
         $(#[$doc])*
+        ///
+        #[doc = concat!(
+            "```\n# use partita::col;\nassert_eq!(col(\"a\").", stringify!($name), "(col(\"b\")).to_string(), \"a ", $symbol, " b\");\n```"
+        )]
         pub fn $name(self, other: impl IntoOperand) -> Expr {
             self.binary(BinaryOp::$op, other.into_operand())
         }
@@ -138,49 +110,79 @@ macro_rules! binary_methods {
 impl Expr {
     binary_methods! {
         /// Whether both are equal.
-        eq Eq;
+        eq Eq "=";
         /// Whether they differ.
-        ne Ne;
+        ne Ne "!=";
         /// Whether this is less.
-        lt Lt;
+        lt Lt "<";
         /// Whether this is less or equal.
-        le Le;
+        le Le "<=";
         /// Whether this is greater.
-        gt Gt;
+        gt Gt ">";
         /// Whether this is greater or equal.
-        ge Ge;
+        ge Ge ">=";
         /// Whether both are true.
-        and And;
+        and And "and";
         /// Whether any is true.
-        or Or;
+        or Or "or";
     }
 
     /// True where this is false, and false where it is true.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").eq(1).not().to_string(), "not a = 1");
+    /// ```
     pub fn not(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::Not, self))
     }
 
     /// The number with its sign turned.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").neg().to_string(), (-col("a")).to_string());
+    /// ```
     pub fn neg(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::Neg, self))
     }
 
     /// Whether the value is missing; never null itself. NaN is not missing.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").is_null().to_string(), "a is null");
+    /// ```
     pub fn is_null(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::IsNull, self))
     }
 
     /// Whether there is a value; never null itself.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").is_not_null().to_string(), "a is not null");
+    /// ```
     pub fn is_not_null(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::IsNotNull, self))
     }
 
     /// Names the result.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!((col("v") / col("q")).alias("price").to_string(), "v / q as price");
+    /// ```
     pub fn alias(self, name: impl Into<String>) -> Expr {
         Expr::from_node(Node::Alias(self, name.into().into()))
     }
 
     /// The name of the result: its alias, else the name of the leftmost column in it, else `literal`.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!((col("v") / col("q")).name(), "v");
+    /// ```
     pub fn name(&self) -> String {
         self.leftmost_name().map_or_else(|| "literal".to_owned(), |name| name.to_string())
     }
@@ -345,66 +347,10 @@ impl Node {
     }
 }
 
-impl From<&str> for Expr {
-    /// The column of this name.
-    fn from(column: &str) -> Expr {
-        col(column)
-    }
-}
-
-impl From<String> for Expr {
-    /// The column of this name.
-    fn from(column: String) -> Expr {
-        col(column)
-    }
-}
-
-impl From<&Expr> for Expr {
-    fn from(expr: &Expr) -> Expr {
-        expr.clone()
-    }
-}
-
-macro_rules! operators {
-    ($($trait:ident $method:ident $op:ident;)*) => {$(
-        impl<R: IntoOperand> ops::$trait<R> for Expr {
-            type Output = Expr;
-
-            fn $method(self, other: R) -> Expr {
-                self.binary(BinaryOp::$op, other.into_operand())
-            }
-        }
-
-        impl<R: IntoOperand> ops::$trait<R> for &Expr {
-            type Output = Expr;
-
-            fn $method(self, other: R) -> Expr {
-                self.clone().binary(BinaryOp::$op, other.into_operand())
-            }
-        }
-    )*};
-}
-operators! { Add add Add; Sub sub Sub; Mul mul Mul; Div div Div; Rem rem Rem; }
-
-impl ops::Neg for Expr {
-    type Output = Expr;
-
-    fn neg(self) -> Expr {
-        Expr::neg(self)
-    }
-}
-
-impl ops::Not for Expr {
-    type Output = Expr;
-
-    fn not(self) -> Expr {
-        Expr::not(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::lit;
 
     #[test]
     fn names() {
