@@ -80,26 +80,51 @@ pub fn size() -> AggExpr {
 /// Aggregates; see [`AggExpr`].
 impl Expr {
     /// The number of values that are not null.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").count().to_string(), "count(q)");
+    /// ```
     pub fn count(self) -> AggExpr {
         AggExpr { kind: AggKind::Count, input: Some(self), ..size() }
     }
 
     /// The sum of the values that are not null.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").sum().to_string(), "sum(q)");
+    /// ```
     pub fn sum(self) -> AggExpr {
         AggExpr { kind: AggKind::Sum { min_count: 0 }, input: Some(self), ..size() }
     }
 
     /// The mean of the values that are not null.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").mean().to_string(), "mean(q)");
+    /// ```
     pub fn mean(self) -> AggExpr {
         AggExpr { kind: AggKind::Mean, input: Some(self), ..size() }
     }
 
     /// The least value.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").min().to_string(), "min(q)");
+    /// ```
     pub fn min(self) -> AggExpr {
         AggExpr { kind: AggKind::Min, input: Some(self), ..size() }
     }
 
     /// The greatest value.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").max().to_string(), "max(q)");
+    /// ```
     pub fn max(self) -> AggExpr {
         AggExpr { kind: AggKind::Max, input: Some(self), ..size() }
     }
@@ -107,6 +132,11 @@ impl Expr {
 
 impl AggExpr {
     /// Names the result.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").mean().alias("mean_q").name(), "mean_q");
+    /// ```
     pub fn alias(mut self, name: impl Into<String>) -> AggExpr {
         self.alias = Some(name.into().into());
         self
@@ -125,6 +155,11 @@ impl AggExpr {
     }
 
     /// The name of the result: its alias, else the name of what is aggregated, else `size`.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!((col("v") / col("q")).mean().name(), "v");
+    /// ```
     pub fn name(&self) -> String {
         match (&self.alias, &self.input) {
             (Some(alias), _) => alias.to_string(),
@@ -180,9 +215,9 @@ impl AggExpr {
     fn no_arithmetic(&self, t: Type) -> Error {
         let (name, input) = (self.kind.name(), self.input.as_ref().map(Expr::quoted).unwrap_or_default());
         let help = match t {
-            Type::Text => format!(
-                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading"
-            ),
+            Type::Text => {
+                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading".to_owned()
+            }
             _ => format!("count, min and max of a {t} work; {name} takes numbers and bools"),
         };
         Error::new(ErrorKind::Type, format!("{input} is {t}, which has no {name}")).help(help)

@@ -1,11 +1,10 @@
-//! [`Expr`]: how expressions are built, shown and rewritten.
+//! [`Expr`]: how expressions are built and rewritten.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
-use std::ops;
 use std::sync::Arc;
 
-use super::literal::{Literal, lit};
+use super::literal::Literal;
+use super::operators::IntoOperand;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An expression over the columns of a frame: `col("v") / col("q")`, `col("t").eq(2018)`.
@@ -93,41 +92,13 @@ pub fn col(name: impl Into<String>) -> Expr {
     Expr::from_node(Node::Column(name.into().into()))
 }
 
-/// What stands on the right of an operator or a comparison: an [`Expr`], or a constant. Text is a constant here, not a
-/// column's name.
-///
-/// ```
-/// use partita::col;
-/// assert_eq!(col("i").eq("NA").to_string(), "i = \"NA\"");
-/// assert_eq!(col("i").eq(col("j")).to_string(), "i = j");
-/// assert_eq!((col("v") * 1000).to_string(), "v * 1000");
-/// ```
-pub trait IntoOperand {
-    /// The operand as an expression.
-    fn into_operand(self) -> Expr;
-}
-
-impl IntoOperand for Expr {
-    fn into_operand(self) -> Expr {
-        self
-    }
-}
-
-impl IntoOperand for &Expr {
-    fn into_operand(self) -> Expr {
-        self.clone()
-    }
-}
-
-impl<T: Into<Literal>> IntoOperand for T {
-    fn into_operand(self) -> Expr {
-        lit(self)
-    }
-}
-
 macro_rules! binary_methods {
-    ($($(#[$doc:meta])* $name:ident $op:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $op:ident $symbol:literal;)*) => {$(
         $(#[$doc])*
+        ///
+        #[doc = concat!(
+            "```\n# use partita::col;\nassert_eq!(col(\"a\").", stringify!($name), "(col(\"b\")).to_string(), \"a ", $symbol, " b\");\n```"
+        )]
         pub fn $name(self, other: impl IntoOperand) -> Expr {
             self.binary(BinaryOp::$op, other.into_operand())
         }
@@ -139,49 +110,79 @@ macro_rules! binary_methods {
 impl Expr {
     binary_methods! {
         /// Whether both are equal.
-        eq Eq;
+        eq Eq "=";
         /// Whether they differ.
-        ne Ne;
+        ne Ne "!=";
         /// Whether this is less.
-        lt Lt;
+        lt Lt "<";
         /// Whether this is less or equal.
-        le Le;
+        le Le "<=";
         /// Whether this is greater.
-        gt Gt;
+        gt Gt ">";
         /// Whether this is greater or equal.
-        ge Ge;
+        ge Ge ">=";
         /// Whether both are true.
-        and And;
+        and And "and";
         /// Whether any is true.
-        or Or;
+        or Or "or";
     }
 
     /// True where this is false, and false where it is true.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").eq(1).not().to_string(), "not a = 1");
+    /// ```
     pub fn not(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::Not, self))
     }
 
     /// The number with its sign turned.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").neg().to_string(), (-col("a")).to_string());
+    /// ```
     pub fn neg(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::Neg, self))
     }
 
     /// Whether the value is missing; never null itself. NaN is not missing.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").is_null().to_string(), "a is null");
+    /// ```
     pub fn is_null(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::IsNull, self))
     }
 
     /// Whether there is a value; never null itself.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("a").is_not_null().to_string(), "a is not null");
+    /// ```
     pub fn is_not_null(self) -> Expr {
         Expr::from_node(Node::Unary(UnaryOp::IsNotNull, self))
     }
 
     /// Names the result.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!((col("v") / col("q")).alias("price").to_string(), "v / q as price");
+    /// ```
     pub fn alias(self, name: impl Into<String>) -> Expr {
         Expr::from_node(Node::Alias(self, name.into().into()))
     }
 
     /// The name of the result: its alias, else the name of the leftmost column in it, else `literal`.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!((col("v") / col("q")).name(), "v");
+    /// ```
     pub fn name(&self) -> String {
         self.leftmost_name().map_or_else(|| "literal".to_owned(), |name| name.to_string())
     }
@@ -210,12 +211,17 @@ impl Expr {
         Expr::from_node(Node::Binary(op, self, other))
     }
 
+    /// How deep it is nested, and of how many parts it is.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (self.0.depth, self.0.parts)
+    }
+
     /// Refuses an expression too large to be walked by recursion.
     ///
     /// # Errors
     /// [`ErrorKind::Config`].
     pub(crate) fn check_size(&self) -> Result<()> {
-        let Measured { depth, parts, .. } = *self.0;
+        let (depth, parts) = self.size();
         if depth > MAX_DEPTH {
             let message = format!("an expression is nested {depth} levels deep, and {MAX_DEPTH} is the most");
             return Err(Error::new(ErrorKind::Config, message).help(
@@ -299,51 +305,6 @@ impl Expr {
             Node::Column(_) | Node::Literal(_) | Node::Alias(..) => false,
         })
     }
-
-    /// How messages name it: a constant as it is written, anything else in quotes.
-    pub(crate) fn quoted(&self) -> String {
-        match self.node() {
-            Node::Literal(literal) => literal.to_string(),
-            _ => format!("'{self}'"),
-        }
-    }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>, outer: u8) -> fmt::Result {
-        let inner = self.node().precedence();
-        if inner < outer {
-            f.write_str("(")?;
-        }
-        match self.node() {
-            Node::Column(name) => f.write_str(name)?,
-            Node::Literal(literal) => write!(f, "{literal}")?,
-            Node::Alias(expr, name) => {
-                expr.write(f, inner + 1)?;
-                write!(f, " as {name}")?;
-            }
-            Node::Unary(UnaryOp::Not, expr) => {
-                f.write_str("not ")?;
-                expr.write(f, inner)?;
-            }
-            Node::Unary(UnaryOp::Neg, expr) => {
-                f.write_str("-")?;
-                expr.write(f, inner + 1)?;
-            }
-            Node::Unary(op, expr) => {
-                expr.write(f, inner + 1)?;
-                f.write_str(if *op == UnaryOp::IsNull { " is null" } else { " is not null" })?;
-            }
-            Node::Binary(op, l, r) => {
-                // Operators group to the left, and comparisons not at all.
-                l.write(f, if op.is_comparison() { inner + 1 } else { inner })?;
-                write!(f, " {op} ")?;
-                r.write(f, if op.is_logical() { inner } else { inner + 1 })?;
-            }
-        }
-        if inner < outer {
-            f.write_str(")")?;
-        }
-        Ok(())
-    }
 }
 
 impl Node {
@@ -353,23 +314,6 @@ impl Node {
             Node::Column(_) | Node::Literal(_) => vec![],
             Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
             Node::Binary(_, l, r) => vec![l, r],
-        }
-    }
-
-    /// How tightly it binds: operators within one that binds tighter need parentheses.
-    fn precedence(&self) -> u8 {
-        use BinaryOp as B;
-        match self {
-            Node::Alias(..) => 0,
-            Node::Binary(B::Or, ..) => 1,
-            Node::Binary(B::And, ..) => 2,
-            Node::Unary(UnaryOp::Not, _) => 3,
-            Node::Binary(B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge, ..) => 4,
-            Node::Unary(UnaryOp::IsNull | UnaryOp::IsNotNull, _) => 4,
-            Node::Binary(B::Add | B::Sub, ..) => 5,
-            Node::Binary(B::Mul | B::Div | B::Rem, ..) => 6,
-            Node::Unary(UnaryOp::Neg, _) => 7,
-            Node::Column(_) | Node::Literal(_) => 8,
         }
     }
 }
@@ -393,42 +337,6 @@ impl BinaryOp {
             BinaryOp::Ge => BinaryOp::Le,
             other => other,
         }
-    }
-}
-
-impl fmt::Display for BinaryOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BinaryOp::Eq => "=",
-            BinaryOp::Ne => "!=",
-            BinaryOp::Lt => "<",
-            BinaryOp::Le => "<=",
-            BinaryOp::Gt => ">",
-            BinaryOp::Ge => ">=",
-            BinaryOp::And => "and",
-            BinaryOp::Or => "or",
-            BinaryOp::Add => "+",
-            BinaryOp::Sub => "-",
-            BinaryOp::Mul => "*",
-            BinaryOp::Div => "/",
-            BinaryOp::Rem => "%",
-        })
-    }
-}
-
-/// As a person would write it; one too large to be bound is only measured.
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.check_size() {
-            Ok(()) => self.write(f, 0),
-            Err(_) => write!(f, "(an expression of {} parts, {} levels deep)", self.0.parts, self.0.depth),
-        }
-    }
-}
-
-impl fmt::Debug for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Expr({self})")
     }
 }
 
@@ -458,88 +366,10 @@ impl Node {
     }
 }
 
-impl From<&str> for Expr {
-    /// The column of this name.
-    fn from(column: &str) -> Expr {
-        col(column)
-    }
-}
-
-impl From<String> for Expr {
-    /// The column of this name.
-    fn from(column: String) -> Expr {
-        col(column)
-    }
-}
-
-impl From<&Expr> for Expr {
-    fn from(expr: &Expr) -> Expr {
-        expr.clone()
-    }
-}
-
-macro_rules! operators {
-    ($($trait:ident $method:ident $op:ident;)*) => {$(
-        impl<R: IntoOperand> ops::$trait<R> for Expr {
-            type Output = Expr;
-
-            fn $method(self, other: R) -> Expr {
-                self.binary(BinaryOp::$op, other.into_operand())
-            }
-        }
-
-        impl<R: IntoOperand> ops::$trait<R> for &Expr {
-            type Output = Expr;
-
-            fn $method(self, other: R) -> Expr {
-                self.clone().binary(BinaryOp::$op, other.into_operand())
-            }
-        }
-    )*};
-}
-operators! { Add add Add; Sub sub Sub; Mul mul Mul; Div div Div; Rem rem Rem; }
-
-impl ops::Neg for Expr {
-    type Output = Expr;
-
-    fn neg(self) -> Expr {
-        Expr::neg(self)
-    }
-}
-
-impl ops::Not for Expr {
-    type Output = Expr;
-
-    fn not(self) -> Expr {
-        Expr::not(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shown_as_a_person_writes_it() {
-        let (a, b, c) = (|| col("a"), || col("b"), || col("c"));
-        for (expr, text) in [
-            (a().eq(2018), "a = 2018"),
-            (a().or(b()).and(c().not()), "(a or b) and not c"),
-            (a().or(b().and(c())), "a or b and c"),
-            (a().and(b().or(c())).not(), "not (a and (b or c))"),
-            (a() - (b() - c()), "a - (b - c)"),
-            (a() - b() - c(), "a - b - c"),
-            ((a() + b()) * -c(), "(a + b) * -c"),
-            (-(a() + 1), "-(a + 1)"),
-            (-(-a()), "-(-a)"),
-            (a().gt(1).eq(b().le("x")), "(a > 1) = (b <= \"x\")"),
-            ((a() % 2).ne(0).is_null(), "(a % 2 != 0) is null"),
-            (a().is_not_null().not(), "not a is not null"),
-            ((a() / 2.0).alias("half") + 1, "(a / 2.0 as half) + 1"),
-        ] {
-            assert_eq!(expr.to_string(), text);
-        }
-    }
+    use crate::expr::lit;
 
     #[test]
     fn names() {

@@ -7,16 +7,19 @@
 mod agg;
 mod bind;
 mod build;
+mod display;
 mod eval;
 mod literal;
+mod operators;
 mod sort_key;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use agg::{AggExpr, size};
-pub use build::{Expr, IntoOperand, col};
+pub use build::{Expr, col};
 pub use literal::{Literal, lit, lit_date, lit_timestamp};
+pub use operators::IntoOperand;
 pub use sort_key::SortKey;
 pub use types::Type;
 

@@ -36,6 +36,11 @@ pub(crate) struct BoundSortKey {
 
 impl SortKey {
     /// Puts nulls before all values instead of behind them.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").desc().nulls_first().to_string(), "q desc nulls first");
+    /// ```
     pub fn nulls_first(mut self) -> SortKey {
         self.nulls_first = true;
         self
@@ -53,11 +58,21 @@ impl SortKey {
 
 impl Expr {
     /// Sorts by this, smallest first.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").asc().to_string(), "q");
+    /// ```
     pub fn asc(self) -> SortKey {
         SortKey { expr: self, descending: false, nulls_first: false }
     }
 
     /// Sorts by this, largest first; nulls still come last.
+    ///
+    /// ```
+    /// # use partita::col;
+    /// assert_eq!(col("q").desc().to_string(), "q desc");
+    /// ```
     pub fn desc(self) -> SortKey {
         SortKey { descending: true, ..self.asc() }
     }

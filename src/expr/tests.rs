@@ -124,7 +124,7 @@ fn arithmetic() {
     assert_eq!(ints(-(col("k") * col("k"))), [Some(-1), Some(-4), None, Some(-9)]);
     assert_eq!(ints(col("k") % 0), [None; 4]);
     assert_eq!(ints(lit(-7) % (col("k") - 1)), [None, Some(0), None, Some(-1)]);
-    assert_eq!(ints(lit(i64::MIN) % -1), [Some(0); 4]);
+    assert_eq!(ints(lit(i64::MIN) % lit(-1)), [Some(0); 4]);
     assert_eq!(ints(lit(1) - None::<i64>), [None; 4]);
     assert_eq!(floats(col("k") / 2), [Some(0.5), Some(1.0), None, Some(1.5)]);
     assert_eq!(floats(col("k") / 0), [Some(f64::INFINITY), Some(f64::INFINITY), None, Some(f64::INFINITY)]);

@@ -173,3 +173,75 @@ fn is_slice(array: &dyn Array) -> bool {
 fn take_all(array: &dyn Array) -> Result<ArrayRef> {
     Ok(take(array, &UInt32Array::from_iter_values(0..array.len() as u32), None)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::datatypes::{Field, Int64Type, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mem::Budget;
+
+    fn batch(first: usize, rows: usize) -> RecordBatch {
+        let schema =
+            Schema::new(vec![Field::new("row", DataType::Int64, true), Field::new("s", DataType::Utf8View, true)]);
+        let row = Int64Array::from_iter_values(first as i64..(first + rows) as i64);
+        let text: StringViewArray = (first..first + rows).map(|i| Some(text(i))).collect();
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(row), Arc::new(text)]).unwrap()
+    }
+
+    fn text(row: usize) -> String {
+        format!("the text of row number {row}")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn keeps_the_range_in_order(
+            sizes in prop::collection::vec(prop_oneof![0usize..20, 3000usize..10_000], 0..12),
+            offset in prop_oneof![Just(0), 0usize..6000],
+            limit in prop::option::of(prop_oneof![0usize..10, 0usize..30_000]),
+            batches_a_state in 1usize..5,
+        ) {
+            let op = CollectOp::new(batch(0, 0).schema(), offset, limit);
+            let budget = Budget::new(1 << 28);
+            let mut whole = op.new_state(budget.reserve("rows"));
+            let mut rows = 0;
+            for sizes in sizes.chunks(batches_a_state) {
+                let mut state = op.new_state(budget.reserve("rows"));
+                let mut flow = Flow::More;
+                for size in sizes {
+                    // A pipeline stops feeding a sink that has enough.
+                    if flow == Flow::More {
+                        flow = op.update(&mut state, &batch(rows, *size)).unwrap();
+                    }
+                    rows += size;
+                    prop_assert!(state.memory.bytes() >= op.bytes(&state));
+                }
+                op.merge(&mut whole, state).unwrap();
+            }
+            let mut want = offset..rows.min(offset.saturating_add(limit.unwrap_or(usize::MAX)));
+            for batch in op.finish(whole).unwrap() {
+                prop_assert!((1..=OUTPUT_ROWS).contains(&batch.num_rows()));
+                for (row, s) in batch.column(0).as_primitive::<Int64Type>().values().iter().zip(batch.column(1).as_string_view()) {
+                    prop_assert_eq!(Some(*row as usize), want.next());
+                    prop_assert_eq!(s.unwrap(), text(*row as usize));
+                }
+            }
+            prop_assert!(want.is_empty());
+            prop_assert_eq!(budget.used(), 0);
+        }
+    }
+
+    #[test]
+    fn a_few_rows_do_not_pin_a_block() {
+        let large = batch(0, 100_000);
+        let few = compact(&large.slice(70_000, 10)).unwrap();
+        assert_eq!(few, large.slice(70_000, 10));
+        assert!(few.get_array_memory_size() < 3000, "{}", few.get_array_memory_size());
+        let blocks = few.column(1).as_string_view().data_buffers();
+        assert!(large.column(1).as_string_view().data_buffers().iter().all(|b| blocks.iter().all(|c| !b.ptr_eq(c))));
+    }
+}

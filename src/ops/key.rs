@@ -119,6 +119,11 @@ impl Rows {
         self.ends.clear();
     }
 
+    /// The length of all rows together.
+    pub(crate) fn total_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
@@ -261,4 +266,112 @@ fn take_bytes<'a>(row: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
 
 fn cut_short() -> Error {
     Error::internal("a key that is cut short")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Row = (Option<i64>, Option<f64>, Option<String>, Option<i32>, Option<bool>);
+
+    fn row() -> impl Strategy<Value = Row> {
+        let int = prop_oneof![any::<i64>(), -2i64..3, Just(i64::MIN), Just(i64::MAX)];
+        let float = prop_oneof![
+            any::<f64>(),
+            Just(0.0),
+            Just(-0.0),
+            Just(f64::NAN),
+            Just(-f64::NAN),
+            Just(f64::INFINITY),
+            Just(f64::NEG_INFINITY),
+            Just(f64::MIN_POSITIVE / 2.0),
+        ];
+        let text = prop_oneof!["[a\0b]{0,3}", "[\u{1}\u{ff}é]{0,20}"];
+        let some = |s: BoxedStrategy<i64>| prop::option::of(s);
+        (
+            some(int.boxed()),
+            prop::option::of(float),
+            prop::option::of(text),
+            any::<Option<i32>>(),
+            any::<Option<bool>>(),
+        )
+    }
+
+    fn columns(rows: &[Row]) -> Vec<ArrayRef> {
+        vec![
+            Arc::new(rows.iter().map(|r| r.0).collect::<Int64Array>()),
+            Arc::new(rows.iter().map(|r| r.1).collect::<Float64Array>()),
+            Arc::new(rows.iter().map(|r| r.2.clone()).collect::<StringViewArray>()),
+            Arc::new(rows.iter().map(|r| r.3).collect::<Date32Array>()),
+            Arc::new(rows.iter().map(|r| r.4).collect::<BooleanArray>()),
+        ]
+    }
+
+    const KINDS: [Type; 5] = [Type::Int64, Type::Float64, Type::Text, Type::Date, Type::Bool];
+
+    /// The order of one part, from the order of its values.
+    fn part<T>(a: &Option<T>, b: &Option<T>, key: KeyColumn, order: impl Fn(&T, &T) -> Ordering) -> Ordering {
+        match (a, b) {
+            (Some(a), Some(b)) if key.descending => order(b, a),
+            (Some(a), Some(b)) => order(a, b),
+            (a, b) if key.nulls_first => a.is_some().cmp(&b.is_some()),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_order_as_rows_do(rows in prop::collection::vec(row(), 2..12), flags in any::<[(bool, bool); 5]>()) {
+            let layout: Vec<KeyColumn> = KINDS
+                .iter()
+                .zip(flags)
+                .map(|(kind, (descending, nulls_first))| KeyColumn { kind: *kind, descending, nulls_first })
+                .collect();
+            let mut keys = Rows::default();
+            encode(&columns(&rows), &layout, &mut keys).unwrap();
+            prop_assert_eq!(keys.len(), rows.len());
+            for (i, a) in rows.iter().enumerate() {
+                for (j, b) in rows.iter().enumerate() {
+                    let float = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+                    let want = part(&a.0, &b.0, layout[0], i64::cmp)
+                        .then(part(&a.1, &b.1, layout[1], float))
+                        .then(part(&a.2, &b.2, layout[2], |a, b| a.as_bytes().cmp(b.as_bytes())))
+                        .then(part(&a.3, &b.3, layout[3], i32::cmp))
+                        .then(part(&a.4, &b.4, layout[4], bool::cmp));
+                    prop_assert_eq!(keys.row(i).cmp(keys.row(j)), want, "{:?} {:?}", a, b);
+                }
+            }
+        }
+
+        #[test]
+        fn decoding_gives_the_rows_back(rows in prop::collection::vec(row(), 0..12)) {
+            let columns = columns(&rows);
+            let mut keys = Rows::default();
+            encode(&columns, &KINDS.map(KeyColumn::ascending), &mut keys).unwrap();
+            let decoded = decode(keys.iter(), &KINDS).unwrap();
+            for (i, (got, want)) in decoded.iter().zip(&columns).enumerate() {
+                if i == 1 {
+                    let same = |(a, b): (Option<f64>, Option<f64>)| a == b || a.is_some_and(f64::is_nan) && b.is_some_and(f64::is_nan);
+                    let (got, want) = (got.as_primitive::<Float64Type>(), want.as_primitive::<Float64Type>());
+                    prop_assert!(got.iter().zip(want).all(same));
+                } else {
+                    prop_assert_eq!(got, want);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_cut_short_is_an_error() {
+        for row in [&b""[..], &[1, 2, 3], &[1, 0x80, 0, 0, 0, 0, 0, 0]] {
+            assert!(decode([row].into_iter(), &[Type::Int64]).is_err());
+        }
+        for row in [&b"\x01ab"[..], b"\x01ab\x00"] {
+            assert!(decode([row].into_iter(), &[Type::Text]).is_err());
+        }
+    }
 }

@@ -144,7 +144,11 @@ impl Reducer for SortOp {
         state.keys.append(&mut later.keys);
         state.bytes += later.bytes;
         state.last = None;
-        if state.order.len() > self.limit { self.prune(state) } else { Ok(self.settle(state)) }
+        if state.order.len() > self.limit {
+            return self.prune(state);
+        }
+        self.settle(state);
+        state.memory.try_resize(self.bytes(state))
     }
 
     fn finish(&self, mut state: SortState) -> Result<Vec<RecordBatch>> {
@@ -162,4 +166,106 @@ fn gather(batches: &[RecordBatch], rows: &[(u32, u32)]) -> Result<RecordBatch> {
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     let rows: Vec<(usize, usize)> = rows.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
     Ok(interleave_record_batch(&batches, &rows)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, AsArray, Int64Array, StringViewArray};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::expr::col;
+    use crate::mem::Budget;
+
+    fn batch(rows: &[(Option<i64>, String)], first: i64) -> RecordBatch {
+        let schema = Schema::new(vec![
+            Field::new("a", DataType::Int64, true),
+            Field::new("s", DataType::Utf8View, true),
+            Field::new("row", DataType::Int64, true),
+        ]);
+        let a: Int64Array = rows.iter().map(|r| r.0).collect();
+        let s: StringViewArray = rows.iter().map(|r| Some(r.1.as_str())).collect();
+        let row = Int64Array::from_iter_values(first..first + rows.len() as i64);
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(a), Arc::new(s), Arc::new(row)]).unwrap()
+    }
+
+    /// The row numbers of the result, whose text must have come along.
+    fn run(op: &SortOp, rows: &[(Option<i64>, String)], batch_rows: usize, batches_a_state: usize) -> Vec<i64> {
+        let budget = Budget::new(1 << 26);
+        let mut whole = op.new_state(budget.reserve("rows"));
+        let mut first = 0;
+        for run in rows.chunks(batch_rows * batches_a_state) {
+            let mut state = op.new_state(budget.reserve("rows"));
+            for rows in run.chunks(batch_rows) {
+                op.update(&mut state, &batch(rows, first)).unwrap();
+                first += rows.len() as i64;
+                assert!(state.order.len() < op.limit.max(1).saturating_mul(2));
+            }
+            op.merge(&mut whole, state).unwrap();
+        }
+        let mut numbers = Vec::new();
+        for batch in op.finish(whole).unwrap() {
+            let found = batch.column(2).as_primitive::<Int64Type>().values().to_vec();
+            for (i, row) in found.iter().enumerate() {
+                assert_eq!(batch.column(1).as_string_view().value(i), rows[*row as usize].1);
+            }
+            numbers.extend(found);
+        }
+        assert_eq!(budget.used(), 0);
+        numbers
+    }
+
+    proptest! {
+        #[test]
+        fn stable_cut_and_split_anywhere(
+            rows in prop::collection::vec((prop::option::of(0i64..4), "[ab]{0,2}(a long text that is not held in the view)?"), 0..80),
+            flags in any::<[(bool, bool); 2]>(),
+            limit in prop::option::of(0usize..30),
+            batch_rows in 1usize..20,
+            batches_a_state in 1usize..4,
+        ) {
+            let schema = batch(&[], 0).schema();
+            let keys = ["a", "s"].iter().zip(flags).map(|(n, (d, f))| (col(*n).bind(&schema).unwrap(), d, f)).collect();
+            let op = SortOp::new(schema, keys, limit);
+            let mut want: Vec<i64> = (0..rows.len() as i64).collect();
+            // The standard library's sort is stable.
+            want.sort_by(|x, y| {
+                let ((a, s), (b, t)) = (&rows[*x as usize], &rows[*y as usize]);
+                let first = match (a, b) {
+                    (Some(a), Some(b)) => if flags[0].0 { b.cmp(a) } else { a.cmp(b) },
+                    (a, b) => if flags[0].1 { a.is_some().cmp(&b.is_some()) } else { a.is_none().cmp(&b.is_none()) },
+                };
+                first.then(if flags[1].0 { t.cmp(s) } else { s.cmp(t) })
+            });
+            want.truncate(limit.unwrap_or(usize::MAX));
+            prop_assert_eq!(run(&op, &rows, batch_rows, batches_a_state), want);
+        }
+    }
+
+    #[test]
+    fn a_small_limit_holds_little() {
+        let schema = batch(&[], 0).schema();
+        let op = SortOp::new(schema.clone(), vec![(col("a").bind(&schema).unwrap(), true, false)], Some(5));
+        let budget = Budget::new(1 << 26);
+        let mut state = op.new_state(budget.reserve("rows"));
+        let rows: Vec<_> = (0..5000).map(|i| (Some(i * 37 % 5000), "x".repeat(30))).collect();
+        for (i, rows) in rows.chunks(100).enumerate() {
+            op.update(&mut state, &batch(rows, i as i64 * 100)).unwrap();
+            assert!(op.bytes(&state) < 20_000, "{}", op.bytes(&state));
+        }
+        let result = op.finish(state).unwrap();
+        assert_eq!(result[0].column(0).as_primitive::<Int64Type>().values().to_vec(), [4999, 4998, 4997, 4996, 4995]);
+    }
+
+    #[test]
+    fn memory_is_refused() {
+        let schema = batch(&[], 0).schema();
+        let op = SortOp::new(schema.clone(), vec![(col("a").bind(&schema).unwrap(), false, false)], None);
+        let mut state = op.new_state(Budget::new(1000).reserve("rows"));
+        let rows = vec![(Some(1), "x".repeat(30)); 100];
+        assert_eq!(op.update(&mut state, &batch(&rows, 0)).unwrap_err().kind(), crate::error::ErrorKind::Memory);
+    }
 }

@@ -155,22 +155,24 @@ impl Accumulator {
 
     /// The bytes allocated.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes_with(0, None)
+        self.bytes_with(0, 0)
     }
 
-    /// The most that will be allocated while groups are added and these values come in.
-    pub(super) fn bytes_with(&self, more: usize, values: Option<&ArrayRef>) -> usize {
+    /// The most that will be allocated while groups are added, and text of this length is kept.
+    pub(super) fn bytes_with(&self, more: usize, text: usize) -> usize {
         let kept = match &self.kept {
             Kept::Counts(v) => vec_bytes_with(v, more),
             Kept::Ints(v) => vec_bytes_with(v, more),
             Kept::Floats(v) => vec_bytes_with(v, more),
             Kept::Extremes(v) => vec_bytes_with(v, more),
-            Kept::Texts(v) => {
-                let text = values.and_then(|v| v.as_string_view_opt()).map_or(0, StringViewArray::total_bytes_len);
-                vec_bytes_with(&v.best, more) + v.bytes + text
-            }
+            Kept::Texts(v) => vec_bytes_with(&v.best, more) + v.bytes + text,
         };
         kept + self.scratch.capacity() * size_of::<i64>()
+    }
+
+    /// The bytes of the text kept.
+    pub(super) fn text_bytes(&self) -> usize {
+        if let Kept::Texts(texts) = &self.kept { texts.bytes } else { 0 }
     }
 
     fn resize(&mut self, groups: usize) {

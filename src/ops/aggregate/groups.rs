@@ -126,19 +126,24 @@ impl Groups {
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
     }
 
-    /// The most that will be allocated while these rows come in, should all of them be new groups.
-    pub(super) fn bytes_with(&self, columns: &[ArrayRef], rows: usize) -> usize {
+    /// The most that will be allocated while this many rows come in, should all of them be new groups; `key_bytes` is the length
+    /// of their keys. (A change of form, and the growth of a direct index, are bounded but not foreseen.)
+    pub(super) fn bytes_with(&self, rows: usize, key_bytes: usize) -> usize {
         let groups = match &self.by {
             By::Nothing => 0,
             By::Int(groups) => groups.bytes_with(rows),
             By::Packed(groups) => groups.bytes_with(rows),
-            By::Rows(groups) => {
-                let bytes =
-                    columns.iter().map(|c| c.get_buffer_memory_size()).sum::<usize>() + 4 * rows * columns.len();
-                groups.bytes_with(rows, bytes)
-            }
+            By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
+    }
+
+    /// The length of all keys as rows of bytes.
+    pub(super) fn key_bytes(&self) -> usize {
+        match &self.by {
+            By::Rows(groups) => groups.key_bytes(),
+            _ => 9 * self.kinds.len() * self.len(),
+        }
     }
 
     /// From packed keys to rows, under the same ids.

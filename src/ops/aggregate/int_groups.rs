@@ -50,27 +50,15 @@ impl IntGroups {
         }
         let mut done = 0;
         while done < values.len() {
-            done += self.assign_known(&values[done..], &mut ids[done..]);
-            if done < values.len() {
-                ids[done] = self.find_or_insert(Some(values[done]));
+            let (values, ids) = (&values[done..], &mut ids[done..]);
+            let known = match &self.index {
+                Index::Direct(direct) => direct.find(values, ids),
+                Index::Hash(table) => table.find(values, ids),
+            };
+            done += known;
+            if known < values.len() {
+                ids[known] = self.find_or_insert(Some(values[known]));
                 done += 1;
-            }
-        }
-    }
-
-    /// Writes ids up to a key that needs a wider index, or is new to a direct one; gives the number of rows done.
-    fn assign_known(&mut self, values: &[i64], ids: &mut [u32]) -> usize {
-        match &mut self.index {
-            Index::Direct(direct) => direct.find(values, ids),
-            Index::Hash(table) => {
-                for (value, id) in values.iter().zip(ids) {
-                    let new = self.keys.len() as u32;
-                    *id = table.find_or_insert(*value, new);
-                    if *id == new {
-                        self.keys.push(*value);
-                    }
-                }
-                values.len()
             }
         }
     }
@@ -95,9 +83,7 @@ impl IntGroups {
                         }
                         break *slot - 1;
                     }
-                    if !direct.widen(key) {
-                        self.move_to_hash();
-                    }
+                    self.reindex(key);
                 }
             }
         };
@@ -107,15 +93,22 @@ impl IntGroups {
         id
     }
 
-    /// The keys lie too far apart for a direct index.
-    fn move_to_hash(&mut self) {
-        let mut table = Table::with_room(self.keys.len());
-        for (key, id) in self.keys.iter().zip(0..) {
-            if self.null_group != Some(id) {
-                table.find_or_insert(*key, id);
+    /// Makes an index that takes this key too: a wider direct one, or a hash table when the keys lie too far apart.
+    fn reindex(&mut self, key: i64) {
+        let null_group = self.null_group;
+        let known = || self.keys.iter().copied().zip(0..).filter(|(_, id)| null_group != Some(*id));
+        let (low, high) = known().fold((key, key), |(low, high), (k, _)| (low.min(k), high.max(k)));
+        self.index = match Direct::spanning(low, high) {
+            Some(mut direct) => {
+                known().for_each(|(key, id)| direct.slot(key).into_iter().for_each(|slot| *slot = id + 1));
+                Index::Direct(direct)
             }
-        }
-        self.index = Index::Hash(table);
+            None => {
+                let mut table = Table::with_room(self.keys.len());
+                known().for_each(|(key, id)| drop(table.find_or_insert(key, id)));
+                Index::Hash(table)
+            }
+        };
     }
 
     /// The bytes allocated.
@@ -149,6 +142,7 @@ impl Direct {
         key.wrapping_sub(self.base) as u64 as usize
     }
 
+    /// The slot of a key within the span.
     fn slot(&mut self, key: i64) -> Option<&mut u32> {
         let at = self.at(key);
         self.slots.get_mut(at)
@@ -165,24 +159,12 @@ impl Direct {
         keys.len()
     }
 
-    /// Widens the span to the key, if that is not too wide.
-    fn widen(&mut self, key: i64) -> bool {
-        let key = i128::from(key);
-        let (low, high) = match self.slots.len() {
-            0 => (key, key),
-            len => (i128::from(self.base), i128::from(self.base) + len as i128),
-        };
-        let span = (high.max(key + 1) - low.min(key)) as u128;
-        if span > MAX_SPAN as u128 {
-            return false;
-        }
-        let len = (span as usize).next_power_of_two().max(MIN_SPAN);
-        // It grows to the side where the key is.
-        let base = if key < low { (high - len as i128).max(i128::from(i64::MIN)) } else { low };
-        let mut slots = vec![0; len];
-        let shift = (low - base) as usize;
-        slots[shift..shift + self.slots.len()].copy_from_slice(&self.slots);
-        *self = Direct { base: base as i64, slots };
-        true
+    /// An empty index with as much room on both sides of the span as in it, so that it is seldom made anew; nearer the
+    /// widest span, with half of what is left on either side.
+    fn spanning(low: i64, high: i64) -> Option<Direct> {
+        let span = usize::try_from(high.abs_diff(low)).ok()?.checked_add(1).filter(|span| *span <= MAX_SPAN)?;
+        let len = (span * 2).next_power_of_two().clamp(MIN_SPAN, MAX_SPAN);
+        // Offsets wrap, so that a base below the least key is as good as any.
+        Some(Direct { base: low.wrapping_sub(((len - span) / 2) as i64), slots: vec![0; len] })
     }
 }

@@ -17,14 +17,13 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::FilterBuilder;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use self::accumulators::Accumulator;
 use self::groups::Groups;
-use super::key::kind_of;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
@@ -72,18 +71,17 @@ impl AggregateOp {
         Ok(AggregateOp { schema: Arc::new(Schema::new(fields)), keys, kinds, aggs, keep_nulls })
     }
 
-    /// Books the most that the state may hold while a batch comes in.
+    /// Books the most that a state will hold while a batch, or a later state, of these keys and texts comes in.
     fn book(
         &self,
         state: &mut AggregateState,
-        keys: &[ArrayRef],
-        inputs: &[Option<ArrayRef>],
         rows: usize,
+        key_bytes: usize,
+        texts: impl Iterator<Item = usize>,
     ) -> Result<()> {
-        let accumulators: usize =
-            state.accumulators.iter().zip(inputs).map(|(a, values)| a.bytes_with(rows, values.as_ref())).sum();
+        let accumulators: usize = state.accumulators.iter().zip(texts).map(|(a, text)| a.bytes_with(rows, text)).sum();
         let most =
-            state.groups.bytes_with(keys, rows) + accumulators + state.ids.capacity().max(rows) * size_of::<u32>();
+            state.groups.bytes_with(rows, key_bytes) + accumulators + state.ids.capacity().max(rows) * size_of::<u32>();
         if most > state.memory.bytes() {
             // A refusal is where groups are to be flushed to buckets, once there is a spill.
             state.memory.try_resize(most)?;
@@ -124,9 +122,11 @@ impl Reducer for AggregateOp {
             rows = mask.true_count();
         }
         if rows == 0 {
+            self.settle(state)?;
             return Ok(Flow::More);
         }
-        self.book(state, &keys, &inputs, rows)?;
+        let key_bytes = keys.iter().map(key_bytes).sum();
+        self.book(state, rows, key_bytes, inputs.iter().map(|input| input.as_ref().map_or(0, text_bytes)))?;
         let AggregateState { groups, accumulators, ids, .. } = state;
         groups.assign(&keys, rows, ids)?;
         for (accumulator, values) in accumulators.iter_mut().zip(&inputs) {
@@ -137,12 +137,8 @@ impl Reducer for AggregateOp {
     }
 
     fn merge(&self, state: &mut AggregateState, later: AggregateState) -> Result<()> {
-        let more = later.groups.len();
-        let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(more, None)).sum();
-        let most = accumulators + state.groups.bytes_with(&[], more) + later.memory.bytes();
-        if most > state.memory.bytes() {
-            state.memory.try_resize(most)?;
-        }
+        let texts = later.accumulators.iter().map(Accumulator::text_bytes);
+        self.book(state, later.groups.len(), later.groups.key_bytes(), texts)?;
         let AggregateState { groups, accumulators, memory, .. } = later;
         let ids = state.groups.absorb(groups)?;
         for (accumulator, later) in state.accumulators.iter_mut().zip(accumulators) {
@@ -173,6 +169,15 @@ impl Reducer for AggregateOp {
         let accumulators: usize = state.accumulators.iter().map(Accumulator::bytes).sum();
         state.groups.bytes() + accumulators + state.ids.capacity() * size_of::<u32>()
     }
+}
+
+/// The most that a column of keys takes as bytes: every byte of a text may be escaped.
+fn key_bytes(column: &ArrayRef) -> usize {
+    9 * column.len() + 2 * text_bytes(column)
+}
+
+fn text_bytes(column: &ArrayRef) -> usize {
+    column.as_string_view_opt().map_or(0, StringViewArray::total_bytes_len)
 }
 
 /// The rows without a null in any key; None when that is all.

@@ -20,6 +20,8 @@ pub(super) struct PackedGroups {
 
 /// A value takes at most the bits of an `i64` and one more, for the null.
 const MAX_WIDTH: u32 = 65;
+/// Fewer bits seldom hold the values.
+const MIN_WIDTH: u32 = 20;
 
 impl PackedGroups {
     /// None for keys that can't be packed.
@@ -34,8 +36,8 @@ impl PackedGroups {
         };
         let wide = kinds.iter().filter(|k| fixed(k).is_none()).count() as u32;
         let rest = 128u32.checked_sub(kinds.iter().filter_map(fixed).sum())?;
-        let share = if wide == 0 { 0 } else { (rest / wide).min(MAX_WIDTH) };
-        if wide > 0 && share < 20 {
+        let share = rest.checked_div(wide).map_or(0, |share| share.min(MAX_WIDTH));
+        if wide > 0 && share < MIN_WIDTH {
             return None;
         }
         let widths = kinds.iter().map(|k| fixed(k).unwrap_or(share)).collect();
@@ -76,11 +78,12 @@ impl PackedGroups {
                 return Ok(false);
             }
         }
-        for (packed, id) in self.packed.iter().zip(ids) {
-            let new = self.keys.len() as u32;
-            *id = self.table.find_or_insert(*packed, new);
-            if *id == new {
-                self.keys.push(*packed);
+        let mut done = 0;
+        while done < ids.len() {
+            done += self.table.find(&self.packed[done..], &mut ids[done..]);
+            if done < ids.len() {
+                ids[done] = self.find_or_insert(self.packed[done]);
+                done += 1;
             }
         }
         Ok(true)
@@ -88,15 +91,16 @@ impl PackedGroups {
 
     /// Writes the ids of another's groups in this one.
     pub(super) fn absorb(&mut self, later: &PackedGroups) -> Vec<u32> {
-        let mut find = |key: &u128| {
-            let new = self.keys.len() as u32;
-            let id = self.table.find_or_insert(*key, new);
-            if id == new {
-                self.keys.push(*key);
-            }
-            id
-        };
-        later.keys.iter().map(&mut find).collect()
+        later.keys.iter().map(|key| self.find_or_insert(*key)).collect()
+    }
+
+    fn find_or_insert(&mut self, key: u128) -> u32 {
+        let new = self.keys.len() as u32;
+        let id = self.table.find_or_insert(key, new);
+        if id == new {
+            self.keys.push(key);
+        }
+        id
     }
 
     pub(super) fn key(&self, id: u32) -> u128 {

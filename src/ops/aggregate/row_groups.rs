@@ -60,6 +60,11 @@ impl RowGroups {
         id
     }
 
+    /// The length of all rows.
+    pub(super) fn key_bytes(&self) -> usize {
+        self.rows.total_len()
+    }
+
     /// The bytes allocated.
     pub(super) fn bytes(&self) -> usize {
         self.rows.bytes() + self.hashes.capacity() * size_of::<u64>() + self.table.allocation_size()
