@@ -281,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn the_test_data_is_what_its_command_makes() {
+        let years = Years((2012..=2018).collect());
+        let texts = made(|o| (o.years, o.rows, o.seed) = (years.clone(), 2000, 2012));
+        for (year, text) in years.0.iter().zip(texts) {
+            let path = format!("{}/testdata/baci/BACI_HS12_Y{year}.csv", env!("CARGO_MANIFEST_DIR"));
+            assert!(fs::read_to_string(&path).unwrap() == text, "{path} differs");
+        }
+    }
+
+    #[test]
     fn rows_are_exactly_as_many_sorted_unique_and_mostly_shared_between_years() {
         for rows in [1, 2000, 150_000] {
             let texts = made(|o| {

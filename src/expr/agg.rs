@@ -181,7 +181,7 @@ impl AggExpr {
         let (name, input) = (self.kind.name(), self.input.as_ref().map(Expr::quoted).unwrap_or_default());
         let help = match t {
             Type::Text => format!(
-                "{name} another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading"
+                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading"
             ),
             _ => format!("count, min and max of a {t} work; {name} takes numbers and bools"),
         };

@@ -10,6 +10,8 @@ mod build;
 mod eval;
 mod literal;
 mod sort_key;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use agg::{AggExpr, size};

@@ -1,10 +1,26 @@
 //! Sequential kernels, one operator a file. Row-wise steps are [`BatchOp`]s; sinks that hold state are [`Reducer`]s.
 
+mod aggregate;
+mod collect;
+mod filter;
+mod key;
+mod project;
+mod sort;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
 use crate::mem::Reservation;
+
+pub(crate) use aggregate::AggregateOp;
+pub(crate) use collect::CollectOp;
+pub(crate) use filter::FilterOp;
+pub(crate) use project::ProjectOp;
+pub(crate) use sort::SortOp;
+
+/// The most rows in a batch that a sink gives.
+pub(crate) const OUTPUT_ROWS: usize = 1 << 16;
 
 /// A row-wise step of a pipeline: one batch in, one batch out.
 pub(crate) trait BatchOp: Send + Sync {
@@ -42,4 +58,11 @@ pub(crate) enum Flow {
     More,
     /// Later rows change nothing any more.
     Enough,
+}
+
+/// The most that a vector allocates while this many items come in: the old items live until they are moved.
+fn vec_bytes_with<T>(items: &Vec<T>, more: usize) -> usize {
+    let needed = items.len() + more;
+    let capacity = items.capacity();
+    if needed <= capacity { capacity * size_of::<T>() } else { (capacity + needed.max(2 * capacity)) * size_of::<T>() }
 }

@@ -79,7 +79,7 @@ impl Keys {
         let phase = (bits >> 32) % (2 * life);
         let term = (u64::from(year) + phase) / life;
         let middle = start + (end - start) / 2;
-        let half = if term % 2 == 0 { start..middle } else { middle..end };
+        let half = if term.is_multiple_of(2) { start..middle } else { middle..end };
         self.popularity.choose(half, self.random.at(draw::CHOICE | term << 32 | row))
     }
 }

@@ -78,7 +78,7 @@ impl Rows {
             out.extend_from_slice(&product.code);
             push_thousandths(out, self.exp2.rounded(value).clamp(1, MAX_V), v_width);
             out.push(b',');
-            if (random.at(5) >> 32) * MISSING_IN >> 32 == 0 {
+            if ((random.at(5) >> 32) * MISSING_IN) >> 32 == 0 {
                 push_padded(out, b"NA", q_width);
             } else {
                 push_thousandths(out, self.exp2.rounded(quantity).clamp(1, MAX_Q), q_width);

@@ -1,0 +1,78 @@
+//! Groups by any keys: rows as bytes, in one buffer, found by their hash.
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use crate::ops::key::Rows;
+
+/// From rows of keys to dense ids.
+pub(super) struct RowGroups {
+    /// The row of every id.
+    rows: Rows,
+    /// Its hash, so that neither growing nor merging hashes again.
+    hashes: Vec<u64>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl RowGroups {
+    pub(super) fn new() -> RowGroups {
+        // Fixed seeds: every state hashes alike, and so does every run.
+        let hasher = RandomState::with_seeds(
+            0x243f_6a88_85a3_08d3,
+            0x1319_8a2e_0370_7344,
+            0xa409_3822_299f_31d0,
+            0x082e_fa98_ec4e_6c89,
+        );
+        RowGroups { rows: Rows::default(), hashes: vec![], table: HashTable::new(), hasher }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    pub(super) fn row(&self, id: u32) -> &[u8] {
+        self.rows.row(id as usize)
+    }
+
+    /// Writes the id of every row.
+    pub(super) fn assign(&mut self, rows: &Rows, ids: &mut [u32]) {
+        for (row, id) in rows.iter().zip(ids) {
+            *id = self.find_or_insert(row, self.hasher.hash_one(row));
+        }
+    }
+
+    /// The ids of another's groups in this one.
+    pub(super) fn absorb(&mut self, later: &RowGroups) -> Vec<u32> {
+        later.rows.iter().zip(&later.hashes).map(|(row, hash)| self.find_or_insert(row, *hash)).collect()
+    }
+
+    fn find_or_insert(&mut self, row: &[u8], hash: u64) -> u32 {
+        let RowGroups { rows, hashes, table, .. } = self;
+        let same = |id: &u32| hashes[*id as usize] == hash && rows.row(*id as usize) == row;
+        if let Some(id) = table.find(hash, same) {
+            return *id;
+        }
+        let id = hashes.len() as u32;
+        rows.push(row);
+        hashes.push(hash);
+        table.insert_unique(hash, id, |id| hashes[*id as usize]);
+        id
+    }
+
+    /// The bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.hashes.capacity() * size_of::<u64>() + self.table.allocation_size()
+    }
+
+    /// The most that will be allocated while this many keys come in, of this many bytes.
+    pub(super) fn bytes_with(&self, more: usize, bytes: usize) -> usize {
+        let table = if self.table.len() + more <= self.table.capacity() {
+            self.table.allocation_size()
+        } else {
+            // One control byte and one id a slot, at most seven of eight slots used, and the old table beside the new.
+            self.table.allocation_size() + ((self.table.len() + more) * 8 / 7 + 16).next_power_of_two() * 5
+        };
+        self.rows.bytes_with(more, bytes) + crate::ops::vec_bytes_with(&self.hashes, more) + table
+    }
+}

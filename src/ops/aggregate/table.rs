@@ -1,0 +1,97 @@
+//! An open-addressing hash table from integers to dense ids.
+
+/// An integer that hashes.
+pub(super) trait Key: Copy + Eq + Default {
+    fn hash(self) -> u64;
+}
+
+/// 64 by 64 bits, both halves of the product folded: every bit of the key reaches every bit of the hash.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x243f_6a88_85a3_08d3) * u128::from(b ^ 0x9e37_79b9_7f4a_7c15);
+    (product >> 64) as u64 ^ product as u64
+}
+
+impl Key for i64 {
+    fn hash(self) -> u64 {
+        fold(self as u64, 0)
+    }
+}
+
+impl Key for u128 {
+    fn hash(self) -> u64 {
+        fold(fold(self as u64, 0), (self >> 64) as u64)
+    }
+}
+
+/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used.
+pub(super) struct Table<K> {
+    slots: Vec<Slot<K>>,
+    used: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot<K> {
+    key: K,
+    /// The id plus one; 0 is an empty slot.
+    id: u32,
+}
+
+const FEWEST_SLOTS: usize = 64;
+
+impl<K: Key> Table<K> {
+    /// A table with room for this many keys.
+    pub(super) fn with_room(keys: usize) -> Table<K> {
+        Table { slots: vec![Slot::default(); slots_for(keys)], used: 0 }
+    }
+
+    /// The key's id, which is `new_id` when the key is new.
+    #[inline]
+    pub(super) fn find_or_insert(&mut self, key: K, new_id: u32) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = key.hash() as usize & mask;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.id == 0 {
+                *slot = Slot { key, id: new_id + 1 };
+                self.used += 1;
+                if self.used * 2 > self.slots.len() {
+                    self.grow();
+                }
+                return new_id;
+            }
+            if slot.key == key {
+                return slot.id - 1;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![Slot::default(); old.len() * 2];
+        let mask = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|slot| slot.id != 0) {
+            let mut at = slot.key.hash() as usize & mask;
+            while self.slots[at].id != 0 {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    /// The bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<K>>()
+    }
+
+    /// The most that will be allocated while this many keys come in: the old slots live until the new ones are filled.
+    pub(super) fn bytes_with(&self, more: usize) -> usize {
+        let slots = slots_for(self.used + more);
+        if slots <= self.slots.len() { self.bytes() } else { self.bytes() + slots * size_of::<Slot<K>>() }
+    }
+}
+
+fn slots_for(keys: usize) -> usize {
+    (keys * 2 + 2).next_power_of_two().max(FEWEST_SLOTS)
+}

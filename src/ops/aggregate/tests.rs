@@ -1,0 +1,338 @@
+//! The laws of a reducer, and its answers, against a naive twin: a `BTreeMap` of lists.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
+use proptest::prelude::*;
+
+use super::*;
+use crate::expr::{AggExpr, col, size};
+use crate::mem::Budget;
+
+/// A value as the twin sees it: ordered as keys are, null last.
+#[derive(Debug, Clone, PartialEq)]
+enum V {
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Null,
+}
+
+impl Eq for V {}
+
+impl PartialOrd for V {
+    fn partial_cmp(&self, other: &V) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for V {
+    fn cmp(&self, other: &V) -> Ordering {
+        match (self, other) {
+            (V::Int(a), V::Int(b)) => a.cmp(b),
+            (V::Float(a), V::Float(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+            (V::Text(a), V::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (a, b) => (*a == V::Null).cmp(&(*b == V::Null)),
+        }
+    }
+}
+
+fn column(kind: Type, values: &[V]) -> ArrayRef {
+    let ints = || values.iter().map(|v| if let V::Int(i) = v { Some(*i) } else { None });
+    match kind {
+        Type::Int64 => Arc::new(ints().collect::<Int64Array>()),
+        Type::Timestamp => Arc::new(ints().collect::<TimestampMicrosecondArray>()),
+        Type::Date => Arc::new(ints().map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+        Type::Bool => Arc::new(ints().map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()),
+        Type::Float64 => {
+            Arc::new(values.iter().map(|v| if let V::Float(f) = v { Some(*f) } else { None }).collect::<Float64Array>())
+        }
+        _ => Arc::new(
+            values
+                .iter()
+                .map(|v| if let V::Text(t) = v { Some(t.as_str()) } else { None })
+                .collect::<StringViewArray>(),
+        ),
+    }
+}
+
+fn values(array: &ArrayRef) -> Vec<V> {
+    (0..array.len())
+        .map(|i| match array.data_type() {
+            _ if array.is_null(i) => V::Null,
+            DataType::Int64 => V::Int(array.as_primitive::<Int64Type>().value(i)),
+            DataType::Float64 => V::Float(array.as_primitive::<Float64Type>().value(i)),
+            DataType::Boolean => V::Int(array.as_boolean().value(i).into()),
+            DataType::Date32 => V::Int(array.as_primitive::<arrow::datatypes::Date32Type>().value(i).into()),
+            DataType::Utf8View => V::Text(array.as_string_view().value(i).to_owned()),
+            _ => V::Int(array.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(i)),
+        })
+        .collect()
+}
+
+fn batch(kinds: &[Type], rows: &[Vec<V>]) -> RecordBatch {
+    let fields: Vec<Field> =
+        kinds.iter().enumerate().map(|(i, kind)| Field::new(format!("c{i}"), kind.arrow(), true)).collect();
+    let columns: Vec<ArrayRef> = kinds
+        .iter()
+        .enumerate()
+        .map(|(i, kind)| column(*kind, &rows.iter().map(|r| r[i].clone()).collect::<Vec<_>>()))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).unwrap()
+}
+
+fn op(schema: &SchemaRef, keys: usize, aggs: &[AggExpr], keep_nulls: bool) -> AggregateOp {
+    let keys = (0..keys).map(|i| (format!("c{i}"), col(format!("c{i}")).bind(schema).unwrap())).collect();
+    let aggs = aggs.iter().enumerate().map(|(i, a)| a.clone().alias(format!("a{i}")).bind(schema).unwrap()).collect();
+    AggregateOp::new(schema, keys, aggs, keep_nulls).unwrap()
+}
+
+/// Cuts the rows at `cuts` into batches, the batches into states, and merges these in order.
+fn run(op: &AggregateOp, batch: &RecordBatch, cuts: &[usize], batches_a_state: usize) -> Result<Vec<Vec<V>>> {
+    let budget = Budget::new(1 << 30);
+    let mut cuts: Vec<usize> = cuts.iter().map(|c| c % (batch.num_rows() + 1)).collect();
+    cuts.extend([0, batch.num_rows()]);
+    cuts.sort_unstable();
+    let batches: Vec<RecordBatch> = cuts.windows(2).map(|w| batch.slice(w[0], w[1] - w[0])).collect();
+    let mut whole = op.new_state(budget.reserve("groups"));
+    for batches in batches.chunks(batches_a_state) {
+        let mut state = op.new_state(budget.reserve("groups"));
+        for batch in batches {
+            assert_eq!(op.update(&mut state, batch)?, Flow::More);
+            assert!(state.memory.bytes() >= op.bytes(&state));
+        }
+        op.merge(&mut whole, state)?;
+    }
+    assert!(whole.memory.bytes() >= op.bytes(&whole));
+    let result = op.finish(whole)?;
+    assert_eq!(budget.used(), 0);
+    let mut rows = Vec::new();
+    for batch in result {
+        assert_eq!(batch.schema(), *op.schema());
+        assert!(batch.num_rows() <= OUTPUT_ROWS);
+        let columns: Vec<Vec<V>> = batch.columns().iter().map(values).collect();
+        rows.extend((0..batch.num_rows()).map(|r| columns.iter().map(|c| c[r].clone()).collect()));
+    }
+    Ok(rows)
+}
+
+/// The twin's answer to count, size, min, max, sum and mean, the last two of numbers only.
+fn naive(values: &[V], arithmetic: bool) -> Vec<V> {
+    let valid: Vec<&V> = values.iter().filter(|v| **v != V::Null).collect();
+    let extreme = |v: Option<&&V>| match v {
+        // One zero: the twin's extreme may be either.
+        Some(V::Float(f)) if *f == 0.0 => V::Float(0.0),
+        v => v.map_or(V::Null, |v| (*v).clone()),
+    };
+    let mut row = vec![
+        V::Int(valid.len() as i64),
+        V::Int(values.len() as i64),
+        extreme(valid.iter().min()),
+        extreme(valid.iter().max()),
+    ];
+    if arithmetic {
+        let float = |v: &V| match v {
+            V::Int(i) => *i as f64,
+            V::Float(f) => *f,
+            _ => 0.0,
+        };
+        let total: f64 = valid.iter().map(|v| float(v)).sum();
+        let ints: i64 = valid.iter().map(|v| if let V::Int(i) = v { *i } else { 0 }).sum();
+        let is_float = values.iter().any(|v| matches!(v, V::Float(_)));
+        let sum = if is_float { V::Float(total) } else { V::Int(ints) };
+        row.push(sum.clone());
+        row.push(if valid.len() < 2 { V::Null } else { sum });
+        row.push(if valid.is_empty() { V::Null } else { V::Float(total / valid.len() as f64) });
+    }
+    row
+}
+
+/// Equal, but for the last bits of floats; NaN equals NaN. A float sum of nulls alone has no type in the twin.
+fn alike(a: &V, b: &V) -> bool {
+    match (a, b) {
+        (V::Float(a), V::Float(b)) => a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs().max(1.0),
+        (V::Float(a), V::Int(b)) | (V::Int(b), V::Float(a)) => *a == *b as f64,
+        (a, b) => a == b,
+    }
+}
+
+fn value(kind: Type) -> BoxedStrategy<V> {
+    match kind {
+        Type::Bool => prop_oneof![1 => Just(V::Null), 4 => (0i64..2).prop_map(V::Int)].boxed(),
+        Type::Float64 => prop_oneof![
+            2 => Just(V::Null),
+            1 => Just(V::Float(f64::NAN)),
+            1 => Just(V::Float(-f64::NAN)),
+            1 => Just(V::Float(-0.0)),
+            8 => (-3i8..4).prop_map(|i| V::Float(f64::from(i) / 2.0)),
+            1 => (-1e6..1e6).prop_map(V::Float),
+        ]
+        .boxed(),
+        Type::Text => prop_oneof![
+            1 => Just(V::Null),
+            1 => Just(V::Text(String::new())),
+            4 => "[a\0b]{0,3}".prop_map(V::Text),
+            1 => "[é\0]{5,9}".prop_map(V::Text),
+        ]
+        .boxed(),
+        Type::Date => prop_oneof![1 => Just(V::Null), 6 => (-3i64..4).prop_map(V::Int), 1 => any::<i32>().prop_map(|i| V::Int(i.into()))].boxed(),
+        // Close together, far apart (the direct index gives up), and the ends of the type (packed keys give up). Sums stay in range.
+        _ => prop_oneof![
+            2 => Just(V::Null),
+            10 => (-5i64..6).prop_map(V::Int),
+            2 => (-1500i64..1500).prop_map(V::Int),
+            1 => (-(1i64 << 40)..1 << 40).prop_map(V::Int),
+        ]
+        .boxed(),
+    }
+}
+
+fn kind() -> impl Strategy<Value = Type> {
+    prop::sample::select(vec![Type::Int64, Type::Float64, Type::Bool, Type::Date, Type::Timestamp, Type::Text])
+}
+
+/// Types of 0 to 4 keys and one value, and rows of them.
+fn input() -> impl Strategy<Value = (Vec<Type>, Vec<Vec<V>>)> {
+    prop::collection::vec(kind(), 1..6).prop_flat_map(|kinds| {
+        let row: Vec<BoxedStrategy<V>> = kinds.iter().map(|k| value(*k)).collect();
+        (Just(kinds), prop::collection::vec(row, 0..200))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn agrees_with_the_twin_however_it_is_split(
+        (kinds, rows) in input(),
+        cuts in prop::collection::vec(0usize..10_000, 0..6),
+        batches_a_state in 1usize..4,
+        keep_nulls: bool,
+        runs: bool,
+    ) {
+        let mut rows = rows;
+        let keys = kinds.len() - 1;
+        if runs {
+            // Sorted input takes the path of chunks of one group.
+            rows.sort();
+        }
+        let input = batch(&kinds, &rows);
+        let arithmetic = matches!(kinds[keys], Type::Int64 | Type::Float64 | Type::Bool);
+        let v = col(format!("c{keys}"));
+        let mut aggs = vec![v.clone().count(), size(), v.clone().min(), v.clone().max()];
+        if arithmetic {
+            aggs.extend([v.clone().sum(), v.clone().sum().min_count(2), v.mean()]);
+        }
+        let op = op(&input.schema(), keys, &aggs, keep_nulls);
+        let got = run(&op, &input, &cuts, batches_a_state).unwrap();
+
+        let mut groups: BTreeMap<Vec<V>, Vec<V>> = BTreeMap::new();
+        for row in &rows {
+            if keep_nulls || !row[..keys].contains(&V::Null) {
+                let key = row[..keys].iter().map(|v| match v {
+                    V::Float(f) if *f == 0.0 => V::Float(0.0),
+                    v => v.clone(),
+                });
+                groups.entry(key.collect()).or_default().push(row[keys].clone());
+            }
+        }
+        if keys == 0 && groups.is_empty() {
+            groups.insert(vec![], vec![]);
+        }
+        let want: Vec<Vec<V>> = groups
+            .into_iter()
+            .map(|(mut key, values)| {
+                key.extend(naive(&values, arithmetic));
+                key
+            })
+            .collect();
+        prop_assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(&want) {
+            prop_assert!(got.len() == want.len() && got.iter().zip(want).all(|(a, b)| alike(a, b)), "{:?} is not {:?}", got, want);
+        }
+    }
+}
+
+#[test]
+fn of_no_rows() {
+    let none = batch(&[Type::Int64, Type::Float64], &[]);
+    let v = || col("c1");
+    let aggs = [size(), v().count(), v().sum(), v().sum().min_count(1), v().mean(), v().min()];
+    let all = run(&op(&none.schema(), 0, &aggs, false), &none, &[], 1).unwrap();
+    assert_eq!(all, [[V::Int(0), V::Int(0), V::Float(0.0), V::Null, V::Null, V::Null]]);
+    assert!(run(&op(&none.schema(), 1, &aggs, true), &none, &[], 1).unwrap().is_empty());
+    // Not even a batch.
+    let op = op(&none.schema(), 0, &aggs, false);
+    let batches = op.finish(op.new_state(Budget::new(1 << 20).reserve("groups"))).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+}
+
+#[test]
+fn integer_sums_are_exact_or_refused() {
+    let row = |v: i64| vec![V::Int(1), V::Int(v)];
+    // Beyond 64 bits on the way, but not at the end.
+    let back = batch(&[Type::Int64; 2], &[row(i64::MAX), row(i64::MAX), row(-i64::MAX)]);
+    let sums = op(&back.schema(), 1, &[col("c1").sum(), col("c1").mean()], false);
+    assert_eq!(run(&sums, &back, &[2], 1).unwrap(), [[V::Int(1), V::Int(i64::MAX), V::Float(i64::MAX as f64 / 3.0)]]);
+    let beyond = batch(&[Type::Int64; 2], &[row(i64::MAX), row(1)]);
+    let error = run(&sums, &beyond, &[], 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overflow);
+    assert_eq!(error.message(), "sum(c1) is 9223372036854775808 in one group, beyond 64 bits");
+}
+
+#[test]
+fn keys_at_the_ends_of_their_range() {
+    let keys = [i64::MAX, i64::MIN, 0, i64::MAX - 1, i64::MIN, 1 << 20, i64::MIN + 1, -1, i64::MAX];
+    let rows: Vec<Vec<V>> = keys.iter().map(|k| vec![V::Int(*k), V::Int(0), V::Int(1)]).collect();
+    for keys_used in [1, 2] {
+        for order in 0..keys.len() {
+            let mut rows = rows.clone();
+            rows.rotate_left(order);
+            let input = batch(&[Type::Int64; 3], &rows);
+            let got = run(&op(&input.schema(), keys_used, &[size()], false), &input, &[3, 6], 1).unwrap();
+            let got: Vec<(V, V)> = got.into_iter().map(|r| (r[0].clone(), r[keys_used].clone())).collect();
+            let want =
+                [(i64::MIN, 2), (i64::MIN + 1, 1), (-1, 1), (0, 1), (1 << 20, 1), (i64::MAX - 1, 1), (i64::MAX, 2)];
+            assert_eq!(got, want.map(|(k, n)| (V::Int(k), V::Int(n))));
+        }
+    }
+}
+
+#[test]
+fn many_groups_come_in_bounded_batches_and_memory_is_refused() {
+    let n = 150_000i64;
+    let far = |i: i64| V::Int((i * 7919 % n) * 1_000_003);
+    for kinds in [vec![Type::Int64; 2], vec![Type::Int64; 3], vec![Type::Text, Type::Int64]] {
+        let rows: Vec<Vec<V>> = (0..n)
+            .map(|i| {
+                let key =
+                    if kinds[0] == Type::Text { V::Text(format!("key number {:09}", i * 7919 % n)) } else { far(i) };
+                let mut row = vec![key; kinds.len() - 1];
+                row.push(V::Int(i));
+                row
+            })
+            .collect();
+        let input = batch(&kinds, &rows);
+        let keys = kinds.len() - 1;
+        let sum = op(&input.schema(), keys, &[col(format!("c{keys}")).sum()], false);
+        let got = run(&sum, &input, &[20_000, 60_000, 61_000, 120_000], 2).unwrap();
+        let mut want = rows.clone();
+        want.sort();
+        assert_eq!(got, want);
+        let mut small = sum.new_state(Budget::new(1 << 20).reserve("groups"));
+        let refused = sum.update(&mut small, &input).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Memory);
+    }
+}
+
+#[test]
+fn names_must_differ() {
+    let schema = batch(&[Type::Int64], &[]).schema();
+    let key = ("k".to_owned(), col("c0").bind(&schema).unwrap());
+    let agg = col("c0").sum().alias("k").bind(&schema).unwrap();
+    assert_eq!(AggregateOp::new(&schema, vec![key], vec![agg], false).err().unwrap().kind(), ErrorKind::Column);
+}

@@ -1,0 +1,175 @@
+//! Keeps rows in their order, a range of them if asked.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take};
+use arrow::datatypes::{DataType, SchemaRef};
+use std::sync::Arc;
+
+use super::{Flow, OUTPUT_ROWS, Reducer};
+use crate::error::Result;
+use crate::mem::Reservation;
+
+/// Keeps `limit` rows after the first `offset`, in their order.
+pub(crate) struct CollectOp {
+    schema: SchemaRef,
+    offset: usize,
+    limit: Option<usize>,
+}
+
+/// The first rows of a run, as many as the limit can need.
+pub(crate) struct CollectState {
+    batches: Vec<RecordBatch>,
+    /// Batches too small to keep by themselves.
+    small: Vec<RecordBatch>,
+    small_rows: usize,
+    rows: usize,
+    bytes: usize,
+    memory: Reservation,
+}
+
+/// Below this, batches are joined: what a batch costs beside its rows should not count.
+const SMALL_ROWS: usize = 1 << 12;
+
+impl CollectOp {
+    pub(crate) fn new(schema: SchemaRef, offset: usize, limit: Option<usize>) -> CollectOp {
+        CollectOp { schema, offset, limit }
+    }
+
+    /// How many rows from the start of a run may be in the result, whatever rows precede it.
+    fn needed(&self) -> usize {
+        self.limit.map_or(usize::MAX, |limit| self.offset.saturating_add(limit))
+    }
+
+    fn join_small(&self, state: &mut CollectState) -> Result<()> {
+        if state.small.is_empty() {
+            return Ok(());
+        }
+        let small = std::mem::take(&mut state.small);
+        let joined = match small.as_slice() {
+            [only] => only.clone(),
+            _ => compact(&concat_batches(&self.schema, &small)?)?,
+        };
+        let before: usize = small.iter().map(RecordBatch::get_array_memory_size).sum();
+        state.bytes = (state.bytes + joined.get_array_memory_size()).saturating_sub(before);
+        state.small_rows = 0;
+        state.batches.push(joined);
+        state.memory.try_resize(state.bytes)
+    }
+}
+
+impl Reducer for CollectOp {
+    type State = CollectState;
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn new_state(&self, memory: Reservation) -> CollectState {
+        CollectState { batches: vec![], small: vec![], small_rows: 0, rows: 0, bytes: 0, memory }
+    }
+
+    fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
+        let wanted = batch.num_rows().min(self.needed().saturating_sub(state.rows));
+        if wanted > 0 {
+            let batch = batch.slice(0, wanted);
+            state.memory.try_resize(state.bytes + batch_bytes(&batch))?;
+            let kept = compact(&batch)?;
+            state.bytes += kept.get_array_memory_size();
+            state.memory.try_resize(state.bytes)?;
+            state.rows += wanted;
+            if wanted >= SMALL_ROWS {
+                self.join_small(state)?;
+                state.batches.push(kept);
+            } else {
+                state.small.push(kept);
+                state.small_rows += wanted;
+                if state.small_rows >= 2 * SMALL_ROWS {
+                    self.join_small(state)?;
+                }
+            }
+        }
+        Ok(if state.rows >= self.needed() { Flow::Enough } else { Flow::More })
+    }
+
+    fn merge(&self, state: &mut CollectState, later: CollectState) -> Result<()> {
+        let CollectState { batches, small, memory, .. } = later;
+        self.join_small(state)?;
+        // The later state's bytes move over to this one's reservation, batch by batch.
+        let mut given = memory;
+        for batch in batches.into_iter().chain(small) {
+            let wanted = batch.num_rows().min(self.needed().saturating_sub(state.rows));
+            if wanted == 0 {
+                break;
+            }
+            let bytes = batch.get_array_memory_size();
+            given.try_resize(given.bytes().saturating_sub(bytes))?;
+            state.memory.try_resize(state.bytes + bytes)?;
+            state.bytes += bytes;
+            state.rows += wanted;
+            state.batches.push(if wanted < batch.num_rows() { compact(&batch.slice(0, wanted))? } else { batch });
+        }
+        Ok(())
+    }
+
+    fn finish(&self, mut state: CollectState) -> Result<Vec<RecordBatch>> {
+        self.join_small(&mut state)?;
+        let (mut skip, mut left) = (self.offset, self.limit.unwrap_or(usize::MAX));
+        let mut result = Vec::new();
+        for batch in state.batches {
+            let skipped = skip.min(batch.num_rows());
+            skip -= skipped;
+            let mut start = skipped;
+            while start < batch.num_rows() && left > 0 {
+                let rows = (batch.num_rows() - start).min(left).min(OUTPUT_ROWS);
+                result.push(batch.slice(start, rows));
+                start += rows;
+                left -= rows;
+            }
+        }
+        Ok(result)
+    }
+
+    fn bytes(&self, state: &CollectState) -> usize {
+        state.bytes
+    }
+}
+
+/// The bytes that a copy of these rows takes.
+pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
+}
+
+fn text_bytes(column: &ArrayRef) -> usize {
+    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
+}
+
+/// The same rows in memory of their own: text in a block of its own, and slices of larger arrays copied.
+pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let copy = |column: &ArrayRef| -> Result<ArrayRef> {
+        match column.data_type() {
+            DataType::Utf8View => {
+                let text = column.as_string_view().gc();
+                // `gc` keeps the views of a slice where they are; a slice of few rows must not pin many.
+                Ok(if is_slice(&text) { take_all(&text)? } else { Arc::new(text) })
+            }
+            _ if is_slice(column) => take_all(column),
+            _ => Ok(column.clone()),
+        }
+    };
+    let columns = batch.columns().iter().map(copy).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+/// Whether the array shows less than half of the memory that it holds.
+fn is_slice(array: &dyn Array) -> bool {
+    let data = array.to_data();
+    let shown = data.get_slice_memory_size().unwrap_or(usize::MAX);
+    // Text's blocks are not counted in `shown`; after `gc` they hold nothing but what is shown.
+    let held: usize = data.buffers().first().map_or(0, |b| b.capacity());
+    held > 256 && held / 2 > shown
+}
+
+fn take_all(array: &dyn Array) -> Result<ArrayRef> {
+    Ok(take(array, &UInt32Array::from_iter_values(0..array.len() as u32), None)?)
+}

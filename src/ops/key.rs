@@ -1,0 +1,264 @@
+//! Keys to group and sort by: values as integers that order alike, and rows as bytes that order alike.
+//!
+//! A value of a fixed width becomes an `i64` in the order of the values ([`as_ints`]). A row of several values, or of text, becomes bytes:
+//!
+//! | part | bytes |
+//! |---|---|
+//! | marker | `00` a null that comes first, `01` a value, `02` a null that comes last |
+//! | number, date, timestamp, bool | its integer, sign bit flipped, big-endian, 1, 4 or 8 bytes (none after a null marker) |
+//! | text | its bytes, `00` written `00 FF`, then `00 00` |
+//!
+//! A descending part has its bytes (but not the marker) inverted. No part is the prefix of another of its column, so that comparing bytes
+//! compares rows, part by part. `-0.0` is `0.0`, and all NaN are one that lies above all numbers.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringViewArray, StringViewBuilder,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+
+use crate::error::{Error, Result};
+use crate::expr::{Type, type_name};
+use crate::ops::vec_bytes_with;
+
+/// The type of a column of ours.
+pub(crate) fn kind_of(data_type: &DataType) -> Result<Type> {
+    Type::of(data_type)
+        .ok_or_else(|| Error::internal(format!("a column of type {} in an operator", type_name(data_type))))
+}
+
+/// The integer that orders as the float does.
+pub(crate) fn float_to_int(f: f64) -> i64 {
+    let canonical = if f.is_nan() { f64::NAN.abs() } else { f + 0.0 };
+    flip_negative(canonical.to_bits() as i64)
+}
+
+/// The float of its integer.
+pub(crate) fn int_to_float(i: i64) -> f64 {
+    f64::from_bits(flip_negative(i) as u64)
+}
+
+/// Negative floats order backwards as integers: all bits but the sign are inverted.
+fn flip_negative(bits: i64) -> i64 {
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+/// The values of any column but text as integers that order alike; null slots hold anything. Converted values go to `scratch`.
+pub(crate) fn as_ints<'a>(array: &'a dyn Array, scratch: &'a mut Vec<i64>) -> Result<&'a [i64]> {
+    scratch.clear();
+    match kind_of(array.data_type())? {
+        Type::Int64 => return Ok(array.as_primitive::<Int64Type>().values()),
+        Type::Timestamp => return Ok(array.as_primitive::<TimestampMicrosecondType>().values()),
+        Type::Float64 => {
+            scratch.extend(array.as_primitive::<Float64Type>().values().iter().map(|f| float_to_int(*f)));
+        }
+        Type::Date => scratch.extend(array.as_primitive::<Date32Type>().values().iter().map(|d| i64::from(*d))),
+        Type::Bool => scratch.extend(array.as_boolean().values().iter().map(i64::from)),
+        Type::Text => return Err(Error::internal("text has no integers")),
+    }
+    Ok(scratch)
+}
+
+/// The column of integers that [`as_ints`] gave.
+pub(crate) fn from_ints(kind: Type, values: impl Iterator<Item = Option<i64>>) -> Result<ArrayRef> {
+    Ok(match kind {
+        Type::Int64 => Arc::new(values.collect::<Int64Array>()),
+        Type::Timestamp => Arc::new(values.collect::<TimestampMicrosecondArray>()),
+        Type::Float64 => Arc::new(values.map(|v| v.map(int_to_float)).collect::<Float64Array>()),
+        Type::Date => Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+        Type::Bool => Arc::new(values.map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()),
+        Type::Text => return Err(Error::internal("text has no integers")),
+    })
+}
+
+/// How a column enters a row's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyColumn {
+    pub kind: Type,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+impl KeyColumn {
+    /// Ascending, nulls last.
+    pub(crate) fn ascending(kind: Type) -> KeyColumn {
+        KeyColumn { kind, descending: false, nulls_first: false }
+    }
+}
+
+/// Rows as bytes, end to end in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn row(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.row(i))
+    }
+
+    pub(crate) fn push(&mut self, row: &[u8]) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// The bytes allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
+    /// The most that will be allocated while this many rows come in, of this many bytes.
+    pub(crate) fn bytes_with(&self, rows: usize, bytes: usize) -> usize {
+        vec_bytes_with(&self.bytes, bytes) + vec_bytes_with(&self.ends, rows)
+    }
+}
+
+/// Appends the rows of these columns to `out`.
+pub(crate) fn encode(columns: &[ArrayRef], layout: &[KeyColumn], out: &mut Rows) -> Result<()> {
+    enum Values<'a> {
+        Ints(&'a [i64]),
+        Text(&'a StringViewArray),
+    }
+    let rows = columns.first().map_or(0, |c| c.len());
+    let mut scratch: Vec<Vec<i64>> = columns.iter().map(|_| Vec::new()).collect();
+    let mut parts = Vec::with_capacity(columns.len());
+    for ((array, key), scratch) in columns.iter().zip(layout).zip(&mut scratch) {
+        let values = match key.kind {
+            Type::Text => Values::Text(array.as_string_view()),
+            _ => Values::Ints(as_ints(array, scratch)?),
+        };
+        parts.push((values, array.nulls(), *key));
+    }
+    out.ends.reserve(rows);
+    for row in 0..rows {
+        for (values, nulls, key) in &parts {
+            if nulls.is_some_and(|n| n.is_null(row)) {
+                out.bytes.push(if key.nulls_first { NULL_FIRST } else { NULL_LAST });
+                continue;
+            }
+            out.bytes.push(VALUE);
+            let start = out.bytes.len();
+            match values {
+                Values::Ints(ints) => put_int(ints[row], width(key.kind), &mut out.bytes),
+                Values::Text(text) => put_text(text.value(row).as_bytes(), &mut out.bytes),
+            }
+            if key.descending {
+                out.bytes[start..].iter_mut().for_each(|b| *b = !*b);
+            }
+        }
+        out.ends.push(out.bytes.len());
+    }
+    Ok(())
+}
+
+/// The columns of rows that were encoded ascending, nulls last.
+pub(crate) fn decode<'a>(rows: impl Iterator<Item = &'a [u8]>, kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+    enum Column {
+        Ints(Vec<Option<i64>>),
+        Text(StringViewBuilder),
+    }
+    let mut columns: Vec<Column> = kinds
+        .iter()
+        .map(|kind| match kind {
+            Type::Text => Column::Text(StringViewBuilder::new()),
+            _ => Column::Ints(Vec::new()),
+        })
+        .collect();
+    let mut text = Vec::new();
+    for mut row in rows {
+        for (column, kind) in columns.iter_mut().zip(kinds) {
+            let valid = take_bytes(&mut row, 1)?[0] == VALUE;
+            match column {
+                Column::Ints(values) => values.push(if valid { Some(take_int(&mut row, width(*kind))?) } else { None }),
+                Column::Text(values) if valid => {
+                    take_text(&mut row, &mut text)?;
+                    values.append_value(
+                        std::str::from_utf8(&text).map_err(|_| Error::internal("a key that is no text"))?,
+                    );
+                }
+                Column::Text(values) => values.append_null(),
+            }
+        }
+    }
+    columns
+        .into_iter()
+        .zip(kinds)
+        .map(|(column, kind)| match column {
+            Column::Ints(values) => from_ints(*kind, values.into_iter()),
+            Column::Text(mut values) => Ok(Arc::new(values.finish()) as ArrayRef),
+        })
+        .collect()
+}
+
+const NULL_FIRST: u8 = 0;
+const VALUE: u8 = 1;
+const NULL_LAST: u8 = 2;
+
+fn width(kind: Type) -> usize {
+    match kind {
+        Type::Bool => 1,
+        Type::Date => 4,
+        _ => 8,
+    }
+}
+
+fn put_int(value: i64, width: usize, out: &mut Vec<u8>) {
+    let flipped = value as u64 ^ (1 << (8 * width - 1));
+    out.extend_from_slice(&flipped.to_be_bytes()[8 - width..]);
+}
+
+fn take_int(row: &mut &[u8], width: usize) -> Result<i64> {
+    let flipped = take_bytes(row, width)?.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    let unused = 64 - 8 * width;
+    // Shifted up and down again, so that the sign fills the bits that the width leaves.
+    Ok((((flipped ^ (1 << (8 * width - 1))) << unused) as i64) >> unused)
+}
+
+fn put_text(text: &[u8], out: &mut Vec<u8>) {
+    let mut pieces = text.split(|b| *b == 0);
+    out.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        out.extend_from_slice(&[0, 0xFF]);
+        out.extend_from_slice(piece);
+    }
+    out.extend_from_slice(&[0, 0]);
+}
+
+fn take_text(row: &mut &[u8], text: &mut Vec<u8>) -> Result<()> {
+    text.clear();
+    loop {
+        let end = row.iter().position(|b| *b == 0).ok_or_else(cut_short)?;
+        text.extend_from_slice(take_bytes(row, end)?);
+        match take_bytes(row, 2)? {
+            [0, 0] => return Ok(()),
+            _ => text.push(0),
+        }
+    }
+}
+
+fn take_bytes<'a>(row: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
+    let (taken, rest) = row.split_at_checked(n).ok_or_else(cut_short)?;
+    *row = rest;
+    Ok(taken)
+}
+
+fn cut_short() -> Error {
+    Error::internal("a key that is cut short")
+}

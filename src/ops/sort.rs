@@ -1,0 +1,165 @@
+//! Sorts rows by keys as bytes; with a limit, holds little more than the rows that can be in the result.
+//!
+//! 1. A batch is kept as it is (in memory of its own), its keys are encoded so that comparing bytes compares rows, and
+//!    `order` lists its rows.
+//! 2. Sorting permutes `order` alone. It is stable, and finds the runs that are sorted already: a merge of two states is one
+//!    pass over both.
+//! 3. With a limit, twice as many rows are cut back to the limit, and from then on only rows below the last one enter.
+//! 4. At the end rows are gathered in order.
+
+use std::cmp::Ordering;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{interleave_record_batch, take_record_batch};
+use arrow::datatypes::SchemaRef;
+
+use super::collect::{batch_bytes, compact};
+use super::key::{KeyColumn, Rows, encode};
+use super::{Flow, OUTPUT_ROWS, Reducer, vec_bytes_with};
+use crate::error::Result;
+use crate::expr::BoundExpr;
+use crate::mem::Reservation;
+
+/// Sorts by keys; ties keep the order in which they came.
+pub(crate) struct SortOp {
+    schema: SchemaRef,
+    exprs: Vec<BoundExpr>,
+    layout: Vec<KeyColumn>,
+    limit: usize,
+}
+
+/// Rows with their keys, and an order of them.
+pub(crate) struct SortState {
+    batches: Vec<RecordBatch>,
+    /// The keys of every batch's rows.
+    keys: Vec<Rows>,
+    /// Batch and row: sorted up to `sorted`, then as they came.
+    order: Vec<(u32, u32)>,
+    sorted: usize,
+    /// The last row of as many as the limit: a row enters only below it.
+    last: Option<Vec<u8>>,
+    bytes: usize,
+    memory: Reservation,
+}
+
+impl SortOp {
+    /// `keys` are expressions, whether they descend, and whether nulls come first.
+    pub(crate) fn new(schema: SchemaRef, keys: Vec<(BoundExpr, bool, bool)>, limit: Option<usize>) -> SortOp {
+        let layout = keys
+            .iter()
+            .map(|(expr, descending, nulls_first)| KeyColumn {
+                kind: expr.kind(),
+                descending: *descending,
+                nulls_first: *nulls_first,
+            })
+            .collect();
+        let exprs = keys.into_iter().map(|(expr, ..)| expr).collect();
+        SortOp { schema, exprs, layout, limit: limit.unwrap_or(usize::MAX) }
+    }
+
+    /// Sorts what came since the last time, and cuts at the limit.
+    fn settle(&self, state: &mut SortState) {
+        let SortState { keys, order, sorted, .. } = state;
+        let compare = |a: &(u32, u32), b: &(u32, u32)| -> Ordering {
+            keys[a.0 as usize].row(a.1 as usize).cmp(keys[b.0 as usize].row(b.1 as usize))
+        };
+        if *sorted < order.len() {
+            order.sort_by(compare);
+        }
+        order.truncate(self.limit);
+        *sorted = order.len();
+    }
+
+    /// Drops the rows beyond the limit, with their memory.
+    fn prune(&self, state: &mut SortState) -> Result<()> {
+        self.settle(state);
+        let batch = compact(&gather(&state.batches, &state.order)?)?;
+        let mut keys = Rows::default();
+        state.order.iter().for_each(|(b, r)| keys.push(state.keys[*b as usize].row(*r as usize)));
+        state.last = (keys.len() == self.limit).then(|| keys.iter().last().unwrap_or_default().to_vec());
+        state.order = (0..batch.num_rows() as u32).map(|row| (0, row)).collect();
+        state.bytes = batch.get_array_memory_size() + keys.bytes();
+        (state.batches, state.keys) = (vec![batch], vec![keys]);
+        state.memory.try_resize(self.bytes(state))
+    }
+}
+
+impl Reducer for SortOp {
+    type State = SortState;
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn new_state(&self, memory: Reservation) -> SortState {
+        SortState { batches: vec![], keys: vec![], order: vec![], sorted: 0, last: None, bytes: 0, memory }
+    }
+
+    fn update(&self, state: &mut SortState, batch: &RecordBatch) -> Result<Flow> {
+        if self.limit == 0 {
+            return Ok(Flow::Enough);
+        }
+        let columns = self.exprs.iter().map(|e| e.eval(batch)).collect::<Result<Vec<_>>>()?;
+        let mut keys = Rows::default();
+        encode(&columns, &self.layout, &mut keys)?;
+        let mut entering = None;
+        if let Some(last) = &state.last {
+            let below: Vec<u32> =
+                (0..).zip(keys.iter()).filter(|(_, key)| *key < last.as_slice()).map(|(i, _)| i).collect();
+            let mut kept = Rows::default();
+            below.iter().for_each(|row| kept.push(keys.row(*row as usize)));
+            keys = kept;
+            entering = Some(take_record_batch(batch, &UInt32Array::from(below))?);
+        }
+        let batch = entering.as_ref().unwrap_or(batch);
+        let rows = batch.num_rows();
+        if rows == 0 {
+            return Ok(Flow::More);
+        }
+        // A refusal is where a sorted run is to be spilled, once there is a spill.
+        let order = vec_bytes_with(&state.order, rows);
+        state.memory.try_resize(state.bytes + batch_bytes(batch) + keys.bytes() + order)?;
+        let batch = compact(batch)?;
+        state.bytes += batch.get_array_memory_size() + keys.bytes();
+        state.order.extend((0..rows as u32).map(|row| (state.batches.len() as u32, row)));
+        state.batches.push(batch);
+        state.keys.push(keys);
+        state.memory.try_resize(self.bytes(state))?;
+        if state.order.len() >= self.limit.saturating_mul(2) {
+            self.prune(state)?;
+        }
+        Ok(Flow::More)
+    }
+
+    fn merge(&self, state: &mut SortState, mut later: SortState) -> Result<()> {
+        self.settle(state);
+        self.settle(&mut later);
+        let order = vec_bytes_with(&state.order, later.order.len());
+        // The later state's rows move over to this reservation.
+        later.memory.try_resize(0)?;
+        state.memory.try_resize(state.bytes + later.bytes + order)?;
+        let first = state.batches.len() as u32;
+        state.order.extend(later.order.iter().map(|(batch, row)| (batch + first, *row)));
+        state.batches.append(&mut later.batches);
+        state.keys.append(&mut later.keys);
+        state.bytes += later.bytes;
+        state.last = None;
+        if state.order.len() > self.limit { self.prune(state) } else { Ok(self.settle(state)) }
+    }
+
+    fn finish(&self, mut state: SortState) -> Result<Vec<RecordBatch>> {
+        self.settle(&mut state);
+        state.order.chunks(OUTPUT_ROWS).map(|rows| compact(&gather(&state.batches, rows)?)).collect()
+    }
+
+    fn bytes(&self, state: &SortState) -> usize {
+        state.bytes + state.order.capacity() * size_of::<(u32, u32)>()
+    }
+}
+
+/// These rows of the batches, in this order.
+fn gather(batches: &[RecordBatch], rows: &[(u32, u32)]) -> Result<RecordBatch> {
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    let rows: Vec<(usize, usize)> = rows.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
+    Ok(interleave_record_batch(&batches, &rows)?)
+}
