@@ -1,4 +1,61 @@
-//! Partita: a partitioned, out-of-core dataframe engine.
+//! Partita is a dataframe engine for CSV files that are larger than memory: lazy, partitioned, on all cores, inside the
+//! memory that it is given.
+//!
+//! ```
+//! # fn main() -> partita::Result<()> {
+//! use partita::prelude::*;
+//!
+//! let df = read_csv("testdata/baci/BACI_HS12_Y*.csv");
+//! let mean_q = df.filter(col("t").eq(2018)).group_by(["k"]).agg([col("q").mean()]).compute()?;
+//!
+//! assert_eq!(mean_q.schema().field(1).name(), "q");
+//! println!("{mean_q}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The line
+//!
+//! ```text
+//! read_csv("BACI_*.csv") ──► Frame ──► LogicalPlan ──optimise──► LogicalPlan
+//!                                                                 │ lower
+//!                           Table ◄──run── TaskGraph ◄──expand── Stages
+//! ```
+//!
+//! - A [`Frame`] is what you hold: lazy, cheap to clone, with one `?` at the end of a chain.
+//! - The *logical plan* says what: scan, filter, select, aggregate, sort, slice. Each step is checked against the columns
+//!   before it as it is added. Its rewrites sink filters into the scan, and leave out columns that nobody uses.
+//! - *Stages* say how: pipelines that pull batches of some thousand rows from their source through row-wise steps into a sink.
+//! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, cut between records. A sink
+//!   makes one state a partition; states are merged in the order of the partitions, as a tree.
+//! - A [`Session`] owns what runs share: threads, memory budget, spill directory. Calls that name none use a default session.
+//!
+//! [`Frame::explain`] prints a query at each of these stops.
+//!
+//! # The layers
+//!
+//! From what a person holds down to the bytes; imports point one way.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `sql`, `cli` | fronts on the public API: SQL text, the command line |
+//! | `frame` | [`Frame`], [`GroupBy`], [`read_csv`] |
+//! | `lower` | plan → stages → tasks; the one place that sees both plans and operators |
+//! | `plan` | the logical plan, its text, its rewrites (one a file) |
+//! | `ops` | sequential kernels, one operator a file |
+//! | `io` | files and partitions; `io::csv` is the scan |
+//! | `expr` | expressions and aggregates: built, bound to columns, evaluated |
+//! | `batch` | [`Table`] |
+//! | `sched`, `graph` | runs task graphs; knows nothing of tables |
+//! | `mem` | the memory budget, and what passes along the edges of a graph |
+//! | `error`, `config` | open to all |
+//!
+//! # What holds everywhere
+//!
+//! - The answer does not depend on threads, memory limit or luck. Partition size may move the last bits of a float sum,
+//!   nothing else. Row order is defined for every step.
+//! - Nulls are skipped by aggregates; NaN is a value, above all numbers. The types of columns are those of [`Type`].
+//! - Bad input is an [`Error`] that says what, where and how to mend it; never a panic, a hang or a wrong answer.
 
 mod batch;
 mod config;

@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("expr", &[]),
     ("graph", &["mem"]),
     ("sched", &["graph", "mem"]),
-    ("batch", &["mem"]),
+    ("batch", &["expr", "mem"]),
     ("io", &["expr", "batch", "mem"]),
     ("ops", &["io", "expr", "batch", "mem"]),
     ("plan", &["expr", "io", "batch", "mem"]),

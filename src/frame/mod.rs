@@ -13,7 +13,7 @@ use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
 use crate::io::csv::ColumnReport;
-use crate::lower::{expand, lower};
+use crate::lower::{Stages, expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
@@ -59,7 +59,8 @@ pub enum Stop {
     Optimised,
     /// The stages: how it will be done.
     Stages,
-    /// The number of tasks, before and after steps were fused.
+    /// The number of tasks: a task for every step on every partition, and what is left when row-wise steps are fused
+    /// with what reads before them and what collects behind them.
     Tasks,
     /// All of these.
     All,
@@ -214,9 +215,8 @@ impl Frame {
         let optimised = optimise(plan)?;
         let stages = lower(&optimised)?;
         let split_every = self.session.split_every();
-        let tasks = |stages| -> Result<String> {
-            let stages: crate::lower::Stages = stages;
-            let unfused = stages.tasks_unfused(split_every);
+        let unfused = lower(plan)?.tasks_unfused(split_every);
+        let tasks = |stages: Stages| -> Result<String> {
             let (graph, _) = expand(stages, split_every)?;
             Ok(format!("{unfused} before fusion, {} after\n", graph.len()))
         };

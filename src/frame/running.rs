@@ -1,13 +1,10 @@
 //! A query on its way.
 
-use std::sync::Arc;
-
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::Table;
-use crate::error::{Error, Result};
-use crate::lower::Batches;
-use crate::mem::Part;
+use crate::error::Result;
+use crate::lower::answer;
 use crate::sched::Run;
 
 /// A query that runs in the background, made by [`Frame::submit`](super::Frame::submit). Dropping it cancels it.
@@ -25,11 +22,7 @@ impl Running {
     /// As [`Frame::compute`](super::Frame::compute) has; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when it was cancelled.
     pub fn wait(self) -> Result<Table> {
         let (run, schema) = self.0?;
-        let parts: Vec<Arc<dyn Part>> = run.wait()?;
-        let part = parts.into_iter().next().ok_or_else(|| Error::internal("a run gave nothing"))?;
-        let part: Arc<dyn std::any::Any + Send + Sync> = part;
-        let batches = part.downcast::<Batches>().map_err(|_| Error::internal("a run gave something else than rows"))?;
-        Table::new(schema, batches.0.clone())
+        Table::new(schema, answer(run.wait()?)?)
     }
 
     /// Stops it: tasks that run give up within a block, no other starts.

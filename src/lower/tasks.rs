@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use super::scan::{Folded, Scanned, Work};
 use super::{Batches, Pipeline, Sink, Source, Stages};
 use crate::error::{Error, Result};
@@ -28,6 +30,12 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, T
     graph.set_input_bytes(bytes);
     let end = ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
     Ok((graph, end))
+}
+
+/// The batches of the task that [`expand`] named, from what its run gave.
+pub(crate) fn answer(outputs: Vec<Arc<dyn Part>>) -> Result<Vec<RecordBatch>> {
+    let batches: &Batches = input(&outputs, 0)?;
+    Ok(batches.0.clone())
 }
 
 /// The tasks of one stage; the last of them gives [`Batches`].

@@ -185,10 +185,10 @@ impl<'a> CsvReader<'a> {
         let mut block = self.reclaim();
         let mut want = BLOCK;
         loop {
-            // Near the partition's end only the rest of the last record is still wanted.
-            let near_end = (self.range.end + SLACK).saturating_sub(self.at).max(SLACK) as usize;
             let left = (self.csv.input.bytes - self.at) as usize;
-            let size = want.min(near_end.max(self.filled + want / 2)).min(left);
+            // Near the partition's end only the rest of the last record is still wanted.
+            let near_end = usize::try_from(self.range.end + SLACK - self.at).unwrap_or(usize::MAX);
+            let size = if want == BLOCK { want.min(near_end) } else { want }.min(left);
             if block.len() < PADDING + size {
                 self.memory.try_resize(self.held() + PADDING + size)?;
                 block.resize(PADDING + size, 0);
