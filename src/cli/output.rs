@@ -36,7 +36,7 @@ pub(super) fn write(table: &Table, format: Format, out: impl Write) -> io::Resul
 
 fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.schema().fields().iter().map(|field| field.name()))?;
+    writer.write_record(table.schema().fields().iter().map(|field| field.name())).map_err(io_error)?;
     let mut field = String::new();
     for batch in table.batches() {
         let columns = formatters(batch)?;
@@ -46,12 +46,20 @@ fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
                 if column.is_valid(row) {
                     write!(field, "{}", formatter.value(row)).map_err(unprintable)?;
                 }
-                writer.write_field(&field)?;
+                writer.write_field(&field).map_err(io_error)?;
             }
-            writer.write_record(None::<&[u8]>)?;
+            writer.write_record(None::<&[u8]>).map_err(io_error)?;
         }
     }
     writer.flush()
+}
+
+/// The system's error within, whose kind tells a closed pipe.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn formatters(batch: &RecordBatch) -> io::Result<Vec<(&dyn Array, ArrayFormatter<'_>)>> {

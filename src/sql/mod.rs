@@ -1,8 +1,9 @@
 //! SQL text to a [`Frame`]: a thin front without an engine of its own.
 //!
-//! The text goes through three files: `source` cuts it into tokens and points errors into it, `parse` has `sqlparser` parse it
-//! and refuses what is not carried out, `plan` builds the frame clause by clause, with `translate` for the expressions.
+//! The text goes through three files: `source` cuts it into tokens and points errors into it, `parse` has `sqlparser` parse it (as the
+//! SQL of `dialect`) and refuses what is not carried out, `plan` builds the frame clause by clause, with `translate` for the expressions.
 
+mod dialect;
 mod parse;
 mod plan;
 mod source;

@@ -5,14 +5,14 @@
 
 use sqlparser::ast::{
     self, Expr, GroupByExpr, Ident, LimitClause, Offset, OrderBy, OrderByExpr, OrderByKind, OrderByOptions,
-    OrderBySort, Select, SelectFlavor, SelectItem, SetExpr, Spanned, Statement, TableFactor, TableWithJoins, Value,
+    OrderBySort, Select, SelectFlavor, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
     WildcardAdditionalOptions,
 };
-use sqlparser::dialect::DuckDbDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::dialect::PartitaDialect;
 use super::source::{QUERIES, Source, sentence};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,7 +59,7 @@ pub(super) struct Order {
 /// # Errors
 /// [`ErrorKind::Sql`] at the place of what does not parse or is not supported.
 pub(super) fn parse(source: &Source) -> Result<Query> {
-    let mut parser = Parser::new(&DuckDbDialect)
+    let mut parser = Parser::new(&PartitaDialect)
         .with_recursion_limit(MAX_DEPTH)
         .with_tokens_with_locations(small_function_names(source.tokens()));
     let mut statements = match parser.parse_statements() {
@@ -180,9 +180,7 @@ impl Refuse<'_> {
                 };
                 return Err(self.source.unsupported(self.source.keyword(keyword), &op.to_string()));
             }
-            SetExpr::Query(query) => {
-                return Err(self.source.unsupported(self.source.place(&*query), "a query in parentheses"));
-            }
+            SetExpr::Query(_) => return Err(self.at_start("a query in parentheses")),
             SetExpr::Values(_) => return Err(self.at_start("VALUES")),
             SetExpr::Table(_) => return Err(self.at_start("TABLE")),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
@@ -266,7 +264,7 @@ impl Refuse<'_> {
             SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(expr, None)),
             SelectItem::ExprWithAlias { expr, alias } => Ok(Item::Expr(expr, Some(alias))),
             SelectItem::ExprWithAliases { expr, aliases: _ } => {
-                Err(self.source.unsupported(self.source.place(&expr), "more than one alias"))
+                Err(self.source.unsupported(self.source.start(&expr), "more than one alias"))
             }
             SelectItem::QualifiedWildcard(_, _) => {
                 Err(self.source.unsupported(self.source.place(&item), "a star with a name before it (write *)"))
@@ -398,7 +396,8 @@ impl Refuse<'_> {
         {
             return Ok(rows);
         }
-        let place = if expr.span().start.line > 0 { expr.span().start } else { self.source.keyword(keyword) };
-        Err(self.source.error(place, format!("{keyword:?} takes a whole number of rows, such as 10")))
+        Err(self
+            .source
+            .error(self.source.after(keyword), format!("{keyword:?} takes a whole number of rows, such as 10")))
     }
 }

@@ -27,8 +27,8 @@ pub(super) fn plan(session: &Session, text: &str) -> Result<Frame> {
     let source = Source::new(text)?;
     let query = parse(&source)?;
     let (path, from) = &query.from;
-    let mut frame = checked(&source, *from, session.read_csv(path.as_str()))?;
-    let schema = frame.schema()?;
+    let mut frame = session.read_csv(path.as_str());
+    let schema = frame.schema().map_err(|error| source.blame(error, *from))?;
     let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
     let scope = Scope { source: &source, columns, aliases: aliases(&query.items), keys: vec![], calls: vec![] };
     let mut planner = Planner { source: &source, query: &query, scope };
@@ -46,10 +46,14 @@ fn aliases(items: &[Item]) -> Vec<(&Ident, &Ast)> {
     items.iter().filter_map(alias).collect()
 }
 
-/// The frame, when its schema is right: a step that is wrong is blamed on its place in the text.
-fn checked(source: &Source, place: Location, frame: Frame) -> Result<Frame> {
-    frame.schema().map_err(|error| source.blame(error, place))?;
-    Ok(frame)
+/// Whether a step is right; one that is wrong is blamed on its place in the text.
+fn check(source: &Source, place: Location, step: &Frame) -> Result<()> {
+    step.schema().map(drop).map_err(|error| source.blame(error, place))
+}
+
+/// The expression under a name, which it may have already.
+fn named(expr: Expr, name: &str) -> Expr {
+    if expr.name() == name { expr } else { expr.alias(name) }
 }
 
 struct Planner<'a> {
@@ -76,7 +80,7 @@ impl Planner<'_> {
         let having = Context::groups("HAVING", true).with_aliases();
         if let Some(condition) = &query.having {
             // Once for the aggregates in it, which are computed before the groups can be filtered.
-            self.scope.expr(condition, having)?;
+            let _ = self.scope.expr(condition, having)?;
         }
         let order: Vec<(SortKey, Location)> =
             query.order_by.iter().map(|key| self.order(key, &outputs, grouped)).collect::<Result<_>>()?;
@@ -88,34 +92,38 @@ impl Planner<'_> {
         }
         if !order.is_empty() {
             for (key, place) in &order {
-                checked(self.source, *place, frame.sort([key.clone()]))?;
+                check(self.source, *place, &frame.sort([key.clone()]))?;
             }
             frame = frame.sort(order.into_iter().map(|(key, _)| key));
         }
         if query.limit.is_some() || query.offset > 0 {
             frame = frame.slice(query.offset, query.limit);
         }
-        if !grouped && matches!(query.items.as_slice(), [Item::Star(_)]) {
+        for output in &outputs {
+            check(self.source, output.place, &frame.select([output.expr.clone()]))?;
+        }
+        let schema = frame.schema()?;
+        let columns = schema.fields().iter().map(|field| (field.name(), col(field.name())));
+        let is_same =
+            |((name, column), output): ((&String, Expr), &Output)| *name == output.name && same(&column, &output.expr);
+        if outputs.len() == columns.len() && columns.zip(&outputs).all(is_same) {
             return Ok(frame);
         }
-        for output in &outputs {
-            checked(self.source, output.place, frame.select([output.expr.clone()]))?;
-        }
-        Ok(frame.select(outputs.into_iter().map(|output| output.expr.alias(output.name))))
+        Ok(frame.select(outputs.into_iter().map(|output| named(output.expr, &output.name))))
     }
 
     /// Keeps the rows where a condition holds; each of its parts is checked, to blame the one that is wrong.
     fn filter(&mut self, frame: Frame, condition: &Ast, context: Context) -> Result<Frame> {
         for part in operands(condition, &BinaryOperator::And) {
             let expr = self.scope.expr(part, context)?;
-            checked(self.source, self.source.place(part), frame.filter(expr))?;
+            check(self.source, self.source.start(part), &frame.filter(expr))?;
         }
         Ok(frame.filter(self.scope.expr(condition, context)?))
     }
 
     /// An entry of GROUP BY: a position, a column, an alias or an expression.
     fn key(&mut self, frame: &Frame, ast: &Ast) -> Result<Key> {
-        let place = self.source.place(ast);
+        let place = self.source.start(ast);
         let items = &self.query.items;
         let ast = match self.position(ast, "GROUP BY", items.len())? {
             None => ast,
@@ -129,9 +137,9 @@ impl Planner<'_> {
             },
         };
         let expr = self.scope.expr(ast, Context::rows("GROUP BY").with_aliases())?;
-        checked(self.source, place, frame.select([expr.clone()]))?;
+        check(self.source, place, &frame.select([expr.clone()]))?;
         let is_column = self.scope.columns.iter().any(|column| same(&col(column), &expr));
-        let name = self.scope.free_name(if is_column { expr.name() } else { ast.to_string() });
+        let name = self.scope.free_name(if is_column { expr.name() } else { self.scope.title(ast) });
         Ok(Key { expr, name })
     }
 
@@ -162,7 +170,7 @@ impl Planner<'_> {
                     }
                 }
                 Item::Expr(ast, alias) => {
-                    let place = self.source.place(ast);
+                    let place = self.source.start(ast);
                     let expr = self.scope.expr(ast, context)?;
                     let name = match (alias, ast) {
                         (Some(alias), _) => alias.value.clone(),
@@ -185,7 +193,7 @@ impl Planner<'_> {
     /// A key of ORDER BY: a position, a name of the result, or an expression over columns and aliases.
     fn order(&mut self, order: &Order, outputs: &[Output], grouped: bool) -> Result<(SortKey, Location)> {
         let Order { expr: ast, descending, nulls_first } = order;
-        let place = self.source.place(ast);
+        let place = self.source.start(ast);
         let output = match ast {
             Ast::Identifier(ident) => outputs
                 .iter()
@@ -208,11 +216,11 @@ impl Planner<'_> {
             if self.scope.keys.is_empty() {
                 return frame.agg(calls);
             }
-            let keys = self.scope.keys.iter().map(|key| key.expr.clone().alias(&key.name));
+            let keys = self.scope.keys.iter().map(|key| named(key.expr.clone(), &key.name));
             frame.group_by(keys.collect::<Vec<_>>()).keep_nulls().agg(calls)
         };
         for call in &self.scope.calls {
-            checked(self.source, call.place, aggregate(vec![call.aggregate()]))?;
+            check(self.source, call.place, &aggregate(vec![call.aggregate()]))?;
         }
         let mut calls: Vec<AggExpr> = self.scope.calls.iter().map(|call| call.aggregate()).collect();
         if calls.is_empty() {

@@ -1,10 +1,10 @@
 //! The text of a query and its tokens: what errors point into.
 
-use sqlparser::ast::Spanned;
-use sqlparser::dialect::DuckDbDialect;
+use sqlparser::ast::{Expr as Ast, Spanned};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::PartitaDialect;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What an error about a clause or a statement says is possible.
@@ -28,7 +28,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(text: &'a str) -> Result<Source<'a>> {
         let mut source = Source { text, tokens: Vec::new() };
-        source.tokens = Tokenizer::new(&DuckDbDialect, text)
+        source.tokens = Tokenizer::new(&PartitaDialect, text)
             .tokenize_with_location()
             .map_err(|error| source.error(error.location, sentence(&error.message)))?;
         source.tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
@@ -58,7 +58,12 @@ impl<'a> Source<'a> {
         self.error(place, format!("{what} is not supported yet")).help(QUERIES)
     }
 
-    /// Where a part of the syntax tree begins; where that is not recorded, where the query begins.
+    /// Where an expression begins; where that is not recorded, where the query begins.
+    pub(super) fn start(&self, ast: &Ast) -> Location {
+        self.place(first_operand(ast))
+    }
+
+    /// Where a small part of the syntax tree begins; where that is not recorded, where the query begins.
     pub(super) fn place(&self, node: &impl Spanned) -> Location {
         let start = node.span().start;
         if start.line > 0 { start } else { Location::new(1, 1) }
@@ -111,6 +116,32 @@ impl<'a> Source<'a> {
         }
         let shown = shown.trim_end();
         format!("line {}, column {} of the query:\n    {shown}\n    {:caret$}^", place.line, place.column, "")
+    }
+}
+
+/// The operand at the left end. The parser's own `span` asks every operand, by recursion, which a long chain of operators
+/// would take too deep.
+fn first_operand(mut ast: &Ast) -> &Ast {
+    loop {
+        ast = match ast {
+            Ast::BinaryOp { left: first, .. }
+            | Ast::Nested(first)
+            | Ast::UnaryOp { expr: first, .. }
+            | Ast::IsNull(first)
+            | Ast::IsNotNull(first)
+            | Ast::IsUnknown(first)
+            | Ast::IsNotUnknown(first)
+            | Ast::IsTrue(first)
+            | Ast::IsNotTrue(first)
+            | Ast::IsFalse(first)
+            | Ast::IsNotFalse(first)
+            | Ast::Between { expr: first, .. }
+            | Ast::InList { expr: first, .. }
+            | Ast::Like { expr: first, .. }
+            | Ast::ILike { expr: first, .. }
+            | Ast::Cast { expr: first, .. } => first,
+            _ => return ast,
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! Expressions of SQL to expressions of ours: names are looked up, aggregates are taken out.
 
 use sqlparser::ast::{
-    self, BinaryOperator, DataType, DuplicateTreatment, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectNamePart, Spanned, TimezoneInfo, TypedString, UnaryOperator,
-    Value, ValueWithSpan,
+    BinaryOperator, DataType, DuplicateTreatment, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectNamePart, TimezoneInfo, TypedString, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use sqlparser::tokenizer::Location;
 
 use super::source::Source;
 use super::walk::{operands, same};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, IntoOperand, Literal, col, lit, lit_date, lit_timestamp, size};
+use crate::expr::{AggExpr, Expr, Literal, col, lit, lit_date, lit_timestamp, size};
 
 /// The deepest nesting of operators. The parser bounds parentheses, but not `1 + 1 + 1 + …`.
 const MAX_DEPTH: usize = 200;
@@ -137,7 +137,7 @@ impl<'a> Scope<'a> {
         if context.depth > MAX_DEPTH {
             return Err(self
                 .source
-                .error(self.source.place(ast), format!("the expression nests deeper than {MAX_DEPTH} operators")));
+                .error(self.source.start(ast), format!("the expression nests deeper than {MAX_DEPTH} operators")));
         }
         let inner = Context { depth: context.depth + 1, ..context };
         // An expression may be grouped by as a whole, as in SELECT k % 10 … GROUP BY k % 10.
@@ -190,7 +190,7 @@ impl<'a> Scope<'a> {
                 let is_one: Vec<Expr> =
                     list.iter().map(|item| Ok(value.clone().eq(self.expr(item, inner)?))).collect::<Result<_>>()?;
                 if is_one.is_empty() {
-                    return Err(self.source.error(self.source.place(ast), "the list of IN is empty"));
+                    return Err(self.source.error(self.source.start(ast), "the list of IN is empty"));
                 }
                 let is_any = join(&is_one, Expr::or);
                 Ok(if *negated { is_any.not() } else { is_any })
@@ -200,7 +200,7 @@ impl<'a> Scope<'a> {
     }
 
     fn unsupported(&self, ast: &Ast, what: &str) -> Error {
-        self.source.unsupported(self.source.place(ast), what).help(EXPRESSIONS)
+        self.source.unsupported(self.source.start(ast), what).help(EXPRESSIONS)
     }
 
     fn identifier(&mut self, ident: &Ident, context: Context) -> Result<Expr> {
@@ -354,9 +354,15 @@ impl<'a> Scope<'a> {
         if let Some(call) = known {
             return Ok(col(&call.name));
         }
-        let name = self.free_name(ast.to_string());
+        let name = self.free_name(self.title(ast));
         self.calls.push(Call { function: aggregate, input, name: name.clone(), place });
         Ok(col(name))
+    }
+
+    /// What to call the column of an expression that has been translated: its alias, if it has one, or its text.
+    pub(super) fn title(&self, ast: &Ast) -> String {
+        let alias = self.aliases.iter().find(|(_, aliased)| *aliased == ast);
+        alias.map_or_else(|| ast.to_string(), |(alias, _)| alias.value.clone())
     }
 
     /// A name for a column of the groups that no other has.
