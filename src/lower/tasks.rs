@@ -8,7 +8,7 @@ use super::scan::{Folded, Scanned, Work};
 use super::{Batches, Pipeline, Sink, Source, Stages};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
-use crate::mem::Part;
+use crate::mem::{Part, take, view};
 use crate::ops::{BatchOp, Reducer};
 
 /// The tasks of all stages, and the one that gives the answer as [`Batches`].
@@ -34,8 +34,8 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, T
 
 /// The batches of the task that [`expand`] named, from what its run gave.
 pub(crate) fn answer(outputs: Vec<Arc<dyn Part>>) -> Result<Vec<RecordBatch>> {
-    let batches: &Batches = input(&outputs, 0)?;
-    Ok(batches.0.clone())
+    let end = outputs.into_iter().next().ok_or_else(|| Error::internal("a run gave nothing"))?;
+    Ok(take::<Batches>(end)?.0)
 }
 
 /// The tasks of one stage; the last of them gives [`Batches`].
@@ -57,7 +57,7 @@ fn add<R: Reducer>(
                 format!("{name} stage"),
                 vec![stage],
                 Box::new(move |context, inputs| {
-                    let batches: &Batches = input(&inputs, 0)?;
+                    let batches: &Batches = view(&inputs[0])?;
                     Ok(Arc::new(work.run_batches(context, batches)?) as Arc<dyn Part>)
                 }),
             ));
@@ -82,25 +82,19 @@ fn add<R: Reducer>(
         let (task_work, task_scan) = (work.clone(), scan.clone());
         let before = *states.last().ok_or_else(|| Error::internal("a file's first partition is not exact"))?;
         let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-            let (scanned, before): (&Scanned<R::State>, &Folded<R::State>) = (input(&inputs, 0)?, input(&inputs, 1)?);
+            let (scanned, before): (&Scanned<R::State>, &Folded<R::State>) = (view(&inputs[0])?, view(&inputs[1])?);
             Ok(Arc::new(task_work.confirm(context, &task_scan, partition, scanned, before)?) as Arc<dyn Part>)
         };
         states.push(graph.add(format!("confirm {partition}"), vec![scanned, before], Box::new(run)));
     }
     let reduce = work.clone();
     let merged = tree_reduce(graph, format!("merge {name}"), states, split_every, move |context, inputs| {
-        let parts: Vec<&Folded<R::State>> = (0..inputs.len()).map(|i| input(&inputs, i)).collect::<Result<_>>()?;
+        let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
         Ok(Arc::new(reduce.merge(context, &parts)?) as Arc<dyn Part>)
     });
     let finish = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-        let merged: &Folded<R::State> = input(&inputs, 0)?;
+        let merged: &Folded<R::State> = view(&inputs[0])?;
         Ok(Arc::new(Batches(work.reducer.finish(merged.take()?)?)) as Arc<dyn Part>)
     };
     Ok(graph.add(format!("finish {name}"), vec![merged], Box::new(finish)))
-}
-
-/// An input of a task as what it is.
-fn input<P: Part>(inputs: &[Arc<dyn Part>], at: usize) -> Result<&P> {
-    let part = inputs.get(at).map(|part| &**part as &dyn std::any::Any);
-    part.and_then(|part| part.downcast_ref()).ok_or_else(|| Error::internal("a task got what it did not expect"))
 }

@@ -74,13 +74,11 @@ pub(crate) fn unquote(raw: &[u8], quoted: bool, quote: Option<u8>) -> Content {
     let mut inside = true;
     let mut bytes = inner.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
-        if inside && byte == quote {
-            if bytes.next_if_eq(&quote).is_none() {
-                inside = false;
-                continue;
-            }
+        if inside && byte == quote && bytes.next_if_eq(&quote).is_none() {
+            inside = false;
+        } else {
+            text.push(byte);
         }
-        text.push(byte);
     }
     Content::Unescaped(text)
 }
