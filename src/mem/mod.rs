@@ -3,6 +3,7 @@
 mod budget;
 
 use std::any::{Any, type_name};
+use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
@@ -16,6 +17,12 @@ use crate::error::{Error, Result};
 pub(crate) trait Part: Any + Send + Sync {
     /// The bytes held, allocated capacity and not just length.
     fn bytes(&self) -> usize;
+}
+
+impl fmt::Debug for dyn Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Part({} bytes)", self.bytes())
+    }
 }
 
 /// Takes the value out of a part that nobody else holds.

@@ -306,3 +306,118 @@ impl Node {
         Arc::clone(part)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::order;
+    use crate::mem::Budget;
+
+    /// A part that says it holds so many bytes.
+    struct Bytes(usize);
+    impl Part for Bytes {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    /// Adds a run of tasks that take what is listed; all that nobody takes are outputs.
+    fn add(queue: &mut Queue, tasks: &[&[usize]]) -> RunId {
+        let mut graph = TaskGraph::new();
+        for inputs in tasks {
+            let inputs = inputs.iter().map(|&input| TaskId(input)).collect();
+            graph.add("task", inputs, Box::new(|_, _| Ok(Arc::new(Bytes(0)) as _)));
+        }
+        let taken: Vec<usize> = tasks.iter().flat_map(|inputs| inputs.iter().copied()).collect();
+        let outputs: Vec<TaskId> = (0..tasks.len()).filter(|id| !taken.contains(id)).map(TaskId).collect();
+        let order = order(&graph, &outputs).unwrap();
+        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::new(0), None));
+        let id = queue.next_run();
+        queue.runs.insert(id, run);
+        id
+    }
+
+    /// Ends a task with a result of so many bytes.
+    fn end(queue: &mut Queue, job: Job, bytes: usize) -> Option<Closing> {
+        assert!(queue.finish(job.run, job.rank, Arc::new(Bytes(bytes)), bytes).is_none());
+        queue.leave(job.run)
+    }
+
+    #[test]
+    fn the_last_user_of_a_part_becomes_urgent() {
+        //   2   0   1      ranks: 0 4 2 3 6 1 5 7
+        //   3   4 ╲ │
+        //   └─6─┘   5
+        //           7
+        let mut queue = Queue::default();
+        add(&mut queue, &[&[], &[], &[], &[2], &[0], &[0, 1], &[4, 3], &[5]]);
+        let loads: Vec<Job> = (0..3).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(loads.iter().map(|job| job.id.0).collect::<Vec<_>>(), [0, 2, 1]);
+        for (load, bytes) in loads.into_iter().zip([100, 0, 0]) {
+            end(&mut queue, load, bytes);
+        }
+        // 3, 4 and 5 are ready and none lets anything go, so the static order decides; then 5 is the last to use the 100 bytes.
+        let users: Vec<usize> = (0..3).map(|_| queue.pop().unwrap().id.0).collect();
+        assert_eq!(users, [4, 5, 3]);
+    }
+
+    #[test]
+    fn more_bytes_are_more_urgent() {
+        let mut queue = Queue::default();
+        add(&mut queue, &[&[], &[], &[], &[0], &[1], &[2], &[3, 4, 5]]);
+        let loads: Vec<Job> = (0..3).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(loads.iter().map(|job| job.id.0).collect::<Vec<_>>(), [0, 1, 2]);
+        for (load, bytes) in loads.into_iter().zip([10, 30, 20]) {
+            end(&mut queue, load, bytes);
+        }
+        let users: Vec<usize> = (0..3).map(|_| queue.pop().unwrap().id.0).collect();
+        assert_eq!(users, [4, 5, 3]);
+        assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn the_earlier_run_is_first() {
+        let mut queue = Queue::default();
+        let early = add(&mut queue, &[&[], &[0]]);
+        let late = add(&mut queue, &[&[], &[0]]);
+        let (one, two) = (queue.pop().unwrap(), queue.pop().unwrap());
+        assert_eq!((one.run, two.run), (early, late));
+        // The later run has the more urgent task, and yet.
+        assert!(end(&mut queue, two, 1000).is_none());
+        assert!(end(&mut queue, one, 1).is_none());
+        assert_eq!(queue.pop_of(late).unwrap().run, late);
+        let last = queue.pop().unwrap();
+        assert_eq!(last.run, early);
+        assert!(end(&mut queue, last, 0).unwrap().outcome.is_ok());
+    }
+
+    #[test]
+    fn loops_are_started_for_ready_tasks_that_nobody_takes() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.start_loops(4, 0), 0);
+        add(&mut queue, &[&[], &[], &[]]);
+        assert_eq!(queue.start_loops(4, 1), 2);
+        add(&mut queue, &[&[], &[], &[]]);
+        assert_eq!(queue.start_loops(4, 0), 2);
+        assert_eq!(queue.start_loops(4, 0), 0);
+        queue.end_loop();
+        assert_eq!(queue.start_loops(4, 5), 1);
+    }
+
+    #[test]
+    fn a_stopped_run_closes_when_the_last_thread_leaves() {
+        let mut queue = Queue::default();
+        let run = add(&mut queue, &[&[], &[0], &[]]);
+        let job = queue.pop().unwrap();
+        let rest = queue.stop(run, Error::internal("first")).unwrap();
+        assert_eq!(rest.len(), 3);
+        assert!(queue.stop(run, Error::internal("second")).is_none());
+        assert!(queue.pop().is_none() && job.context.is_cancelled());
+        // The part comes too late; two have something in hand: the one that drops the rest, and the task.
+        assert!(queue.finish(run, job.rank, Arc::new(Bytes(1)), 1).is_some());
+        assert!(queue.leave(run).is_none());
+        let closing = queue.leave(run).unwrap();
+        assert_eq!(closing.outcome.err().unwrap().message(), "first");
+        assert!(queue.stop(run, Error::internal("third")).is_none());
+    }
+}
