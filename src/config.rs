@@ -25,8 +25,8 @@ pub(crate) const PARTITION_BYTES: u64 = 100_000_000;
 /// How many partial results one merge takes unless told otherwise.
 pub(crate) const SPLIT_EVERY: usize = 8;
 
-/// The smallest memory limit of a session, 16 MiB: room for the blocks and batches of a scan and a table of groups on one thread. Below it
-/// every run would be refused.
+/// The smallest memory limit of a session, 16 MiB: room for the blocks and batches of a scan and a table of groups on
+/// one thread. Below it every run would be refused.
 pub(crate) const MIN_MEMORY: usize = 16 << 20;
 
 /// The most threads of a session: beyond any machine we know of, and short of what a system refuses.
@@ -36,7 +36,8 @@ pub(crate) const MAX_THREADS: usize = 1024;
 /// `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024); case and spaces do not matter, `K`, `M`, `G`, `T` are powers of 1024.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when the text is no size, or the size is beyond what the machine can address. Parts of a byte are rounded.
+/// [`ErrorKind::Config`] when the text is no size, or the size is beyond what the machine can address. Parts of a
+/// byte are rounded.
 ///
 /// ```
 /// # use partita::parse_bytes;

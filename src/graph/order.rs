@@ -5,7 +5,8 @@
 //! 1. *Depth first from the outputs:* a task comes right after the last of its inputs, so a reduction runs
 //!    as soon as its inputs are there and before new loads start.
 //! 2. *The hungriest input first:* of a task's inputs, the one whose own inputs need the most room is computed while
-//!    nothing else is held (Sethi and Ullman, 1970); equal ones in the order given, so that files are read from their beginning.
+//!    nothing else is held (Sethi and Ullman, 1970); equal ones in the order given, so that files are read from their
+//!    beginning.
 //! 3. *Whatever lets a result go, at once:* when a part is left with a single consumer and that one is ready, it runs
 //!    now, though the way to the outputs leads elsewhere: it takes no more room than it frees. So two
 //!    outputs over the same loads advance together, and no load waits for the second of them.
@@ -147,7 +148,8 @@ mod tests {
         names.join(" ")
     }
 
-    /// Runs an order in the mind: how many results are alive at most, one that is being made and the inputs it is made from included.
+    /// Runs an order in the mind: how many results are alive at most, one that is being made and the inputs it is
+    /// made from included.
     fn most_alive(graph: &TaskGraph, outputs: &[TaskId], order: &[TaskId]) -> usize {
         let mut users = vec![0; graph.len()];
         for id in order {
@@ -267,8 +269,8 @@ mod tests {
 
     #[test]
     fn a_tree_of_loads_keeps_few_alive() {
-        // (loads, fan-in, most alive): a level holds fan-in - 1 finished groups while the next one is made, the last level
-        // holds a full group and its result.
+        // (loads, fan-in, most alive): a level holds fan-in - 1 finished groups while the next one is made, the last
+        // level holds a full group and its result.
         for (loads, split_every, bound) in [(64, 8, 7 + 8 + 1), (512, 8, 7 + 7 + 8 + 1), (1024, 2, 9 + 2 + 1)] {
             let mut graph = TaskGraph::new();
             let inputs =

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// What an edge of the task graph carries: the result of a task, with an honest count of its bytes.
 ///
 /// A consumer gets it as an `Arc`. The scheduler lets go of its own handle before the last consumer starts, so a part
-/// with one consumer, that is no output of the run, can be taken out whole with [`take`]; shared ones are read with [`view`].
+/// with one consumer, that is no output of the run, can be taken out whole with [`take`]; shared ones are read with
+/// [`view`].
 pub(crate) trait Part: Any + Send + Sync {
     /// The bytes held, allocated capacity and not just length.
     fn bytes(&self) -> usize;

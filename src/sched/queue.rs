@@ -1,30 +1,33 @@
 //! The state of all runs of a session, behind one lock. Nothing here starts a thread, runs user code or drops a part.
 //!
 //! # [`Queue`]: what a session has under way
-//! - `runs`: the runs that have not ended, the earliest first. A worker takes from the first run that has something ready, so
-//!   that an earlier run ends, and lets its memory go, before a later one spreads.
+//! - `runs`: the runs that have not ended, the earliest first. A worker takes from the first run that has something
+//!   ready, so that an earlier run ends, and lets its memory go, before a later one spreads.
 //! - `ended`: results that nobody has fetched yet.
 //! - `loops`: how many worker loops are alive, or have been asked for.
 //!
 //! # [`Running`]: a run that has not ended
-//! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of [`crate::graph::order`].
+//! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of
+//!   [`crate::graph::order`].
 //! - `outputs`: the ranks whose results the caller wants.
-//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank. Reductions let go
-//!   and loads don't, so what is loaded is reduced before more is loaded.
+//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank.
+//!   Reductions let go and loads don't, so what is loaded is reduced before more is loaded.
 //! - `left`: how many tasks have not finished.
-//! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run ends when this is
-//!   0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
+//! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run
+//!   ends when this is 0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
 //! - `error`: the first that happened. From then on `nodes` and `ready` are empty: nothing starts, no result is kept.
 //! - `is_closing`: its end has been seen, and one thread is announcing it.
 //! - `is_abandoned`: nobody is going to ask for the result.
-//! - `has_helper`: a thread that waits for this run works on it meanwhile, and wants to hear when something becomes ready.
+//! - `has_helper`: a thread that waits for this run works on it meanwhile, and wants to hear when something becomes
+//!   ready.
 //! - `changed`: wakes who waits for this run.
 //!
 //! # [`Node`]: a task of a run
 //! - `work`: what to do; gone once started.
 //! - `inputs`: ranks, as the work wants them, perhaps with repetitions; `needs`: the same without.
 //! - `consumers`: who needs this task; `missing`: how many of `needs` have no result yet.
-//! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on `part` goes.
+//! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on
+//!   `part` goes.
 //! - `part`: the result and its bytes, from the task's end to its last use.
 //! - `urgency`: the bytes under which it stands in `ready`.
 
@@ -130,7 +133,8 @@ impl Queue {
         Some(mem::take(&mut run.nodes))
     }
 
-    /// Keeps the result of a task and queues what it makes ready. Hands the result back when the run was stopped meanwhile.
+    /// Keeps the result of a task and queues what it makes ready. Hands the result back when the run was stopped
+    /// meanwhile.
     pub(super) fn finish(
         &mut self,
         run: RunId,
@@ -301,7 +305,8 @@ impl Running {
 impl Node {
     /// A handle on the result, for a user of it.
     fn result(&self) -> Arc<dyn Part> {
-        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user starts.
+        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user
+        // starts.
         let (part, _) = self.part.as_ref().expect("a result stays until its last user starts");
         Arc::clone(part)
     }
@@ -356,7 +361,8 @@ mod tests {
         for (load, bytes) in loads.into_iter().zip([100, 0, 0]) {
             end(&mut queue, load, bytes);
         }
-        // 3, 4 and 5 are ready and none lets anything go, so the static order decides; then 5 is the last to use the 100 bytes.
+        // 3, 4 and 5 are ready and none lets anything go, so the static order decides; then 5 is the last to use the
+        // 100 bytes.
         let users: Vec<usize> = (0..3).map(|_| queue.pop().unwrap().id.0).collect();
         assert_eq!(users, [4, 5, 3]);
     }

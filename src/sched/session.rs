@@ -60,8 +60,8 @@ impl SessionBuilder {
         self
     }
 
-    /// How many bytes the runs of the session may hold together, 16 MiB at least. Default: 60 % of the machine's memory, or of
-    /// what the control groups of a container allow.
+    /// How many bytes the runs of the session may hold together, 16 MiB at least. Default: 60 % of the machine's
+    /// memory, or of what the control groups of a container allow.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);
         self
@@ -220,7 +220,8 @@ impl Run {
         self.engine.wait(self.id)
     }
 
-    /// Stops the run: no task of it starts any more, running ones are told, and `wait` gives `ErrorKind::Cancelled`. Nothing happens if it is over.
+    /// Stops the run: no task of it starts any more, running ones are told, and `wait` gives `ErrorKind::Cancelled`.
+    /// Nothing happens if it is over.
     pub(crate) fn cancel(&self) {
         self.engine.cancel(self.id);
     }

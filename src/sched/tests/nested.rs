@@ -136,7 +136,8 @@ fn an_error_comes_through_all_levels() {
 
 #[test]
 fn a_helper_wakes_when_others_make_work_for_it() {
-    // Two threads: one nests a run of a slow task and one after it. Whoever executes the slow one, somebody must execute the other.
+    // Two threads: one nests a run of a slow task and one after it. Whoever executes the slow one, somebody must
+    // execute the other.
     let session = session(2);
     for _ in 0..200 {
         let live = Live::default();
