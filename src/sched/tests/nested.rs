@@ -134,24 +134,40 @@ fn an_error_comes_through_all_levels() {
     }
 }
 
+/// Work that ends when two of its kind run at the same time.
+fn meet(begun: &Arc<AtomicUsize>, live: &Live) -> Work {
+    let (begun, live) = (Arc::clone(begun), live.clone());
+    Box::new(move |_, _| {
+        begun.fetch_add(1, SeqCst);
+        until(|| begun.load(SeqCst) == 2);
+        live.number(1)
+    })
+}
+
 #[test]
 fn a_helper_wakes_when_others_make_work_for_it() {
-    // Two threads: one nests a run of a slow task and one after it. Whoever executes the slow one, somebody must
-    // execute the other.
+    // Two threads, both needed before and after: in between, whoever ends first has nothing to do. Mostly it's the one
+    // that waits for the nested run; when it sleeps through, the last two never meet.
     let session = session(2);
-    for _ in 0..200 {
-        let live = Live::default();
-        let inner = session.clone();
-        let chain = by(&live, move || {
+    for _ in 0..100 {
+        let (live, inner) = (Live::default(), session.clone());
+        let nested = by(&live, move || {
             let live = Live::default();
             let mut graph = TaskGraph::new();
-            let first: Vec<TaskId> = (0..2).map(|i| graph.add("first", vec![], live.give(i))).collect();
-            let next = graph.add("next", first, live.add());
-            let last: Vec<TaskId> = (0..2).map(|_| graph.add("last", vec![next], live.add())).collect();
+            let (before, after) = (Arc::default(), Arc::default());
+            let early = graph.add("early", vec![], meet(&before, &live));
+            let (first, slow) = (meet(&before, &live), live.give(2));
+            let late: Work = Box::new(move |context, parts| {
+                first(context, parts)?;
+                (0..100).for_each(|_| std::thread::yield_now());
+                slow(context, vec![])
+            });
+            let late = graph.add("late", vec![], late);
+            let last: Vec<TaskId> = (0..2).map(|_| graph.add("last", vec![early, late], meet(&after, &live))).collect();
             Ok(inner.run(graph, &last)?.iter().map(value).sum())
         });
         let mut graph = TaskGraph::new();
-        let task = graph.add("chain", vec![], chain);
+        let task = graph.add("nested", vec![], nested);
         assert_eq!(value(&session.run(graph, &[task]).unwrap()[0]), 2);
     }
 }
