@@ -22,7 +22,7 @@ use crate::mem::{Budget, Part};
 /// use partita::Session;
 /// let session = Session::builder().threads(2).memory(512_000_000).build()?;
 /// assert_eq!((session.threads(), session.memory()), (2, 512_000_000));
-/// # partita::Result::Ok(())
+/// # Ok::<(), partita::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Session(Arc<Engine>);
