@@ -25,8 +25,8 @@ pub(crate) const PARTITION_BYTES: u64 = 100_000_000;
 /// How many partial results one merge takes unless told otherwise.
 pub(crate) const SPLIT_EVERY: usize = 8;
 
-/// The smallest memory limit of a session, 16 MiB: room for the blocks and batches of a scan and a table of groups on one thread. Below it
-/// every run would be refused.
+/// The smallest memory limit of a session, 16 MiB: room for the blocks and batches of a scan and a table of groups on
+/// one thread. Below it every run would be refused.
 pub(crate) const MIN_MEMORY: usize = 16 << 20;
 
 /// The most threads of a session: beyond any machine we know of, and short of what a system refuses.
@@ -36,7 +36,8 @@ pub(crate) const MAX_THREADS: usize = 1024;
 /// `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024); case and spaces do not matter, `K`, `M`, `G`, `T` are powers of 1024.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] when the text is no size, or the size is beyond what the machine can address.
+/// [`ErrorKind::Config`] when the text is no size, or the size is beyond what the machine can address. Parts of a
+/// byte are rounded.
 ///
 /// ```
 /// # use partita::parse_bytes;
@@ -65,26 +66,35 @@ pub fn parse_bytes(text: &str) -> Result<usize> {
         "t" | "tib" => 1024f64.powi(4),
         _ => return Err(wrong()),
     };
-    let bytes = number * factor;
-    if bytes >= usize::MAX as f64 { Err(wrong()) } else { Ok(bytes as usize) }
+    // Rounded, as 1.001 KB is 1000.9999... in binary.
+    let bytes = (number * factor).round();
+    if bytes >= usize::MAX as f64 {
+        return Err(Error::new(ErrorKind::Config, format!("'{text}' is more than this machine can address")));
+    }
+    Ok(bytes as usize)
 }
 
 /// Writes a size for people: three significant digits and a decimal unit.
 pub(crate) fn format_bytes(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = "kB";
+    for larger in ["MB", "GB", "TB"] {
+        // What would be written as 1000 is 1.00 of the next.
+        if value < 999.5 {
             break;
         }
         value /= 1000.0;
         unit = larger;
     }
-    match value {
-        v if unit == "B" || v >= 100.0 => format!("{v:.0} {unit}"),
-        v if v >= 10.0 => format!("{v:.1} {unit}"),
-        v => format!("{v:.2} {unit}"),
-    }
+    let decimals = match value {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
 }
 
 #[cfg(test)]
@@ -93,15 +103,29 @@ mod tests {
 
     #[test]
     fn sizes_read_and_written() {
-        for (text, bytes) in [("0", 0), ("12", 12), ("1kb", 1000), ("1 KiB", 1024), ("2g", 2 << 30), ("0.5MB", 500_000)]
-        {
+        let sizes =
+            [("0", 0), ("12", 12), (" 7 b ", 7), ("1kb", 1000), ("1 KiB", 1024), ("2g", 2 << 30), ("0.5MB", 500_000)];
+        for (text, bytes) in sizes {
             assert_eq!(parse_bytes(text).unwrap(), bytes, "{text}");
         }
-        for text in ["", "MB", "1XB", "-1", "1e400", "99999999999TB", "1..2"] {
+        assert_eq!(parse_bytes("1.001KB").unwrap(), 1001);
+        for text in ["", "MB", "1XB", "-1", "1e400", "99999999999TB", "1..2", "NaN", "inf", "1 2", "\u{661}MB"] {
             assert_eq!(parse_bytes(text).unwrap_err().kind(), ErrorKind::Config, "{text}");
         }
-        assert_eq!(format_bytes(999), "999 B");
-        assert_eq!(format_bytes(1_830_000_000), "1.83 GB");
-        assert_eq!(format_bytes(262_144), "262 kB");
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (9_994, "9.99 kB"),
+            (9_996, "10.0 kB"),
+            (99_960, "100 kB"),
+            (262_144, "262 kB"),
+            (999_499, "999 kB"),
+            (999_501, "1.00 MB"),
+            (1_830_000_000, "1.83 GB"),
+            (5_000_000_000_000_000, "5000 TB"),
+        ] {
+            assert_eq!(format_bytes(bytes), text, "{bytes}");
+        }
     }
 }

@@ -23,7 +23,8 @@ impl TaskContext {
         TaskContext { budget, cancelled: Arc::default(), progress }
     }
 
-    /// Whether the run is over: cancelled, or failed elsewhere. A long task asks once a block and gives up: its result is not wanted.
+    /// Whether the run is over: cancelled, or failed elsewhere. A long task asks once a block and gives up: its
+    /// result is not wanted.
     pub(crate) fn is_cancelled(&self) -> bool {
         // Relaxed: nothing but the flag itself passes between the threads.
         self.cancelled.load(Ordering::Relaxed)

@@ -1,8 +1,9 @@
 //! The task graph: tasks and the parts that pass between them. It knows nothing of Arrow or plans, so that frames,
 //! delayed calls, bags and arrays are all built on it.
 //!
-//! A task takes the results of earlier tasks, in the order of its inputs, and gives one [`Part`]. Ids are dense and a task's
-//! inputs come before it, so the ids are themselves a valid order and no cycle can be written. [`order`] finds a better one.
+//! A task takes the results of earlier tasks, in the order of its inputs, and gives one [`Part`]. Ids are dense and a
+//! task's inputs come before it, so the ids are themselves a valid order and no cycle can be written. [`order`] finds
+//! a better one.
 
 mod context;
 mod order;

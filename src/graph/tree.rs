@@ -8,9 +8,9 @@ use crate::mem::Part;
 
 /// Merges the results of `inputs` into one, at most `split_every` neighbours at a time, level by level.
 ///
-/// Neighbours keep their order: `merge` always sees results in the order of `inputs`, so it need not be commutative. What is left alone
-/// at the end of a level rises to the next one as it is; so does a single input, which is its own reduction.
-/// A reduction of nothing, or one whose fan-in is below 2, is a task that fails.
+/// Neighbours keep their order: `merge` always sees results in the order of `inputs`, so it need not be commutative.
+/// What is left alone at the end of a level rises to the next one as it is; so does a single input, which is its own
+/// reduction. A reduction of nothing, or one whose fan-in is below 2, is a task that fails.
 ///
 /// ```text
 ///     0 1 2 3 4 5 6        split_every = 3

@@ -92,7 +92,8 @@ impl Reservation {
     pub(crate) fn try_resize(&mut self, bytes: usize) -> Result<()> {
         let more = bytes.saturating_sub(self.bytes);
         let booked = self.budget.state(|s| {
-            let used = s.used - self.bytes + bytes;
+            // Saturating: a size that is absurd is refused, not wrapped around.
+            let used = (s.used - self.bytes).saturating_add(bytes);
             if more > 0 && used > self.budget.0.limit {
                 return false;
             }
@@ -147,6 +148,7 @@ mod tests {
         let refused = b.try_resize(50).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Memory);
         assert!(refused.message().contains("groups 60 B, rows 30 B"), "{refused}");
+        assert_eq!(b.try_resize(usize::MAX).unwrap_err().kind(), ErrorKind::Memory);
         assert_eq!((budget.used(), b.bytes()), (90, 30));
         a.try_resize(10).unwrap();
         b.try_resize(90).unwrap();

@@ -3,6 +3,7 @@
 mod budget;
 
 use std::any::{Any, type_name};
+use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
@@ -12,10 +13,17 @@ use crate::error::{Error, Result};
 /// What an edge of the task graph carries: the result of a task, with an honest count of its bytes.
 ///
 /// A consumer gets it as an `Arc`. The scheduler lets go of its own handle before the last consumer starts, so a part
-/// with one consumer, that is no output of the run, can be taken out whole with [`take`]; shared ones are read with [`view`].
+/// with one consumer, that is no output of the run, can be taken out whole with [`take`]; shared ones are read with
+/// [`view`].
 pub(crate) trait Part: Any + Send + Sync {
     /// The bytes held, allocated capacity and not just length.
     fn bytes(&self) -> usize;
+}
+
+impl fmt::Debug for dyn Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Part({} bytes)", self.bytes())
+    }
 }
 
 /// Takes the value out of a part that nobody else holds.

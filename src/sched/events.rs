@@ -28,7 +28,7 @@ use crate::error::Error;
 /// let session = Session::builder().observer(tasks.clone()).build()?;
 /// assert_eq!(tasks.0.load(Ordering::Relaxed), 0);
 /// # drop(session);
-/// # partita::Result::Ok(())
+/// # Ok::<(), partita::Error>(())
 /// ```
 pub trait Observer: Send + Sync {
     /// Something has happened.

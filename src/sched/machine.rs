@@ -10,7 +10,8 @@ pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
-/// 60 % of the memory that we may have; the rest is for the system's file cache, for other processes, and for what no budget counts.
+/// 60 % of the memory that we may have; the rest is for the system's file cache, for other processes, and for what no
+/// budget counts.
 pub(super) fn default_memory() -> usize {
     let allowed = allowed_memory(|path| std::fs::read_to_string(path).ok()).unwrap_or(UNKNOWN_MEMORY);
     usize::try_from(allowed / 10 * 6).unwrap_or(usize::MAX)
@@ -22,7 +23,8 @@ fn allowed_memory(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total_memory(&text));
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(memory_group).flat_map(|(mount, group, file)| {
-        // In a container the path may be the host's, of which only the upper end is mounted: what isn't there sets no limit.
+        // In a container the path may be the host's, of which only the upper end is mounted: what isn't there sets no
+        // limit.
         let ways = Path::new(group.trim_start_matches('/')).ancestors();
         ways.filter_map(|way| read(&Path::new(mount).join(way).join(file))?.trim().parse().ok()).collect::<Vec<u64>>()
     });
@@ -36,8 +38,9 @@ fn total_memory(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Of a line of /proc/self/cgroup, `hierarchy:controllers:path`: where limits of memory are mounted, our group there, and the file that
-/// says the limit. None for lines about anything else. (A v2 limit that isn't set reads `max`, a v1 one as a huge number.)
+/// Of a line of /proc/self/cgroup, `hierarchy:controllers:path`: where limits of memory are mounted, our group there,
+/// and the file that says the limit. None for lines about anything else. (A v2 limit that isn't set reads `max`, a v1
+/// one as a huge number.)
 fn memory_group(line: &str) -> Option<(&'static str, &str, &'static str)> {
     let mut fields = line.splitn(3, ':');
     match (fields.next()?, fields.next()?, fields.next()?) {

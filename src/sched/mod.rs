@@ -7,7 +7,8 @@
 //!     Run: wait, cancel         worker loops (≤ T) ── execute ────┘
 //! ```
 //!
-//! - [`queue`] is the state, and nothing but state: which task is ready, which one is best, what may be let go. Read it first.
+//! - [`queue`] is the state, and nothing but state: which task is ready, which one is best, what may be let go. Read
+//!   it first.
 //! - [`worker`] moves it: rayon supplies T threads, each loops until nothing is ready.
 //! - [`session`] is what people hold; [`machine`] finds the defaults; [`events`] is for progress and profiles.
 

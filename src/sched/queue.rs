@@ -1,30 +1,33 @@
 //! The state of all runs of a session, behind one lock. Nothing here starts a thread, runs user code or drops a part.
 //!
 //! # [`Queue`]: what a session has under way
-//! - `runs`: the runs that have not ended, the earliest first. A worker takes from the first run that has something ready, so
-//!   that an earlier run ends, and lets its memory go, before a later one spreads.
+//! - `runs`: the runs that have not ended, the earliest first. A worker takes from the first run that has something
+//!   ready, so that an earlier run ends, and lets its memory go, before a later one spreads.
 //! - `ended`: results that nobody has fetched yet.
 //! - `loops`: how many worker loops are alive, or have been asked for.
 //!
 //! # [`Running`]: a run that has not ended
-//! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of [`crate::graph::order`].
+//! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of
+//!   [`crate::graph::order`].
 //! - `outputs`: the ranks whose results the caller wants.
-//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank. Reductions let go
-//!   and loads don't, so what is loaded is reduced before more is loaded.
+//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank.
+//!   Reductions let go and loads don't, so what is loaded is reduced before more is loaded.
 //! - `left`: how many tasks have not finished.
-//! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run ends when this is
-//!   0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
+//! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run
+//!   ends when this is 0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
 //! - `error`: the first that happened. From then on `nodes` and `ready` are empty: nothing starts, no result is kept.
 //! - `is_closing`: its end has been seen, and one thread is announcing it.
 //! - `is_abandoned`: nobody is going to ask for the result.
-//! - `has_helper`: a thread that waits for this run works on it meanwhile, and wants to hear when something becomes ready.
+//! - `has_helper`: a thread that waits for this run works on it meanwhile, and wants to hear when something becomes
+//!   ready.
 //! - `changed`: wakes who waits for this run.
 //!
 //! # [`Node`]: a task of a run
 //! - `work`: what to do; gone once started.
 //! - `inputs`: ranks, as the work wants them, perhaps with repetitions; `needs`: the same without.
 //! - `consumers`: who needs this task; `missing`: how many of `needs` have no result yet.
-//! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on `part` goes.
+//! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on
+//!   `part` goes.
 //! - `part`: the result and its bytes, from the task's end to its last use.
 //! - `urgency`: the bytes under which it stands in `ready`.
 
@@ -130,7 +133,8 @@ impl Queue {
         Some(mem::take(&mut run.nodes))
     }
 
-    /// Keeps the result of a task and queues what it makes ready. Hands the result back when the run was stopped meanwhile.
+    /// Keeps the result of a task and queues what it makes ready. Hands the result back when the run was stopped
+    /// meanwhile.
     pub(super) fn finish(
         &mut self,
         run: RunId,
@@ -301,8 +305,125 @@ impl Running {
 impl Node {
     /// A handle on the result, for a user of it.
     fn result(&self) -> Arc<dyn Part> {
-        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user starts.
+        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user
+        // starts.
         let (part, _) = self.part.as_ref().expect("a result stays until its last user starts");
         Arc::clone(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::order;
+    use crate::mem::Budget;
+
+    /// A part that says it holds so many bytes.
+    struct Bytes(usize);
+    impl Part for Bytes {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    /// Adds a run of tasks that take what is listed; all that nobody takes are outputs.
+    fn add(queue: &mut Queue, tasks: &[&[usize]]) -> RunId {
+        let mut graph = TaskGraph::new();
+        for inputs in tasks {
+            let inputs = inputs.iter().map(|&input| TaskId(input)).collect();
+            graph.add("task", inputs, Box::new(|_, _| Ok(Arc::new(Bytes(0)) as _)));
+        }
+        let taken: Vec<usize> = tasks.iter().flat_map(|inputs| inputs.iter().copied()).collect();
+        let outputs: Vec<TaskId> = (0..tasks.len()).filter(|id| !taken.contains(id)).map(TaskId).collect();
+        let order = order(&graph, &outputs).unwrap();
+        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::new(0), None));
+        let id = queue.next_run();
+        queue.runs.insert(id, run);
+        id
+    }
+
+    /// Ends a task with a result of so many bytes.
+    fn end(queue: &mut Queue, job: Job, bytes: usize) -> Option<Closing> {
+        assert!(queue.finish(job.run, job.rank, Arc::new(Bytes(bytes)), bytes).is_none());
+        queue.leave(job.run)
+    }
+
+    #[test]
+    fn the_last_user_of_a_part_becomes_urgent() {
+        //   2   0   1      ranks: 0 4 2 3 6 1 5 7
+        //   3   4 ╲ │
+        //   └─6─┘   5
+        //           7
+        let mut queue = Queue::default();
+        add(&mut queue, &[&[], &[], &[], &[2], &[0], &[0, 1], &[4, 3], &[5]]);
+        let loads: Vec<Job> = (0..3).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(loads.iter().map(|job| job.id.0).collect::<Vec<_>>(), [0, 2, 1]);
+        for (load, bytes) in loads.into_iter().zip([100, 0, 0]) {
+            end(&mut queue, load, bytes);
+        }
+        // 3, 4 and 5 are ready and none lets anything go, so the static order decides; then 5 is the last to use the
+        // 100 bytes.
+        let users: Vec<usize> = (0..3).map(|_| queue.pop().unwrap().id.0).collect();
+        assert_eq!(users, [4, 5, 3]);
+    }
+
+    #[test]
+    fn more_bytes_are_more_urgent() {
+        let mut queue = Queue::default();
+        add(&mut queue, &[&[], &[], &[], &[0], &[1], &[2], &[3, 4, 5]]);
+        let loads: Vec<Job> = (0..3).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(loads.iter().map(|job| job.id.0).collect::<Vec<_>>(), [0, 1, 2]);
+        for (load, bytes) in loads.into_iter().zip([10, 30, 20]) {
+            end(&mut queue, load, bytes);
+        }
+        let users: Vec<usize> = (0..3).map(|_| queue.pop().unwrap().id.0).collect();
+        assert_eq!(users, [4, 5, 3]);
+        assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn the_earlier_run_is_first() {
+        let mut queue = Queue::default();
+        let early = add(&mut queue, &[&[], &[0]]);
+        let late = add(&mut queue, &[&[], &[0]]);
+        let (one, two) = (queue.pop().unwrap(), queue.pop().unwrap());
+        assert_eq!((one.run, two.run), (early, late));
+        // The later run has the more urgent task, and yet.
+        assert!(end(&mut queue, two, 1000).is_none());
+        assert!(end(&mut queue, one, 1).is_none());
+        assert_eq!(queue.pop_of(late).unwrap().run, late);
+        let last = queue.pop().unwrap();
+        assert_eq!(last.run, early);
+        assert!(end(&mut queue, last, 0).unwrap().outcome.is_ok());
+    }
+
+    #[test]
+    fn loops_are_started_for_ready_tasks_that_nobody_takes() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.start_loops(4, 0), 0);
+        add(&mut queue, &[&[], &[], &[]]);
+        assert_eq!(queue.start_loops(4, 1), 2);
+        add(&mut queue, &[&[], &[], &[]]);
+        assert_eq!(queue.start_loops(4, 0), 2);
+        assert_eq!(queue.start_loops(4, 0), 0);
+        queue.end_loop();
+        assert_eq!(queue.start_loops(4, 5), 1);
+    }
+
+    #[test]
+    fn a_stopped_run_closes_when_the_last_thread_leaves() {
+        let mut queue = Queue::default();
+        let run = add(&mut queue, &[&[], &[0], &[]]);
+        let job = queue.pop().unwrap();
+        let rest = queue.stop(run, Error::internal("first")).unwrap();
+        assert_eq!(rest.len(), 3);
+        assert!(queue.stop(run, Error::internal("second")).is_none());
+        assert!(queue.pop().is_none() && job.context.is_cancelled());
+        // The part comes too late; two have something in hand: the one that drops the rest, and the task.
+        assert!(queue.finish(run, job.rank, Arc::new(Bytes(1)), 1).is_some());
+        assert!(queue.leave(run).is_none());
+        let closing = queue.leave(run).unwrap();
+        assert_eq!(closing.outcome.err().unwrap().message(), "first");
+        assert!(queue.stop(run, Error::internal("third")).is_none());
     }
 }

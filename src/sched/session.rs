@@ -22,7 +22,7 @@ use crate::mem::{Budget, Part};
 /// use partita::Session;
 /// let session = Session::builder().threads(2).memory(512_000_000).build()?;
 /// assert_eq!((session.threads(), session.memory()), (2, 512_000_000));
-/// # partita::Result::Ok(())
+/// # Ok::<(), partita::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Session(Arc<Engine>);
@@ -60,8 +60,8 @@ impl SessionBuilder {
         self
     }
 
-    /// How many bytes the runs of the session may hold together, 16 MiB at least. Default: 60 % of the machine's memory, or of
-    /// what the control groups of a container allow.
+    /// How many bytes the runs of the session may hold together, 16 MiB at least. Default: 60 % of the machine's
+    /// memory, or of what the control groups of a container allow.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = Some(bytes);
         self
@@ -220,7 +220,8 @@ impl Run {
         self.engine.wait(self.id)
     }
 
-    /// Stops the run: no task of it starts any more, running ones are told, and `wait` gives `ErrorKind::Cancelled`. Nothing happens if it is over.
+    /// Stops the run: no task of it starts any more, running ones are told, and `wait` gives `ErrorKind::Cancelled`.
+    /// Nothing happens if it is over.
     pub(crate) fn cancel(&self) {
         self.engine.cancel(self.id);
     }
@@ -234,5 +235,52 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.engine.abandon(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refused = |builder: SessionBuilder| {
+            let error = builder.build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            error.to_string()
+        };
+        assert_eq!(refused(Session::builder().threads(0)), "threads must be at least 1");
+        assert_eq!(refused(Session::builder().threads(1025)), "threads must be at most 1024, not 1025");
+        assert_eq!(
+            refused(Session::builder().memory(1000)),
+            "a memory limit of 1.00 kB is too small\n  help: the smallest that works is 16 MiB (16777216 bytes)"
+        );
+        assert_eq!(refused(Session::builder().partition_size(0)), "the partition size must be at least 1 byte");
+        assert_eq!(refused(Session::builder().split_every(1)), "split_every must be at least 2, not 1");
+    }
+
+    #[test]
+    fn settings_at_the_edge_of_their_range_are_kept() {
+        let builder = Session::builder().threads(1024).memory(16 << 20).partition_size(1).split_every(2);
+        // No thread is started, no directory made.
+        let session = builder.spill_dir("/no/such/directory").build().unwrap();
+        assert_eq!((session.threads(), session.memory()), (1024, 16 << 20));
+        assert_eq!((session.partition_size(), session.split_every()), (1, 2));
+        assert_eq!(session.spill_dir(), Path::new("/no/such/directory"));
+        assert_eq!(session.budget().limit(), session.memory());
+        assert_eq!(
+            format!("{session:?}"),
+            "Session { threads: 1024, memory: 16777216, spill_dir: \"/no/such/directory\", partition_size: 1, \
+             split_every: 2, observers: 0 }"
+        );
+    }
+
+    #[test]
+    fn the_default_session_is_one() {
+        let session = Session::default();
+        assert!(Arc::ptr_eq(&session.0, &Session::default().0));
+        assert!(Arc::ptr_eq(&session.0, &session.clone().0));
+        assert!(session.threads() >= 1 && session.memory() >= MIN_MEMORY);
+        assert_eq!((session.partition_size(), session.split_every()), (100_000_000, 8));
     }
 }

@@ -1,12 +1,14 @@
 //! Moves the queue: starts runs, executes tasks on rayon's threads, ends runs.
 //!
-//! A worker is a loop that takes the best ready task until none is left, and then ends; T of them at most are alive. Who finishes a task queues what
-//! became ready, and starts more loops where there is more to do than itself can take. So no task ever waits for another.
+//! A worker is a loop that takes the best ready task until none is left, and then ends; T of them at most are alive.
+//! Who finishes a task queues what became ready, and starts more loops where there is more to do than itself can
+//! take. So no task ever waits for another.
 //!
-//! A thread that *waits* for a run usually just sleeps. One that belongs to a pool of rayon's may be the very worker that the run needs: a user's function,
-//! inside a task, computes something of its own. Such a thread works on the run that it waits for. On that run only: another's
-//! task might wait in turn, and so on, one inside the other, until the stack is full. It sleeps only while others
-//! execute tasks of its run, which in turn wait for nothing but runs that they started: so somebody always moves.
+//! A thread that *waits* for a run usually just sleeps. One that belongs to a pool of rayon's may be the very worker
+//! that the run needs: a user's function, inside a task, computes something of its own. Such a thread works on the
+//! run that it waits for. On that run only: another's task might wait in turn, and so on, one inside the other, until
+//! the stack is full. It sleeps only while others execute tasks of its run, which in turn wait for nothing but runs
+//! that they started: so somebody always moves.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -233,7 +235,8 @@ impl Engine {
     }
 }
 
-/// Drops what a run does not want any more, outside the lock; a value of a user's that panics as it is dropped takes no worker along.
+/// Drops what a run does not want any more, outside the lock; a value of a user's that panics as it is dropped takes
+/// no worker along.
 fn discard<T>(unwanted: T) {
     _ = catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
 }
