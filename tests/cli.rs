@@ -177,33 +177,27 @@ fn explains_without_running() {
     let query = "SELECT k, avg(v) AS m FROM 'trade.csv' WHERE day > '2020-01-01' GROUP BY k ORDER BY m DESC LIMIT 3";
     assert_snapshot!(result(dir.path(), &["sql", "--explain", query]), @r#"
     logical plan
-    select k as k, avg(v) as m
-      first 3
-        sort by avg(v) desc
-          aggregate mean(v) as avg(v) by k as k, null keys kept
-            filter day > "2020-01-01"
-              scan csv "trade.csv": k, name, v, day
+    first 3
+      sort by m desc
+        aggregate mean(v) as m by k, null keys kept
+          filter day > "2020-01-01"
+            scan csv "trade.csv": k, name, v, day
 
     optimised plan
-    select k as k, avg(v) as m
-      sort by avg(v) desc, first 3
-        aggregate mean(v) as avg(v) by k as k, null keys kept
-          scan csv "trade.csv": k, v where day > "2020-01-01"
+    sort by m desc, first 3
+      aggregate mean(v) as m by k, null keys kept
+        scan csv "trade.csv": k, v where day > "2020-01-01"
 
     stages
     stage 0: pipeline over 1 partition
       scan csv "trade.csv": k, v where day > "2020-01-01"
-      aggregate mean(v) as avg(v) by k as k, null keys kept
+      aggregate mean(v) as m by k, null keys kept
     stage 1: pipeline over 1 partition
       read stage 0
-      sort by avg(v) desc, first 3
-    stage 2: pipeline over 1 partition
-      read stage 1
-      select k as k, avg(v) as m
-      collect
+      sort by m desc, first 3
 
     tasks
-    10 before fusion, 4 after
+    10 before fusion, 3 after
     "#);
 }
 

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 ///     session = session.observer(Arc::new(bar));
 /// }
 /// let session = session.build()?;
-/// # partita::Result::Ok(())
+/// # Ok::<(), partita::Error>(())
 /// ```
 pub struct ProgressBar {
     /// Fed from the beginning of a run, so that it knows the rate when it is shown.
@@ -105,10 +105,110 @@ impl fmt::Debug for ProgressBar {
 /// Without bytes to go by, the tasks tell.
 fn style(bytes_known: bool) -> ProgressStyle {
     let template = if bytes_known {
-        "{wide_bar} {msg}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"
+        "{wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
     } else {
         "{spinner} {msg}  {elapsed}"
     };
     // The templates are constants, and a test has them parsed.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use indicatif::TermLike;
+
+    use super::*;
+
+    /// A screen that keeps what is written on it.
+    #[derive(Debug, Clone)]
+    struct Screen;
+
+    static WRITTEN: Mutex<String> = Mutex::new(String::new());
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            WRITTEN.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> std::io::Result<()> {
+            WRITTEN.lock().unwrap().push_str("<cleared>");
+            Ok(())
+        }
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn screen() -> ProgressDrawTarget {
+        // No limit of the rate: every change is drawn.
+        ProgressDrawTarget::term_like_with_hz(Box::new(Screen), 255)
+    }
+
+    fn started(run: u64, bytes: u64) -> Event {
+        Event::RunStarted { run, tasks: 3, bytes }
+    }
+
+    fn finished(run: u64) -> Event {
+        Event::TaskFinished { run, task: 0, name: Arc::from("scan"), seconds: 0.0, bytes: 0 }
+    }
+
+    #[test]
+    fn shows_one_run_and_goes_away() {
+        let bar = ProgressBar::new(screen, Duration::ZERO);
+        bar.on(&started(1, 2_000_000));
+        // Another run at the same time is not shown.
+        bar.on(&started(2, 9_000_000));
+        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1 });
+        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10 });
+        bar.on(&finished(1));
+        bar.on(&finished(2));
+        assert_eq!(
+            (bar.line.position(), bar.line.length(), bar.line.message()),
+            (1_500_000, Some(2_000_000), "1/3 tasks".into())
+        );
+        bar.line.force_draw();
+        let shown = std::mem::take(&mut *WRITTEN.lock().unwrap());
+        assert!(shown.contains("1/3 tasks  1.50 MB/2.00 MB"), "{shown}");
+        bar.on(&Event::RunFinished { run: 1, seconds: 1.0, error: None });
+        let last = std::mem::take(&mut *WRITTEN.lock().unwrap());
+        assert!(last.contains("<cleared>") && !last.contains("tasks"), "{last}");
+        assert!(bar.line.is_hidden());
+        // The next run begins anew.
+        bar.on(&started(3, 100));
+        bar.on(&finished(3));
+        assert_eq!((bar.line.position(), bar.line.message()), (0, "1/3 tasks".into()));
+    }
+
+    #[test]
+    fn short_runs_show_nothing() {
+        fn no_target() -> ProgressDrawTarget {
+            panic!("nothing is to be shown");
+        }
+        let bar = ProgressBar::new(no_target, Duration::from_secs(3600));
+        bar.on(&started(1, 10));
+        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1 });
+        bar.on(&finished(1));
+        bar.on(&Event::RunFinished { run: 1, seconds: 0.0, error: None });
+        assert!(bar.shown.lock().unwrap().is_none());
+    }
 }

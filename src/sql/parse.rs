@@ -44,7 +44,7 @@ pub(super) enum Item {
     /// `*`, and its place.
     Star(Location),
     /// An expression and its alias.
-    Expr(Expr, Option<Ident>),
+    Expr(Box<Expr>, Option<Ident>),
 }
 
 /// A key of ORDER BY.
@@ -261,8 +261,8 @@ impl Refuse<'_> {
 
     fn item(&self, item: SelectItem) -> Result<Item> {
         match item {
-            SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(expr, None)),
-            SelectItem::ExprWithAlias { expr, alias } => Ok(Item::Expr(expr, Some(alias))),
+            SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(Box::new(expr), None)),
+            SelectItem::ExprWithAlias { expr, alias } => Ok(Item::Expr(Box::new(expr), Some(alias))),
             SelectItem::ExprWithAliases { expr, aliases: _ } => {
                 Err(self.source.unsupported(self.source.start(&expr), "more than one alias"))
             }

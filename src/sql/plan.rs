@@ -39,11 +39,13 @@ pub(super) fn plan(session: &Session, text: &str) -> Result<Frame> {
 }
 
 fn aliases(items: &[Item]) -> Vec<(&Ident, &Ast)> {
-    let alias = |item| match item {
-        &Item::Expr(ref ast, Some(ref alias)) => Some((alias, ast)),
-        _ => None,
-    };
-    items.iter().filter_map(alias).collect()
+    items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Expr(ast, Some(alias)) => Some((alias, &**ast)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether a step is right; one that is wrong is blamed on its place in the text.
@@ -172,7 +174,7 @@ impl Planner<'_> {
                 Item::Expr(ast, alias) => {
                     let place = self.source.start(ast);
                     let expr = self.scope.expr(ast, context)?;
-                    let name = match (alias, ast) {
+                    let name = match (alias, &**ast) {
                         (Some(alias), _) => alias.value.clone(),
                         // The column's own name, however its capitals were written.
                         (None, Ast::Identifier(ident)) => self.scope.column_named(ident)?.unwrap_or_default(),

@@ -102,7 +102,7 @@ impl<'a> Source<'a> {
         let line = self.text.split('\n').nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
         // Tabs and other control characters would move what stands above the caret.
         let line: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let start = if column > MARGIN { column - MARGIN } else { 0 };
+        let start = column.saturating_sub(MARGIN);
         let end = line.len().min(column + MARGIN);
         let mut shown = String::new();
         let mut caret = column - start;
