@@ -22,7 +22,7 @@ impl Running {
     /// As [`Frame::compute`](super::Frame::compute) has; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when it was cancelled.
     pub fn wait(self) -> Result<Table> {
         let (run, schema) = self.0?;
-        Table::new(schema, answer(run.wait()?)?)
+        Table::new(schema, answer(&run.wait()?)?)
     }
 
     /// Stops it: tasks that run give up within a block, no other starts.

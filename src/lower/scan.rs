@@ -156,11 +156,11 @@ impl<R: Reducer> Work<R> {
     }
 
     /// A pipeline over the batches of an earlier stage, to its end.
-    pub(super) fn run_batches(&self, context: &TaskContext, batches: &Batches) -> Result<Batches> {
+    pub(super) fn run_batches(&self, context: &TaskContext, batches: Batches) -> Result<Batches> {
         let mut state = self.reducer.new_state(context.budget().reserve(STATE));
-        for batch in &batches.0 {
+        for batch in batches.0 {
             context.check()?;
-            if self.reducer.update(&mut state, &self.step(batch.clone())?)? == Flow::Enough {
+            if self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
                 break;
             }
         }

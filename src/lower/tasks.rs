@@ -33,9 +33,9 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, T
 }
 
 /// The batches of the task that [`expand`] named, from what its run gave.
-pub(crate) fn answer(outputs: Vec<Arc<dyn Part>>) -> Result<Vec<RecordBatch>> {
-    let end = outputs.into_iter().next().ok_or_else(|| Error::internal("a run gave nothing"))?;
-    Ok(take::<Batches>(end)?.0)
+pub(crate) fn answer(outputs: &[Arc<dyn Part>]) -> Result<Vec<RecordBatch>> {
+    let end = outputs.first().ok_or_else(|| Error::internal("a run gave nothing"))?;
+    Ok(view::<Batches>(end)?.0.clone())
 }
 
 /// The tasks of one stage; the last of them gives [`Batches`].
@@ -57,8 +57,8 @@ fn add<R: Reducer>(
                 format!("{name} stage"),
                 vec![stage],
                 Box::new(move |context, inputs| {
-                    let batches: &Batches = view(&inputs[0])?;
-                    Ok(Arc::new(work.run_batches(context, batches)?) as Arc<dyn Part>)
+                    let [stage] = <[_; 1]>::try_from(inputs).map_err(|_| Error::internal("a stage reads one other"))?;
+                    Ok(Arc::new(work.run_batches(context, take(stage)?)?) as Arc<dyn Part>)
                 }),
             ));
         }
