@@ -17,13 +17,30 @@ pub(super) struct Groups {
     rows: Rows,
 }
 
-/// The narrowest form that holds the keys; `Packed` turns into `Rows` when a value does not fit.
+/// The narrowest form that holds the keys: packed keys turn into the next form when a value does not fit.
 enum By {
     /// No keys: one group, also of no rows.
     Nothing,
     Int(IntGroups),
-    Packed(PackedGroups),
+    Packed64(PackedGroups<u64>),
+    Packed128(PackedGroups<u128>),
     Rows(RowGroups),
+}
+
+impl By {
+    /// What follows 64 bits.
+    fn wider(kinds: &[Type]) -> By {
+        PackedGroups::new(kinds).map_or_else(|| By::Rows(RowGroups::new()), By::Packed128)
+    }
+
+    /// States merge in the wider of their forms.
+    fn rank(&self) -> u8 {
+        match self {
+            By::Nothing | By::Int(_) | By::Packed64(_) => 0,
+            By::Packed128(_) => 1,
+            By::Rows(_) => 2,
+        }
+    }
 }
 
 impl Groups {
@@ -32,7 +49,7 @@ impl Groups {
             [] => By::Nothing,
             [Type::Text] => By::Rows(RowGroups::new()),
             [_] => By::Int(IntGroups::default()),
-            kinds => PackedGroups::new(kinds).map_or_else(|| By::Rows(RowGroups::new()), By::Packed),
+            kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
         };
         Groups { kinds, by, scratch: vec![], rows: Rows::default() }
     }
@@ -42,7 +59,8 @@ impl Groups {
         match &self.by {
             By::Nothing => 1,
             By::Int(groups) => groups.len(),
-            By::Packed(groups) => groups.len(),
+            By::Packed64(groups) => groups.len(),
+            By::Packed128(groups) => groups.len(),
             By::Rows(groups) => groups.len(),
         }
     }
@@ -52,36 +70,42 @@ impl Groups {
         self.check_room(rows)?;
         // Every path below writes all of the ids.
         ids.resize(rows, 0);
-        if let By::Packed(groups) = &mut self.by {
-            if groups.assign(columns, ids)? {
-                return Ok(());
-            }
-            self.unpack()?;
+        while !self.try_assign(columns, ids)? {
+            self.widen()?;
         }
+        Ok(())
+    }
+
+    /// False, and nothing is changed, when a value does not fit.
+    fn try_assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
         match &mut self.by {
-            By::Nothing | By::Packed(_) => ids.fill(0),
+            By::Nothing => ids.fill(0),
             By::Int(groups) => groups.assign(as_ints(&columns[0], &mut self.scratch)?, columns[0].nulls(), ids),
+            By::Packed64(groups) => return groups.assign(columns, ids),
+            By::Packed128(groups) => return groups.assign(columns, ids),
             By::Rows(groups) => {
                 self.rows.clear();
                 encode(columns, &layout(&self.kinds), &mut self.rows)?;
                 groups.assign(&self.rows, ids);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes in the groups of a later state: gives the id here of every id there.
     pub(super) fn absorb(&mut self, mut later: Groups) -> Result<Vec<u32>> {
         self.check_room(later.len())?;
-        match (&self.by, &later.by) {
-            (By::Packed(_), By::Rows(_)) => self.unpack()?,
-            (By::Rows(_), By::Packed(_)) => later.unpack()?,
-            _ => {}
+        while self.by.rank() < later.by.rank() {
+            self.widen()?;
+        }
+        while later.by.rank() < self.by.rank() {
+            later.widen()?;
         }
         Ok(match (&mut self.by, &later.by) {
             (By::Nothing, By::Nothing) => vec![0],
             (By::Int(a), By::Int(b)) => (0..b.len() as u32).map(|id| a.find_or_insert(b.key(id))).collect(),
-            (By::Packed(a), By::Packed(b)) => a.absorb(b),
+            (By::Packed64(a), By::Packed64(b)) => a.absorb(b),
+            (By::Packed128(a), By::Packed128(b)) => a.absorb(b),
             (By::Rows(a), By::Rows(b)) => a.absorb(b),
             _ => return Err(Error::internal("states of different keys are merged")),
         })
@@ -96,7 +120,8 @@ impl Groups {
                 let key = groups.key(*id);
                 (key.is_none(), key)
             }),
-            By::Packed(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
+            By::Packed64(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
+            By::Packed128(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
             By::Rows(groups) => ids.sort_unstable_by_key(|id| groups.row(*id)),
         }
         ids
@@ -107,10 +132,8 @@ impl Groups {
         match &self.by {
             By::Nothing => Ok(vec![]),
             By::Int(groups) => Ok(vec![from_ints(self.kinds[0], ids.iter().map(|id| groups.key(*id)))?]),
-            By::Packed(groups) => {
-                let column = |(i, kind): (usize, &Type)| from_ints(*kind, ids.iter().map(|id| groups.value(*id, i)));
-                self.kinds.iter().enumerate().map(column).collect()
-            }
+            By::Packed64(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
+            By::Packed128(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
             By::Rows(groups) => decode(ids.iter().map(|id| groups.row(*id)), &self.kinds),
         }
     }
@@ -120,7 +143,8 @@ impl Groups {
         let groups = match &self.by {
             By::Nothing => 0,
             By::Int(groups) => groups.bytes(),
-            By::Packed(groups) => groups.bytes(),
+            By::Packed64(groups) => groups.bytes(),
+            By::Packed128(groups) => groups.bytes(),
             By::Rows(groups) => groups.bytes(),
         };
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
@@ -132,7 +156,8 @@ impl Groups {
         let groups = match &self.by {
             By::Nothing => 0,
             By::Int(groups) => groups.bytes_with(rows),
-            By::Packed(groups) => groups.bytes_with(rows),
+            By::Packed64(groups) => groups.bytes_with(rows),
+            By::Packed128(groups) => groups.bytes_with(rows),
             By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
@@ -146,16 +171,21 @@ impl Groups {
         }
     }
 
-    /// From packed keys to rows, under the same ids.
-    fn unpack(&mut self) -> Result<()> {
-        if let By::Packed(packed) = &self.by {
-            let ids: Vec<u32> = (0..packed.len() as u32).collect();
-            let columns = self.columns(&ids)?;
-            let mut groups = RowGroups::new();
-            self.rows.clear();
-            encode(&columns, &layout(&self.kinds), &mut self.rows)?;
-            groups.assign(&self.rows, &mut vec![0; ids.len()]);
-            self.by = By::Rows(groups);
+    fn fixed_columns<I: Iterator<Item = Option<i64>>>(&self, values: impl Fn(usize) -> I) -> Result<Vec<ArrayRef>> {
+        self.kinds.iter().enumerate().map(|(column, kind)| from_ints(*kind, values(column))).collect()
+    }
+
+    /// From packed keys to the next form, under the same ids.
+    fn widen(&mut self) -> Result<()> {
+        let mut ids: Vec<u32> = (0..self.len() as u32).collect();
+        let columns = self.columns(&ids)?;
+        self.by = match self.by {
+            By::Packed64(_) => By::wider(&self.kinds),
+            _ => By::Rows(RowGroups::new()),
+        };
+        // Keys all differ, so that they get their places in the list as ids.
+        if !self.try_assign(&columns, &mut ids)? {
+            return Err(Error::internal("keys that don't fit a wider form"));
         }
         Ok(())
     }

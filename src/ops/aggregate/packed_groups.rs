@@ -1,21 +1,64 @@
-//! Groups by several keys of fixed width whose values are small enough to share 128 bits.
+//! Groups by several keys of fixed width whose values are small enough to share 64 or 128 bits.
 
 use arrow::array::{Array, ArrayRef};
 
-use super::table::Table;
+use super::table::{Key, Table};
 use crate::error::Result;
 use crate::expr::Type;
 use crate::ops::key::as_ints;
 
-/// From rows of keys, packed so that comparing the packed integers compares the rows, to dense ids.
-pub(super) struct PackedGroups {
-    /// The bits of every key column, first in the highest bits.
+/// An integer that holds a row of keys: the first key in the highest bits, each as its distance from the least value
+/// that its width holds, a null as all ones; so that comparing words compares rows, nulls last.
+pub(super) trait Word: Key + Ord {
+    const BITS: u32;
+    /// The code of a null, and the least that no value has.
+    fn null(width: u32) -> Self;
+    /// The code of a value, which fits when it is less than a null's.
+    fn code(value: i64, width: u32) -> Self;
+    fn append(self, code: Self, width: u32) -> Self;
+    /// The value of a code that lies above this many bits.
+    fn value(self, below: u32, width: u32) -> Option<i64>;
+}
+
+macro_rules! word {
+    ($word:ty, $signed:ty) => {
+        impl Word for $word {
+            const BITS: u32 = <$word>::BITS;
+
+            #[inline]
+            fn null(width: u32) -> $word {
+                (1 << width) - 1
+            }
+
+            #[inline]
+            fn code(value: i64, width: u32) -> $word {
+                (value as $signed as $word).wrapping_add(1 << (width - 1))
+            }
+
+            #[inline]
+            fn append(self, code: $word, width: u32) -> $word {
+                self << width | code
+            }
+
+            fn value(self, below: u32, width: u32) -> Option<i64> {
+                let code = self >> below & Self::null(width);
+                (code != Self::null(width)).then(|| code.wrapping_sub(1 << (width - 1)) as i64)
+            }
+        }
+    };
+}
+word!(u64, i64);
+word!(u128, i128);
+
+/// From packed rows of keys to dense ids.
+pub(super) struct PackedGroups<W> {
+    /// The bits of every key column.
     widths: Vec<u32>,
     /// The packed key of every id.
-    keys: Vec<u128>,
-    table: Table<u128>,
+    keys: Vec<W>,
+    table: Table<W>,
     scratch: Vec<i64>,
-    packed: Vec<u128>,
+    packed: Vec<W>,
 }
 
 /// A value takes at most the bits of an `i64` and one more, for the null.
@@ -23,10 +66,10 @@ const MAX_WIDTH: u32 = 65;
 /// Fewer bits seldom hold the values.
 const MIN_WIDTH: u32 = 20;
 
-impl PackedGroups {
+impl<W: Word> PackedGroups<W> {
     /// None for keys that can't be packed.
-    pub(super) fn new(kinds: &[Type]) -> Option<PackedGroups> {
-        if !(2..=6).contains(&kinds.len()) || kinds.contains(&Type::Text) {
+    pub(super) fn new(kinds: &[Type]) -> Option<PackedGroups<W>> {
+        if kinds.len() < 2 || kinds.contains(&Type::Text) {
             return None;
         }
         let fixed = |kind: &Type| match kind {
@@ -35,7 +78,7 @@ impl PackedGroups {
             _ => None,
         };
         let wide = kinds.iter().filter(|k| fixed(k).is_none()).count() as u32;
-        let rest = 128u32.checked_sub(kinds.iter().filter_map(fixed).sum())?;
+        let rest = W::BITS.checked_sub(kinds.iter().filter_map(fixed).sum())?;
         let share = rest.checked_div(wide).map_or(0, |share| share.min(MAX_WIDTH));
         if wide > 0 && share < MIN_WIDTH {
             return None;
@@ -51,26 +94,24 @@ impl PackedGroups {
     /// Writes the id of every row; false, and nothing is changed, when a value does not fit.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
         self.packed.clear();
-        self.packed.resize(ids.len(), 0);
-        for (array, width) in columns.iter().zip(&self.widths) {
+        self.packed.resize(ids.len(), W::default());
+        for (array, &width) in columns.iter().zip(&self.widths) {
             let values = as_ints(array, &mut self.scratch)?;
-            let null = (1u128 << width) - 1;
-            let half = 1i128 << (width - 1);
+            let null = W::null(width);
             let mut fits = true;
             match array.nulls() {
                 None => {
                     for (packed, value) in self.packed.iter_mut().zip(values) {
-                        let code = (i128::from(*value) + half) as u128;
+                        let code = W::code(*value, width);
                         fits &= code < null;
-                        *packed = *packed << width | code;
+                        *packed = packed.append(code, width);
                     }
                 }
                 Some(nulls) => {
                     for (row, (packed, value)) in self.packed.iter_mut().zip(values).enumerate() {
-                        let code = (i128::from(*value) + half) as u128;
-                        let code = if nulls.is_valid(row) { code } else { null };
+                        let code = if nulls.is_valid(row) { W::code(*value, width) } else { null };
                         fits &= code < null || nulls.is_null(row);
-                        *packed = *packed << width | code;
+                        *packed = packed.append(code, width);
                     }
                 }
             }
@@ -90,11 +131,11 @@ impl PackedGroups {
     }
 
     /// Writes the ids of another's groups in this one.
-    pub(super) fn absorb(&mut self, later: &PackedGroups) -> Vec<u32> {
+    pub(super) fn absorb(&mut self, later: &PackedGroups<W>) -> Vec<u32> {
         later.keys.iter().map(|key| self.find_or_insert(*key)).collect()
     }
 
-    fn find_or_insert(&mut self, key: u128) -> u32 {
+    fn find_or_insert(&mut self, key: W) -> u32 {
         let new = self.keys.len() as u32;
         let id = self.table.find_or_insert(key, new);
         if id == new {
@@ -103,29 +144,26 @@ impl PackedGroups {
         id
     }
 
-    pub(super) fn key(&self, id: u32) -> u128 {
+    pub(super) fn key(&self, id: u32) -> W {
         self.keys[id as usize]
     }
 
     /// The values of one key column of a packed row.
     pub(super) fn value(&self, id: u32, column: usize) -> Option<i64> {
-        let below: u32 = self.widths[column + 1..].iter().sum();
-        let width = self.widths[column];
-        let null = (1u128 << width) - 1;
-        let code = self.keys[id as usize] >> below & null;
-        (code != null).then(|| (code as i128 - (1i128 << (width - 1))) as i64)
+        let below = self.widths[column + 1..].iter().sum();
+        self.keys[id as usize].value(below, self.widths[column])
     }
 
     /// The bytes allocated.
     pub(super) fn bytes(&self) -> usize {
-        (self.keys.capacity() + self.packed.capacity()) * size_of::<u128>()
+        (self.keys.capacity() + self.packed.capacity()) * size_of::<W>()
             + self.scratch.capacity() * 8
             + self.table.bytes()
     }
 
     /// The most that will be allocated while this many keys come in.
     pub(super) fn bytes_with(&self, more: usize) -> usize {
-        let scratch = more.max(self.packed.capacity()) * (size_of::<u128>() + 8);
+        let scratch = more.max(self.packed.capacity()) * (size_of::<W>() + 8);
         crate::ops::vec_bytes_with(&self.keys, more) + scratch + self.table.bytes_with(more)
     }
 }

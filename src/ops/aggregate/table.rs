@@ -17,6 +17,12 @@ impl Key for i64 {
     }
 }
 
+impl Key for u64 {
+    fn hash(self) -> u64 {
+        fold(self, 0)
+    }
+}
+
 impl Key for u128 {
     fn hash(self) -> u64 {
         fold(fold(self as u64, 0), (self >> 64) as u64)
