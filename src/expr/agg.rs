@@ -168,20 +168,9 @@ impl AggExpr {
         }
     }
 
-    /// What is aggregated; nothing for `size`.
-    pub(crate) fn input(&self) -> Option<&Expr> {
-        self.input.as_ref()
-    }
-
     /// The names of the columns used.
     pub(crate) fn columns(&self) -> BTreeSet<Arc<str>> {
         self.input.as_ref().map(Expr::columns).unwrap_or_default()
-    }
-
-    /// The same aggregate, under the same name, with columns replaced as [`Expr::map_columns`] does.
-    pub(crate) fn map_columns(&self, replace: &dyn Fn(&str) -> Option<Expr>) -> AggExpr {
-        let mapped = AggExpr { input: self.input.as_ref().map(|e| e.map_columns(replace)), ..self.clone() };
-        if mapped.name() == self.name() { mapped } else { mapped.alias(self.name()) }
     }
 
     /// Gives the aggregate the types of a schema.
@@ -216,7 +205,7 @@ impl AggExpr {
         let (name, input) = (self.kind.name(), self.input.as_ref().map(Expr::quoted).unwrap_or_default());
         let help = match t {
             Type::Text => {
-                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with the dtypes option when reading".to_owned()
+                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype when reading".to_owned()
             }
             _ => format!("count, min and max of a {t} work; {name} takes numbers and bools"),
         };

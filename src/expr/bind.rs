@@ -10,7 +10,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Schema};
 
 use super::build::{BinaryOp, Expr, Node, UnaryOp};
-use super::literal::{Literal, parse_date, parse_timestamp};
+use super::literal::Literal;
+use super::temporal::{parse_date, parse_timestamp};
 use super::types::{Type, type_name};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -84,22 +85,6 @@ impl BoundExpr {
         self.kind
     }
 
-    /// The indices of the columns used, ascending.
-    pub(crate) fn columns(&self) -> Vec<usize> {
-        let (mut pending, mut columns) = (vec![&self.root], Vec::new());
-        while let Some(bound) = pending.pop() {
-            match bound {
-                Bound::Column(index) => columns.push(*index),
-                Bound::Constant { .. } => {}
-                Bound::Cast(inner, _) | Bound::Unary(_, inner) | Bound::Always(_, inner) => pending.push(inner),
-                Bound::Binary(_, l, r) => pending.extend([&**l, &**r]),
-            }
-        }
-        columns.sort_unstable();
-        columns.dedup();
-        columns
-    }
-
     pub(super) fn root(&self) -> &Bound {
         &self.root
     }
@@ -153,11 +138,11 @@ fn constant(literal: Literal) -> Result<(Bound, Option<Type>)> {
         Literal::Float64(v) => (Arc::new(Float64Array::from(vec![*v])), Some(Type::Float64)),
         Literal::Text(v) => (Arc::new(StringViewArray::from(vec![v.as_str()])), Some(Type::Text)),
         Literal::Date(v) => {
-            let days = parse_date(v).ok_or_else(|| no_date(v, Type::Date))?;
+            let days = parse_date(v.as_bytes()).ok_or_else(|| no_date(v, Type::Date))?;
             (Arc::new(Date32Array::from(vec![days])), Some(Type::Date))
         }
         Literal::Timestamp(v) => {
-            let micros = parse_timestamp(v).ok_or_else(|| no_date(v, Type::Timestamp))?;
+            let micros = parse_timestamp(v.as_bytes()).ok_or_else(|| no_date(v, Type::Timestamp))?;
             (Arc::new(TimestampMicrosecondArray::from(vec![micros])), Some(Type::Timestamp))
         }
     };
@@ -258,7 +243,7 @@ fn arithmetic(op: BinaryOp, l: Typed, r: Typed) -> Result<(Bound, Option<Type>)>
         let message = format!("{} and {}: '{op}' takes numbers", l.described(), r.described());
         return Err(Error::new(ErrorKind::Type, message).help(match (l.kind, r.kind) {
             (Some(Type::Text), _) | (_, Some(Type::Text)) => {
-                "write constants without quotes; if a text column should be numeric, give its type with the dtypes option when reading"
+                "write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype when reading"
             }
             (Some(Type::Bool), _) | (_, Some(Type::Bool)) => "to count what is true, take sum of the condition",
             _ => "dates and timestamps can be compared",
@@ -293,7 +278,7 @@ fn comparison(op: BinaryOp, l: Typed, r: Typed) -> Result<Bound> {
 
 /// Text that stands against a date or a timestamp. A date may also be compared with a time of day.
 fn moment(text: &str, other: Type) -> Result<(Bound, Option<Type>)> {
-    if other == Type::Date && (parse_date(text).is_some() || parse_timestamp(text).is_none()) {
+    if other == Type::Date && (parse_date(text.as_bytes()).is_some() || parse_timestamp(text.as_bytes()).is_none()) {
         constant(Literal::Date(text.to_owned()))
     } else {
         constant(Literal::Timestamp(text.to_owned()))
@@ -348,7 +333,7 @@ fn incomparable(l: &Typed, a: Type, r: &Typed, b: Type) -> Error {
         Some(Type::Bool) => "compare it with true or false, or take it as a condition by itself",
         Some(Type::Date) => "compare it with a date, as in lit_date(\"2020-01-31\")",
         Some(Type::Timestamp) => "compare it with a timestamp, as in lit_timestamp(\"2020-01-31 12:00\")",
-        None => "give both columns one type with the dtypes option when reading",
+        None => "give both columns one type with CsvOptions::dtype when reading",
     };
     Error::new(ErrorKind::Type, format!("{} and {}, which don't compare", l.described(), r.described())).help(help)
 }

@@ -111,7 +111,6 @@ impl fmt::Display for BinaryOp {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::expr::col;
 
     #[test]

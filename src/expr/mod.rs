@@ -12,6 +12,7 @@ mod eval;
 mod literal;
 mod operators;
 mod sort_key;
+pub(crate) mod temporal;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -25,6 +26,6 @@ pub use types::Type;
 
 pub(crate) use agg::{AggKind, BoundAgg};
 pub(crate) use bind::BoundExpr;
-pub(crate) use build::{BinaryOp, Node, UnaryOp};
+pub(crate) use build::Node;
 pub(crate) use sort_key::BoundSortKey;
 pub(crate) use types::type_name;

@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
-use crate::expr::{Expr, SortKey};
+use crate::expr::Expr;
 use crate::io::csv::CsvScan;
 use crate::mem::Part;
 use crate::ops::{AggregateOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
@@ -112,8 +112,7 @@ impl Stages {
             }
             LogicalPlan::Sort { input, keys, limit } => {
                 let stream = self.stream(input)?;
-                let bind = |key: &SortKey| Ok((key.expr.bind(&stream.schema)?, key.descending, key.nulls_first));
-                let keys = keys.iter().map(bind).collect::<Result<_>>()?;
+                let keys = keys.iter().map(|k| k.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = SortOp::new(stream.schema.clone(), keys, *limit);
                 Ok(self.end(stream, Sink::Sort(Arc::new(op)), plan.step_text()))
             }

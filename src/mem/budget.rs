@@ -48,11 +48,13 @@ impl Budget {
     }
 
     /// The bytes booked now.
+    #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
         self.state(|s| s.used)
     }
 
     /// The most that was ever booked.
+    #[cfg(test)]
     pub(crate) fn peak(&self) -> usize {
         self.state(|s| s.peak)
     }

@@ -17,7 +17,7 @@ use super::collect::{batch_bytes, compact};
 use super::key::{KeyColumn, Rows, encode};
 use super::{Flow, OUTPUT_ROWS, Reducer, vec_bytes_with};
 use crate::error::Result;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, BoundSortKey};
 use crate::mem::Reservation;
 
 /// Sorts by keys; ties keep the order in which they came.
@@ -43,17 +43,12 @@ pub(crate) struct SortState {
 }
 
 impl SortOp {
-    /// `keys` are expressions, whether they descend, and whether nulls come first.
-    pub(crate) fn new(schema: SchemaRef, keys: Vec<(BoundExpr, bool, bool)>, limit: Option<usize>) -> SortOp {
+    pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundSortKey>, limit: Option<usize>) -> SortOp {
         let layout = keys
             .iter()
-            .map(|(expr, descending, nulls_first)| KeyColumn {
-                kind: expr.kind(),
-                descending: *descending,
-                nulls_first: *nulls_first,
-            })
+            .map(|key| KeyColumn { kind: key.expr.kind(), descending: key.descending, nulls_first: key.nulls_first })
             .collect();
-        let exprs = keys.into_iter().map(|(expr, ..)| expr).collect();
+        let exprs = keys.into_iter().map(|key| key.expr).collect();
         SortOp { schema, exprs, layout, limit: limit.unwrap_or(usize::MAX) }
     }
 
@@ -172,7 +167,7 @@ fn gather(batches: &[RecordBatch], rows: &[(u32, u32)]) -> Result<RecordBatch> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Array, AsArray, Int64Array, StringViewArray};
+    use arrow::array::{AsArray, Int64Array, StringViewArray};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
     use proptest::prelude::*;
 
@@ -228,7 +223,9 @@ mod tests {
             batches_a_state in 1usize..4,
         ) {
             let schema = batch(&[], 0).schema();
-            let keys = ["a", "s"].iter().zip(flags).map(|(n, (d, f))| (col(*n).bind(&schema).unwrap(), d, f)).collect();
+            let keys = ["a", "s"].iter().zip(flags).map(|(n, (descending, nulls_first))| {
+                BoundSortKey { expr: col(*n).bind(&schema).unwrap(), descending, nulls_first }
+            }).collect();
             let op = SortOp::new(schema, keys, limit);
             let mut want: Vec<i64> = (0..rows.len() as i64).collect();
             // The standard library's sort is stable.
@@ -248,7 +245,7 @@ mod tests {
     #[test]
     fn a_small_limit_holds_little() {
         let schema = batch(&[], 0).schema();
-        let op = SortOp::new(schema.clone(), vec![(col("a").bind(&schema).unwrap(), true, false)], Some(5));
+        let op = SortOp::new(schema.clone(), vec![col("a").desc().bind(&schema).unwrap()], Some(5));
         let budget = Budget::new(1 << 26);
         let mut state = op.new_state(budget.reserve("rows"));
         let rows: Vec<_> = (0..5000).map(|i| (Some(i * 37 % 5000), "x".repeat(30))).collect();
@@ -263,7 +260,7 @@ mod tests {
     #[test]
     fn memory_is_refused() {
         let schema = batch(&[], 0).schema();
-        let op = SortOp::new(schema.clone(), vec![(col("a").bind(&schema).unwrap(), false, false)], None);
+        let op = SortOp::new(schema.clone(), vec![col("a").asc().bind(&schema).unwrap()], None);
         let mut state = op.new_state(Budget::new(1000).reserve("rows"));
         let rows = vec![(Some(1), "x".repeat(30)); 100];
         assert_eq!(op.update(&mut state, &batch(&rows, 0)).unwrap_err().kind(), crate::error::ErrorKind::Memory);

@@ -305,7 +305,7 @@ impl Running {
 impl Node {
     /// A handle on the result, for a user of it.
     fn result(&self) -> Arc<dyn Part> {
-        // Who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user
+        // proven: who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user
         // starts.
         let (part, _) = self.part.as_ref().expect("a result stays until its last user starts");
         Arc::clone(part)

@@ -11,7 +11,9 @@ use super::worker::Engine;
 use crate::config::{Config, MAX_THREADS, MIN_MEMORY, PARTITION_BYTES, SPLIT_EVERY, format_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{TaskGraph, TaskId};
-use crate::mem::{Budget, Part};
+#[cfg(test)]
+use crate::mem::Budget;
+use crate::mem::Part;
 
 /// What runs share: threads, a memory limit, a place for spill files, and those who watch.
 ///
@@ -162,11 +164,13 @@ impl Session {
         &self.0.config
     }
 
+    #[cfg(test)]
     pub(crate) fn budget(&self) -> &Budget {
         &self.0.budget
     }
 
     /// Runs what the outputs need of a graph, and gives their results in order.
+    #[cfg(test)]
     pub(crate) fn run(&self, graph: TaskGraph, outputs: &[TaskId]) -> Result<Vec<Arc<dyn Part>>> {
         self.start(graph, outputs).wait()
     }
@@ -181,7 +185,7 @@ impl Default for Session {
     /// The process's default session: made at the first call, the same ever after.
     fn default() -> Session {
         static DEFAULT: OnceLock<Session> = OnceLock::new();
-        // The defaults are within the ranges that `build` checks.
+        // proven: the defaults are within the ranges that `build` checks.
         DEFAULT.get_or_init(|| Session::builder().build().expect("defaults are valid")).clone()
     }
 }

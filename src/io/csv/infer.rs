@@ -8,11 +8,11 @@ use std::io;
 
 use super::boundary::{Reading, only_reading};
 use super::decode::text::{Content, unquote};
-use super::decode::{self, Nulls, clean, float, int, temporal};
+use super::decode::{self, Nulls, clean, float, int};
 use super::fields::{FieldIndex, State};
 use super::options::{CsvOptions, Dialect};
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::expr::Type;
+use crate::expr::{Type, temporal};
 use crate::io::discover::{InputFile, io_error};
 use crate::io::read_at::{line_of, read_at};
 

@@ -105,7 +105,9 @@ impl IntGroups {
             }
             None => {
                 let mut table = Table::with_room(self.keys.len());
-                known().for_each(|(key, id)| drop(table.find_or_insert(key, id)));
+                known().for_each(|(key, id)| {
+                    table.find_or_insert(key, id);
+                });
                 Index::Hash(table)
             }
         };

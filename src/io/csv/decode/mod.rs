@@ -6,7 +6,6 @@
 
 pub(crate) mod float;
 pub(crate) mod int;
-pub(crate) mod temporal;
 pub(crate) mod text;
 
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, T
 use arrow::util::bit_util;
 
 use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
-use crate::expr::Type;
+use crate::expr::{Type, temporal};
 
 /// So many bytes stand before the first record of a block: parsers load whole words that end at a field's end.
 pub(crate) const PADDING: usize = 64;

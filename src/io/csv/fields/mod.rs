@@ -324,14 +324,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scalar(data: &[u8], state: State, dialect: Dialect) -> (Vec<u32>, usize, State) {
+    fn scalar(data: &[u8], state: State, dialect: Dialect) -> Indexed {
         let mut out = FieldIndex::default();
         let end = index_scalar(&mut out, data, 0, state, dialect);
         (out.separators, out.newlines, end)
     }
 
+    /// The separators, how many of them are line ends, and the state at the end.
+    type Indexed = (Vec<u32>, usize, State);
+
     /// Every kernel of this machine.
-    fn all(data: &[u8], state: State, dialect: Dialect) -> Vec<(&'static str, (Vec<u32>, usize, State))> {
+    fn all(data: &[u8], state: State, dialect: Dialect) -> Vec<(&'static str, Indexed)> {
         let mut results = Vec::new();
         let mut out = FieldIndex::default();
         let end = index_blocks(portable::Portable, &mut out, data, state, dialect);

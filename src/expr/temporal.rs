@@ -80,6 +80,10 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::compute::kernels::cast_utils::Parser;
+    use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -130,6 +134,54 @@ mod tests {
             "1970-01-01 00:00:00 UTC",
         ] {
             assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_dates_and_times() {
+        for text in [
+            "",
+            "2020-1-01",
+            "2021-02-29",
+            "1900-02-29",
+            "2020-13-01",
+            "2020-00-10",
+            "2020-04-31",
+            "2020/01/01",
+            "+020-01-01",
+            "2020-01-01x",
+            "２020-01-0",
+        ] {
+            assert_eq!(parse_date(text.as_bytes()), None, "{text}");
+        }
+        for text in [
+            "2020-01-01 24:00",
+            "2020-01-01 1:00",
+            "2020-01-01 10:60",
+            "2020-01-01 10:00:60",
+            "2020-01-01 10:00.5",
+            "2020-01-01 10:00:00.",
+            "2020-01-01 10:00:00.1234567",
+            "2020-01-01x10:00",
+            "2020-01-01 ",
+            "x",
+        ] {
+            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse_date(b"0001-01-01"), Some(-719_162));
+        assert_eq!(parse_date(b"2000-02-29"), Some(11_016));
+        assert_eq!(parse_timestamp(b"1970-01-02T00:01"), Some(86_460_000_000));
+        assert_eq!(parse_timestamp(b"1969-12-31 23:59:59.25"), Some(-750_000));
+    }
+
+    proptest! {
+        /// Arrow's parser is the independent one.
+        #[test]
+        fn reads_as_arrow_does(y in 1700i32..2200, m in 1u32..13, d in 1u32..32, s in 0u32..86_400, us in 0u32..1_000_000) {
+            let date = format!("{y:04}-{m:02}-{d:02}");
+            prop_assert_eq!(parse_date(date.as_bytes()), Date32Type::parse(&date));
+            let at = format!("{date} {:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60);
+            prop_assert_eq!(parse_timestamp(at.as_bytes()), TimestampMicrosecondType::parse(&at));
         }
     }
 }
