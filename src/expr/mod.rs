@@ -26,6 +26,7 @@ pub use types::Type;
 
 pub(crate) use agg::{AggKind, BoundAgg};
 pub(crate) use bind::BoundExpr;
+#[cfg(feature = "sql")]
 pub(crate) use build::Node;
 pub(crate) use sort_key::BoundSortKey;
 pub(crate) use types::type_name;
