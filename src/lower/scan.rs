@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 
 use super::{Batches, Source};
 use crate::error::{Error, Result};
-use crate::graph::TaskContext;
+use crate::graph::{Input, TaskContext};
 use crate::io::csv::{CsvReader, CsvScan, Start};
 use crate::mem::Part;
 use crate::ops::{BatchOp, Flow, Reducer};
@@ -74,7 +74,9 @@ impl<R: Reducer> Work<R> {
         partition: usize,
     ) -> Result<Folded<R::State>> {
         let start = Start::At(scan.source.partitions[partition].range.start);
-        self.run(context, scan, partition, start).1
+        let folded = self.run(context, scan, partition, start).1?;
+        context.advance(Input { partitions: 1, ..Input::default() });
+        Ok(folded)
     }
 
     /// Runs a partition on its assumption.
@@ -87,6 +89,7 @@ impl<R: Reducer> Work<R> {
         let (start, outcome) = self.run(context, scan, partition, Start::Assumed);
         // A cancelled run is no property of the bytes.
         context.check()?;
+        context.advance(Input { partitions: 1, ..Input::default() });
         let bytes = outcome.as_ref().map_or(0, |folded| folded.bytes);
         Ok(Scanned { start, outcome: Mutex::new(Some(outcome)), bytes })
     }
@@ -144,7 +147,8 @@ impl<R: Reducer> Work<R> {
             if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
                 return Ok(Folded::new(&*self.reducer, state, None));
             }
-            context.advance(reader.position() - at, reader.rows_read() - rows);
+            let (bytes, new_rows) = (reader.position() - at, reader.rows_read() - rows);
+            context.advance(Input { bytes, rows: new_rows, partitions: 0 });
             (at, rows) = (reader.position(), reader.rows_read());
         }
         Ok(Folded::new(&*self.reducer, state, Some(reader.position())))

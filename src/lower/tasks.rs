@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use super::scan::{Folded, Scanned, Work};
 use super::{Batches, Pipeline, Sink, Source, Stages};
 use crate::error::{Error, Result};
-use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
+use crate::graph::{Input, TaskContext, TaskGraph, TaskId, tree_reduce};
 use crate::mem::{Part, take, view};
 use crate::ops::{BatchOp, Reducer};
 
@@ -15,10 +15,11 @@ use crate::ops::{BatchOp, Reducer};
 pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, TaskId)> {
     let mut graph = TaskGraph::new();
     let mut ends: Vec<TaskId> = Vec::new();
-    let mut bytes = 0;
+    let mut input = Input::default();
     for Pipeline { source, steps, sink, .. } in stages.stages {
         if let Source::Csv { scan, .. } = &source {
-            bytes += scan.source.bytes();
+            input.bytes += scan.source.bytes();
+            input.partitions += scan.source.partitions.len() as u64;
         }
         let end = match sink {
             Sink::Aggregate(op) => add(&mut graph, source, steps, op, "aggregate", &ends, split_every),
@@ -27,7 +28,7 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, T
         }?;
         ends.push(end);
     }
-    graph.set_input_bytes(bytes);
+    graph.set_input(input);
     let end = ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
     Ok((graph, end))
 }
