@@ -74,6 +74,8 @@ mod sched;
 #[cfg(feature = "sql")]
 mod sql;
 
+/// The arrow version that [`Table`]s are made of, so that a program need not name it among its own dependencies.
+pub use arrow;
 pub use batch::Table;
 pub use config::parse_bytes;
 #[cfg(feature = "cli")]
