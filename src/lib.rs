@@ -81,7 +81,10 @@ pub use config::parse_bytes;
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
-pub use expr::{AggExpr, Expr, IntoOperand, Literal, SortKey, Type, col, lit, lit_date, lit_timestamp, size};
+pub use expr::{
+    AggExpr, Expr, Interpolation, IntoOperand, Literal, SortKey, Type, col, corr, cov, lit, lit_date, lit_timestamp,
+    size,
+};
 pub use frame::{Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
@@ -94,7 +97,7 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Result, Session, SortKey, Stop, Table, Type, col, concat,
-        lit, lit_date, lit_timestamp, read_csv, read_csv_with, size,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Result, Session, SortKey, Stop, Table, Type,
+        col, concat, corr, cov, lit, lit_date, lit_timestamp, read_csv, read_csv_with, size,
     };
 }

@@ -17,14 +17,14 @@ pub(crate) mod temporal;
 mod tests;
 mod types;
 
-pub use agg::{AggExpr, size};
+pub use agg::{AggExpr, Interpolation, corr, cov, size};
 pub use build::{Expr, col};
 pub use literal::{Literal, lit, lit_date, lit_timestamp};
 pub use operators::IntoOperand;
 pub use sort_key::SortKey;
 pub use types::Type;
 
-pub(crate) use agg::{AggKind, BoundAgg};
+pub(crate) use agg::{AggKind, BoundAgg, Operand};
 pub(crate) use bind::BoundExpr;
 #[cfg(feature = "sql")]
 pub(crate) use build::Node;

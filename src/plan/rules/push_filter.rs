@@ -2,14 +2,14 @@
 //!
 //! A filter passes below a projection by putting the projected expressions in the place of their names, below a sort as it is
 //! (ties keep their order), into all frames of a concatenation that have the same columns, and below an aggregation as far
-//! as it speaks of keys alone. It does not pass a slice, and
+//! as it speaks of keys alone (unless that numbers rows). It does not pass a slice, and
 //! a condition that can fail on a row (integer arithmetic may overflow) does not pass an earlier filter.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{AggExpr, Expr};
 use crate::plan::LogicalPlan;
 
 pub(super) fn push_filters(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
@@ -35,7 +35,9 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             Ok(Arc::new(plan.with_input(push(input, below)?)))
         }
         LogicalPlan::Sort { input, limit: None, .. } => Ok(Arc::new(plan.with_input(push(input, conditions)?))),
-        LogicalPlan::Aggregate { input, keys, .. } if !keys.is_empty() => {
+        LogicalPlan::Aggregate { input, keys, aggs, .. }
+            if !keys.is_empty() && !aggs.iter().any(AggExpr::counts_rows) =>
+        {
             let by_name: HashMap<String, &Expr> = keys.iter().map(|e| (e.name(), e)).collect();
             let of_keys = |c: &Expr| {
                 let columns: BTreeSet<_> = c.columns();
