@@ -79,7 +79,10 @@ pub use config::parse_bytes;
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
-pub use expr::{AggExpr, Expr, IntoOperand, Literal, SortKey, Type, col, lit, lit_date, lit_timestamp, size};
+pub use expr::{
+    AggExpr, Expr, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col, concat_text, days, hours,
+    lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when, years,
+};
 pub use frame::{Frame, GroupBy, Running, Stop, read_csv, read_csv_with};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
@@ -92,7 +95,8 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Result, Session, SortKey, Stop, Table, Type, col, lit,
-        lit_date, lit_timestamp, read_csv, read_csv_with, size,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interval, Result, Session, SortKey, Stop, Table, Type,
+        coalesce, col, concat_text, days, hours, lit, lit_date, lit_timestamp, minutes, months, read_csv,
+        read_csv_with, seconds, size, weeks, when, years,
     };
 }
