@@ -82,8 +82,9 @@ pub use config::parse_bytes;
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interpolation, IntoOperand, Literal, SortKey, Type, col, corr, cov, lit, lit_date, lit_timestamp,
-    size,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col,
+    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
+    years,
 };
 pub use frame::{Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
@@ -97,7 +98,8 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Result, Session, SortKey, Stop, Table, Type,
-        col, concat, corr, cov, lit, lit_date, lit_timestamp, read_csv, read_csv_with, size,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Result, Session, SortKey, Stop,
+        Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes,
+        months, read_csv, read_csv_with, seconds, size, weeks, when, years,
     };
 }

@@ -4,15 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringViewArray, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 
 use super::build::{BinaryOp, Expr, Node, UnaryOp};
+use super::eval::{Rows, Value};
+use super::functions::{self, Call, Function, Kernel};
 use super::literal::Literal;
-use super::temporal::{parse_date, parse_timestamp};
+use super::share::share;
+use super::temporal::{date_text, parse_date, parse_timestamp, timestamp_text};
 use super::types::{Type, type_name};
+use super::{coerce, interval};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An expression that has met a schema: it evaluates against batches of exactly that schema.
@@ -21,6 +25,8 @@ pub(crate) struct BoundExpr {
     root: Bound,
     kind: Type,
     source: Expr,
+    /// How many of its parts are computed once and used again.
+    slots: usize,
 }
 
 /// The parts of a bound expression: columns by their index, the operands of every operator of the types it takes.
@@ -32,19 +38,55 @@ pub(super) enum Bound {
         literal: Literal,
         array: ArrayRef,
     },
+    /// A conversion that loses nothing.
     Cast(Box<Bound>, Type),
     Unary(UnaryOp, Box<Bound>),
     Binary(BinaryOp, Box<Bound>, Box<Bound>),
     /// True, or false, wherever the inner is not null: a comparison that its types decide.
     Always(bool, Box<Bound>),
+    Call {
+        function: &'static Function,
+        args: Vec<Bound>,
+        /// Constants that the kernel was made with.
+        parameters: Vec<Bound>,
+        kernel: Kernel,
+    },
+    Choice(Choice),
+    /// What occurs more than once: computed the first time, and kept in this slot.
+    Shared {
+        slot: usize,
+        inner: Arc<Bound>,
+    },
+}
+
+/// Which of several values a row gets.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub way: Way,
+    pub parts: Vec<Bound>,
+    pub kind: Type,
+    /// Whether a part can be an error on a row: it must not meet rows that don't get it.
+    pub can_fail: bool,
+}
+
+/// How a row's value is chosen among the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    /// Pairs of a condition and a value, then the value of the rows for which no condition is true.
+    When,
+    /// The first that is not null.
+    Coalesce,
 }
 
 /// A part with its type, and what it was, for messages.
-struct Typed<'a> {
-    bound: Bound,
+#[derive(Clone)]
+pub(super) struct Typed<'a> {
+    pub bound: Bound,
     /// None: a null that has met no type yet.
-    kind: Option<Type>,
-    expr: &'a Expr,
+    pub kind: Option<Type>,
+    pub expr: &'a Expr,
+    /// Whether a row can make it an error.
+    pub can_fail: bool,
 }
 
 impl Expr {
@@ -56,7 +98,7 @@ impl Expr {
     pub(crate) fn bind(&self, schema: &Schema) -> Result<BoundExpr> {
         self.check_size()?;
         let (root, kind) = bind(self, schema)?.known_as(Type::Int64);
-        Ok(BoundExpr { root, kind, source: self.clone() })
+        Ok(BoundExpr::new(root, kind, self.clone()))
     }
 
     /// Binds a condition.
@@ -67,7 +109,7 @@ impl Expr {
         self.check_size()?;
         let (root, kind) = bind(self, schema)?.known_as(Type::Bool);
         if kind == Type::Bool {
-            return Ok(BoundExpr { root, kind, source: self.clone() });
+            return Ok(BoundExpr::new(root, kind, self.clone()));
         }
         let message = format!("a filter takes a condition, and {} is {kind}", self.quoted());
         Err(Error::new(ErrorKind::Type, message).help("compare it with something, as in col(\"t\").eq(2018)"))
@@ -75,6 +117,13 @@ impl Expr {
 }
 
 impl BoundExpr {
+    fn new(root: Bound, kind: Type, source: Expr) -> BoundExpr {
+        let mut roots = [root];
+        let slots = share(&mut roots);
+        let [root] = roots;
+        BoundExpr { root, kind, source, slots }
+    }
+
     /// The arrow type of its values.
     pub(crate) fn data_type(&self) -> DataType {
         self.kind.arrow()
@@ -88,6 +137,14 @@ impl BoundExpr {
     pub(super) fn root(&self) -> &Bound {
         &self.root
     }
+
+    pub(super) fn root_mut(&mut self) -> &mut Bound {
+        &mut self.root
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
 }
 
 impl fmt::Display for BoundExpr {
@@ -98,23 +155,47 @@ impl fmt::Display for BoundExpr {
 
 /// Recurses as deep as the expression is nested, which `check_size` bounds.
 fn bind<'a>(expr: &'a Expr, schema: &Schema) -> Result<Typed<'a>> {
+    let mut can_fail = false;
+    let mut part = |part: &'a Expr| {
+        let typed = bind(part, schema)?;
+        can_fail |= typed.can_fail;
+        Ok(typed)
+    };
     let (bound, kind) = match expr.node() {
         Node::Column(name) => column(name, schema)?,
         Node::Literal(literal) => constant(literal.clone())?,
         Node::Alias(inner, _) => return bind(inner, schema),
-        Node::Unary(op, inner) => unary(*op, bind(inner, schema)?)?,
+        Node::Unary(op, inner) => {
+            let (bound, kind) = coerce::unary(*op, part(inner)?)?;
+            can_fail |= *op == UnaryOp::Neg && kind == Some(Type::Int64);
+            (bound, kind)
+        }
         Node::Binary(op, l, r) => {
-            let (l, r) = (bind(l, schema)?, bind(r, schema)?);
-            if op.is_logical() {
-                (logical(*op, l, r)?, Some(Type::Bool))
-            } else if op.is_comparison() {
-                (comparison(*op, l, r)?, Some(Type::Bool))
+            if let Some(sum) = interval::sum(*op, l, r) {
+                let (time, interval) = sum?;
+                let time = part(time)?;
+                can_fail = true;
+                functions::add_interval(expr, time, interval)?
             } else {
-                arithmetic(*op, l, r)?
+                let (l, r) = (part(l)?, part(r)?);
+                if op.is_logical() {
+                    (coerce::logical(*op, l, r)?, Some(Type::Bool))
+                } else if op.is_comparison() {
+                    (coerce::comparison(*op, l, r)?, Some(Type::Bool))
+                } else {
+                    let (bound, kind) = coerce::arithmetic(*op, l, r)?;
+                    can_fail |= op.can_fail() && kind == Some(Type::Int64);
+                    (bound, kind)
+                }
             }
         }
+        Node::Call(function, args) => {
+            let args = args.iter().map(part).collect::<Result<Vec<_>>>()?;
+            can_fail |= function.can_fail;
+            (function.bind)(Call { function, args, expr, can_fail })?
+        }
     };
-    Ok(Typed { bound, kind, expr })
+    Ok(Typed { bound, kind, expr, can_fail }.folded())
 }
 
 fn column(name: &str, schema: &Schema) -> Result<(Bound, Option<Type>)> {
@@ -130,7 +211,7 @@ fn column(name: &str, schema: &Schema) -> Result<(Bound, Option<Type>)> {
     }
 }
 
-fn constant(literal: Literal) -> Result<(Bound, Option<Type>)> {
+pub(super) fn constant(literal: Literal) -> Result<(Bound, Option<Type>)> {
     let (array, kind): (ArrayRef, _) = match &literal {
         Literal::Null => (new_null_array(&DataType::Boolean, 1), None),
         Literal::Bool(v) => (Arc::new(BooleanArray::from(vec![*v])), Some(Type::Bool)),
@@ -141,6 +222,7 @@ fn constant(literal: Literal) -> Result<(Bound, Option<Type>)> {
             let days = parse_date(v.as_bytes()).ok_or_else(|| no_date(v, Type::Date))?;
             (Arc::new(Date32Array::from(vec![days])), Some(Type::Date))
         }
+        Literal::Interval(_) => return Err(interval::misplaced()),
         Literal::Timestamp(v) => {
             let micros = parse_timestamp(v.as_bytes()).ok_or_else(|| no_date(v, Type::Timestamp))?;
             (Arc::new(TimestampMicrosecondArray::from(vec![micros])), Some(Type::Timestamp))
@@ -154,17 +236,65 @@ fn no_date(text: &str, kind: Type) -> Error {
     Error::new(ErrorKind::Type, format!("{text:?} is no {kind}")).help(format!("write it as {form}, a day that exists"))
 }
 
-fn int(value: i64) -> Bound {
+pub(super) fn int(value: i64) -> Bound {
     Bound::Constant { literal: Literal::Int64(value), array: Arc::new(Int64Array::from(vec![value])) }
 }
 
-fn float(value: f64) -> Bound {
+pub(super) fn float(value: f64) -> Bound {
     Bound::Constant { literal: Literal::Float64(value), array: Arc::new(Float64Array::from(vec![value])) }
 }
 
-impl Typed<'_> {
+/// The one value of an array as a literal.
+fn literal_of(array: &ArrayRef) -> Literal {
+    if array.is_null(0) {
+        return Literal::Null;
+    }
+    match array.data_type() {
+        DataType::Boolean => Literal::Bool(array.as_boolean().value(0)),
+        DataType::Int64 => Literal::Int64(array.as_primitive::<Int64Type>().value(0)),
+        DataType::Float64 => Literal::Float64(array.as_primitive::<Float64Type>().value(0)),
+        DataType::Date32 => Literal::Date(date_text(array.as_primitive::<Date32Type>().value(0))),
+        DataType::Utf8View => Literal::Text(array.as_string_view().value(0).to_owned()),
+        _ => Literal::Timestamp(timestamp_text(array.as_primitive::<TimestampMicrosecondType>().value(0))),
+    }
+}
+
+impl<'a> Typed<'a> {
+    /// Computes what has only constants in it, unless that is an error: it is one on a row then, and not without rows.
+    fn folded(self) -> Typed<'a> {
+        let is_leaf = self.bound.children().next().is_none();
+        if is_leaf || !self.bound.children().all(|part| matches!(part, Bound::Constant { .. })) {
+            return self;
+        }
+        let one_row = RecordBatchOptions::new().with_row_count(Some(1));
+        let value = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &one_row)
+            .map_err(Error::from)
+            .and_then(|batch| self.bound.eval(&Rows::new(&batch, 0)));
+        match value {
+            Ok(Value::Constant(array)) => {
+                Typed { bound: Bound::Constant { literal: literal_of(&array), array }, can_fail: false, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Constant text among values of this type is one of them: a date or a timestamp.
+    pub(super) fn read_as(self, kind: Type) -> Result<Typed<'a>> {
+        match (kind, self.literal()) {
+            (Type::Date, Some(Literal::Text(text))) => {
+                let (bound, kind) = constant(Literal::Date(text.clone()))?;
+                Ok(Typed { bound, kind, ..self })
+            }
+            (Type::Timestamp, Some(Literal::Text(text))) => {
+                let (bound, kind) = constant(Literal::Timestamp(text.clone()))?;
+                Ok(Typed { bound, kind, ..self })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The part and its type, where a null of no type takes this one.
-    fn known_as(self, kind: Type) -> (Bound, Type) {
+    pub(super) fn known_as(self, kind: Type) -> (Bound, Type) {
         match self.kind {
             Some(known) => (self.bound, known),
             None => {
@@ -175,7 +305,7 @@ impl Typed<'_> {
     }
 
     /// The part as it enters an operator that takes this type.
-    fn cast(self, to: Type) -> Bound {
+    pub(super) fn cast(self, to: Type) -> Bound {
         let (bound, from) = self.known_as(to);
         match bound {
             bound if from == to => bound,
@@ -184,156 +314,22 @@ impl Typed<'_> {
         }
     }
 
-    fn literal(&self) -> Option<&Literal> {
+    pub(super) fn literal(&self) -> Option<&Literal> {
         match &self.bound {
             Bound::Constant { literal, .. } => Some(literal),
             _ => None,
         }
     }
 
-    fn is_number(&self) -> bool {
+    pub(super) fn is_number(&self) -> bool {
         matches!(self.kind, None | Some(Type::Int64 | Type::Float64))
     }
 
     /// `'k' is int64`.
-    fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         match self.kind {
             Some(kind) => format!("{} is {kind}", self.expr.quoted()),
             None => self.expr.quoted(),
         }
     }
-}
-
-fn unary(op: UnaryOp, inner: Typed) -> Result<(Bound, Option<Type>)> {
-    let kind = match op {
-        UnaryOp::IsNull | UnaryOp::IsNotNull => Type::Bool,
-        UnaryOp::Not => match inner.kind {
-            None | Some(Type::Bool) => Type::Bool,
-            Some(_) => return Err(no_condition("not", &inner)),
-        },
-        UnaryOp::Neg => match inner.kind {
-            None => Type::Int64,
-            Some(kind @ (Type::Int64 | Type::Float64)) => kind,
-            Some(_) => {
-                let message = format!("{}, which has no negative", inner.described());
-                return Err(Error::new(ErrorKind::Type, message).help("numbers have; a condition is turned by not()"));
-            }
-        },
-    };
-    let (bound, _) = inner.known_as(kind);
-    Ok((Bound::Unary(op, Box::new(bound)), Some(kind)))
-}
-
-fn logical(op: BinaryOp, l: Typed, r: Typed) -> Result<Bound> {
-    for side in [&l, &r] {
-        if !matches!(side.kind, None | Some(Type::Bool)) {
-            return Err(no_condition(&op.to_string(), side));
-        }
-    }
-    Ok(Bound::Binary(op, Box::new(l.cast(Type::Bool)), Box::new(r.cast(Type::Bool))))
-}
-
-fn no_condition(op: &str, side: &Typed) -> Error {
-    let message = format!("{}, and '{op}' takes conditions", side.described());
-    Error::new(ErrorKind::Type, message).help("compare it with something, as in col(\"t\").eq(2018)")
-}
-
-fn arithmetic(op: BinaryOp, l: Typed, r: Typed) -> Result<(Bound, Option<Type>)> {
-    if !l.is_number() || !r.is_number() {
-        let message = format!("{} and {}: '{op}' takes numbers", l.described(), r.described());
-        return Err(Error::new(ErrorKind::Type, message).help(match (l.kind, r.kind) {
-            (Some(Type::Text), _) | (_, Some(Type::Text)) => {
-                "write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype when reading"
-            }
-            (Some(Type::Bool), _) | (_, Some(Type::Bool)) => "to count what is true, take sum of the condition",
-            _ => "dates and timestamps can be compared",
-        }));
-    }
-    let float = op == BinaryOp::Div || l.kind == Some(Type::Float64) || r.kind == Some(Type::Float64);
-    let kind = if float { Type::Float64 } else { Type::Int64 };
-    Ok((Bound::Binary(op, Box::new(l.cast(kind)), Box::new(r.cast(kind))), Some(kind)))
-}
-
-fn comparison(op: BinaryOp, l: Typed, r: Typed) -> Result<Bound> {
-    use Type::{Date, Float64, Int64, Text, Timestamp};
-    // An untyped null takes the other side's type.
-    let (kind_l, kind_r) = (l.kind.or(r.kind).unwrap_or(Int64), r.kind.or(l.kind).unwrap_or(Int64));
-    match (kind_l, kind_r) {
-        (Float64, Int64) | (Timestamp, Date) => comparison(op.mirrored(), r, l),
-        (Date | Timestamp, Text) if matches!(r.literal(), Some(Literal::Text(_))) => comparison(op.mirrored(), r, l),
-        (Text, Date | Timestamp) if let Some(Literal::Text(text)) = l.literal() => {
-            let (bound, kind) = moment(text, kind_r)?;
-            comparison(op, Typed { bound, kind, expr: l.expr }, r)
-        }
-        (Int64, Float64) => Ok(match (l.literal(), r.literal()) {
-            (_, Some(Literal::Float64(f))) => int_with_float(op, *f, l.bound),
-            (Some(Literal::Int64(i)), _) => float_with_int(op.mirrored(), *i, r.bound),
-            _ => Bound::Binary(op, Box::new(l.cast(Float64)), Box::new(r.cast(Float64))),
-        }),
-        (Date, Timestamp) => Ok(Bound::Binary(op, Box::new(l.cast(Timestamp)), Box::new(r.cast(Timestamp)))),
-        (a, b) if a == b => Ok(Bound::Binary(op, Box::new(l.cast(a)), Box::new(r.cast(a)))),
-        (a, b) => Err(incomparable(&l, a, &r, b)),
-    }
-}
-
-/// Text that stands against a date or a timestamp. A date may also be compared with a time of day.
-fn moment(text: &str, other: Type) -> Result<(Bound, Option<Type>)> {
-    if other == Type::Date && (parse_date(text.as_bytes()).is_some() || parse_timestamp(text.as_bytes()).is_none()) {
-        constant(Literal::Date(text.to_owned()))
-    } else {
-        constant(Literal::Timestamp(text.to_owned()))
-    }
-}
-
-/// `ints op f`, exactly.
-fn int_with_float(op: BinaryOp, f: f64, ints: Bound) -> Bound {
-    use BinaryOp::{Ge, Gt, Le, Lt, Ne};
-    const END: f64 = 9_223_372_036_854_775_808.0; // 2^63: the first float beyond all integers
-    if f.is_nan() || f >= END {
-        return Bound::Always(matches!(op, Lt | Le | Ne), Box::new(ints));
-    }
-    if f < -END {
-        return Bound::Always(matches!(op, Gt | Ge | Ne), Box::new(ints));
-    }
-    let floor = f.floor() as i64;
-    match op {
-        op if f == f.floor() => Bound::Binary(op, Box::new(ints), Box::new(int(floor))),
-        Lt | Le => Bound::Binary(Le, Box::new(ints), Box::new(int(floor))),
-        Gt | Ge => Bound::Binary(Gt, Box::new(ints), Box::new(int(floor))),
-        op => Bound::Always(op == Ne, Box::new(ints)),
-    }
-}
-
-/// `floats op i`, exactly.
-fn float_with_int(op: BinaryOp, i: i64, floats: Bound) -> Bound {
-    use BinaryOp::{Ge, Gt, Le, Lt, Ne};
-    let f = i as f64;
-    let op = match (op, (f as i128).cmp(&i128::from(i))) {
-        (op, std::cmp::Ordering::Equal) => op,
-        // No float lies between `f` and `i`.
-        (Lt | Le, std::cmp::Ordering::Less) => Le,
-        (Lt | Le, std::cmp::Ordering::Greater) => Lt,
-        (Gt | Ge, std::cmp::Ordering::Less) => Gt,
-        (Gt | Ge, std::cmp::Ordering::Greater) => Ge,
-        (op, _) => return Bound::Always(op == Ne, Box::new(floats)),
-    };
-    Bound::Binary(op, Box::new(floats), Box::new(float(f)))
-}
-
-fn incomparable(l: &Typed, a: Type, r: &Typed, b: Type) -> Error {
-    // A constant is what is most easily changed: the help is about it, where there is one.
-    let other = match (l.literal(), r.literal()) {
-        (_, Some(_)) => Some(a),
-        (Some(_), None) => Some(b),
-        (None, None) => None,
-    };
-    let help = match other {
-        Some(Type::Int64 | Type::Float64) => "compare it with a number",
-        Some(Type::Text) => "compare it with text, in quotes",
-        Some(Type::Bool) => "compare it with true or false, or take it as a condition by itself",
-        Some(Type::Date) => "compare it with a date, as in lit_date(\"2020-01-31\")",
-        Some(Type::Timestamp) => "compare it with a timestamp, as in lit_timestamp(\"2020-01-31 12:00\")",
-        None => "give both columns one type with CsvOptions::dtype when reading",
-    };
-    Error::new(ErrorKind::Type, format!("{} and {}, which don't compare", l.described(), r.described())).help(help)
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::literal::Literal;
+use super::functions::Function;
+use super::literal::{Literal, lit};
 use super::operators::IntoOperand;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -14,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// **Arithmetic.** Null in, null out. `+`, `-`, `*` and `neg` of int64 are exact: a result beyond 64 bits is an
 /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) error. `/` always gives float64, by IEEE rules (`1 / 0` is infinity, `0 / 0` is NaN). `%` has the
-/// sign of the left side; an int64 modulo zero is null. Int64 with float64 gives float64.
+/// sign of the left side; [`floor_div`](Expr::floor_div) (`//`) rounds the quotient down. Of int64, both are null where the right side is zero.
+/// Int64 with float64 gives float64.
 ///
 /// **Comparison.** Null in, null out; [`is_null`](Expr::is_null) asks. NaN equals itself and lies above all numbers, as it
 /// sorts; `-0.0` equals `0.0`. An int64 compared with a constant float, or a float64 with a constant int64, is decided exactly (`k.lt(2.5)` is
@@ -23,6 +25,11 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// **Logic.** `and`, `or`, `not` are three-valued: `false and null` is false, `true or null` is true, else null stays null. A filter
 /// keeps the rows where its condition is true.
+///
+/// **Dates.** A date or timestamp plus or minus an [`Interval`](crate::Interval) such as [`days(3)`](crate::days) is a date or timestamp.
+///
+/// **Constants** are computed once, and parts that occur more than once in a step too. What would be an error on a row, such as
+/// an overflow, is no error where there are no rows.
 ///
 /// An expression nested deeper than 500 levels, or of more than 100,000 parts, is an [`ErrorKind::Config`] error.
 ///
@@ -51,9 +58,11 @@ pub(crate) enum Node {
     Alias(Expr, Arc<str>),
     Unary(UnaryOp, Expr),
     Binary(BinaryOp, Expr, Expr),
+    /// A function with its arguments, the constant ones last.
+    Call(&'static Function, Vec<Expr>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum UnaryOp {
     Not,
     Neg,
@@ -61,7 +70,7 @@ pub(crate) enum UnaryOp {
     IsNotNull,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum BinaryOp {
     Eq,
     Ne,
@@ -75,6 +84,8 @@ pub(crate) enum BinaryOp {
     Sub,
     Mul,
     Div,
+    /// Rounded down: `//`.
+    FloorDiv,
     Rem,
 }
 
@@ -211,6 +222,16 @@ impl Expr {
         Expr::from_node(Node::Binary(op, self, other))
     }
 
+    /// A call of a function with this as its first argument.
+    pub(crate) fn call(self, function: &'static Function, others: impl IntoIterator<Item = Expr>) -> Expr {
+        Expr::from_node(Node::Call(function, std::iter::once(self).chain(others).collect()))
+    }
+
+    /// The same with constants behind.
+    pub(crate) fn call_with<const N: usize>(self, function: &'static Function, constants: [Literal; N]) -> Expr {
+        self.call(function, constants.map(lit))
+    }
+
     /// How deep it is nested, and of how many parts it is.
     pub(crate) fn size(&self) -> (u32, u32) {
         (self.0.depth, self.0.parts)
@@ -271,6 +292,9 @@ impl Expr {
             Node::Alias(inner, name) => Expr::from_node(Node::Alias(inner.map_columns(replace), name.clone())),
             Node::Unary(op, inner) => Expr::from_node(Node::Unary(*op, inner.map_columns(replace))),
             Node::Binary(op, l, r) => l.map_columns(replace).binary(*op, r.map_columns(replace)),
+            Node::Call(function, args) => {
+                Expr::from_node(Node::Call(function, args.iter().map(|arg| arg.map_columns(replace)).collect()))
+            }
         }
     }
 
@@ -296,12 +320,13 @@ impl Expr {
         expr.clone()
     }
 
-    /// Whether a row can make it an error (an integer beyond 64 bits): then it must not meet rows that an earlier
+    /// Whether a row can make it an error (an integer beyond 64 bits, text that is no number): then it must not meet rows that an earlier
     /// filter keeps from it.
     pub(crate) fn can_fail(&self) -> bool {
         self.nodes().any(|node| match node {
-            Node::Binary(op, ..) => matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Rem),
+            Node::Binary(op, ..) => op.can_fail(),
             Node::Unary(op, _) => *op == UnaryOp::Neg,
+            Node::Call(function, _) => function.can_fail,
             Node::Column(_) | Node::Literal(_) | Node::Alias(..) => false,
         })
     }
@@ -314,11 +339,18 @@ impl Node {
             Node::Column(_) | Node::Literal(_) => vec![],
             Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
             Node::Binary(_, l, r) => vec![l, r],
+            Node::Call(_, args) => args.iter().collect(),
         }
     }
 }
 
 impl BinaryOp {
+    /// Whether integers can make it an error.
+    pub(crate) fn can_fail(self) -> bool {
+        use BinaryOp as B;
+        matches!(self, B::Add | B::Sub | B::Mul | B::FloorDiv | B::Rem)
+    }
+
     pub(crate) fn is_comparison(self) -> bool {
         use BinaryOp as B;
         matches!(self, B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge)
@@ -362,6 +394,7 @@ impl Node {
             Node::Column(_) | Node::Literal(_) => vec![],
             Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
             Node::Binary(_, l, r) => vec![l, r],
+            Node::Call(_, args) => args,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::build::{BinaryOp, Expr, Node, UnaryOp};
+use super::functions::{Function, Style};
 
 /// As a person would write it; one too large to be bound is only measured.
 impl fmt::Display for Expr {
@@ -32,7 +33,8 @@ impl Expr {
         }
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, outer: u8) -> fmt::Result {
+    /// Writes it as it stands within an operator that binds so tightly.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, outer: u8) -> fmt::Result {
         let inner = self.node().precedence();
         if inner < outer {
             f.write_str("(")?;
@@ -62,6 +64,7 @@ impl Expr {
                 write!(f, " {op} ")?;
                 r.write(f, if op.is_logical() { inner } else { inner + 1 })?;
             }
+            Node::Call(function, args) => function.style.write(function.name, args, f)?,
         }
         if inner < outer {
             f.write_str(")")?;
@@ -82,9 +85,10 @@ impl Node {
             Node::Binary(B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge, ..) => 4,
             Node::Unary(UnaryOp::IsNull | UnaryOp::IsNotNull, _) => 4,
             Node::Binary(B::Add | B::Sub, ..) => 5,
-            Node::Binary(B::Mul | B::Div | B::Rem, ..) => 6,
+            Node::Binary(B::Mul | B::Div | B::FloorDiv | B::Rem, ..) => 6,
             Node::Unary(UnaryOp::Neg, _) => 7,
-            Node::Column(_) | Node::Literal(_) => 8,
+            Node::Call(Function { style: Style::In, .. }, _) => 4,
+            Node::Column(_) | Node::Literal(_) | Node::Call(..) => 8,
         }
     }
 }
@@ -104,6 +108,7 @@ impl fmt::Display for BinaryOp {
             BinaryOp::Sub => "-",
             BinaryOp::Mul => "*",
             BinaryOp::Div => "/",
+            BinaryOp::FloorDiv => "//",
             BinaryOp::Rem => "%",
         })
     }

@@ -1,20 +1,27 @@
 //! Evaluation of bound expressions, by arrow's kernels. A constant stays a scalar until it is the result.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Int64Array, RecordBatch, Scalar, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Datum, Int64Array, RecordBatch, Scalar, TimestampMicrosecondArray,
+    UInt32Array, new_empty_array,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::{boolean, cmp, numeric};
 use arrow::compute::{cast, nullif, prep_null_mask_filter, take};
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 
 use super::bind::{Bound, BoundExpr};
 use super::build::{BinaryOp, UnaryOp};
+use super::functions;
+use super::types::Type;
 use crate::error::{Error, Result};
 
 /// What a part of an expression evaluates to.
-enum Value {
+#[derive(Clone)]
+pub(super) enum Value {
     Column(ArrayRef),
     /// One value for all rows, as an array of length one.
     Constant(ArrayRef),
@@ -27,13 +34,14 @@ impl Datum for Value {
 }
 
 impl Value {
-    fn array(&self) -> &ArrayRef {
+    /// The values: a single one when it is constant.
+    pub(super) fn array(&self) -> &ArrayRef {
         match self {
             Value::Column(array) | Value::Constant(array) => array,
         }
     }
 
-    fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         matches!(self, Value::Constant(_))
     }
 
@@ -44,16 +52,17 @@ impl Value {
     }
 
     /// A kernel's result: constant when all of its operands are.
-    fn new(array: ArrayRef, constant: bool) -> Value {
+    pub(super) fn new(array: ArrayRef, constant: bool) -> Value {
         if constant { Value::Constant(array) } else { Value::Column(array) }
     }
 
     /// The same, with `f` applied to the array.
-    fn map(&self, f: impl FnOnce(&ArrayRef) -> Result<ArrayRef, ArrowError>) -> Result<Value> {
+    pub(super) fn map(&self, f: impl FnOnce(&ArrayRef) -> Result<ArrayRef, ArrowError>) -> Result<Value> {
         Ok(Value::new(f(self.array())?, self.is_constant()))
     }
 
-    fn into_array(self, rows: usize) -> Result<ArrayRef> {
+    /// A value for every row.
+    pub(super) fn into_array(self, rows: usize) -> Result<ArrayRef> {
         match self {
             Value::Column(array) => Ok(array),
             Value::Constant(array) => Ok(take(&array, &UInt32Array::from_value(0, rows), None)?),
@@ -61,13 +70,44 @@ impl Value {
     }
 }
 
+/// The rows of a batch, and what has been computed of them so far.
+pub(super) struct Rows<'a> {
+    pub(super) batch: &'a RecordBatch,
+    /// By slot: the values of shared parts.
+    shared: RefCell<Vec<Option<Value>>>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(batch: &'a RecordBatch, slots: usize) -> Rows<'a> {
+        Rows { batch, shared: RefCell::new(vec![None; slots]) }
+    }
+
+    /// Other rows of the same columns, of which nothing has been computed.
+    pub(super) fn like<'b>(&self, batch: &'b RecordBatch) -> Rows<'b> {
+        Rows::new(batch, self.shared.borrow().len())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+}
+
 impl BoundExpr {
     /// The value for every row of a batch of exactly the schema that the expression was bound to.
     ///
     /// # Errors
-    /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) for int64 arithmetic beyond 64 bits.
+    /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) for int64 arithmetic beyond 64 bits, and
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) for a value that can't be cast or parsed.
     pub(crate) fn eval(&self, batch: &RecordBatch) -> Result<ArrayRef> {
-        self.root().eval(batch)?.into_array(batch.num_rows())
+        self.eval_on(&Rows::new(batch, self.slots()))
+    }
+
+    pub(super) fn eval_on(&self, rows: &Rows) -> Result<ArrayRef> {
+        if rows.len() == 0 {
+            // Not even a constant is an error where there is no row.
+            return Ok(new_empty_array(&self.data_type()));
+        }
+        self.root().eval(rows)?.into_array(rows.len())
     }
 
     /// Where a condition is true: null is false.
@@ -82,30 +122,60 @@ impl BoundExpr {
 }
 
 impl Bound {
-    fn eval(&self, batch: &RecordBatch) -> Result<Value> {
+    /// The values on some rows, of which there is one at least.
+    pub(super) fn eval(&self, rows: &Rows) -> Result<Value> {
         match self {
-            Bound::Column(index) => Ok(Value::Column(batch.column(*index).clone())),
+            Bound::Column(index) => Ok(Value::Column(rows.batch.column(*index).clone())),
             Bound::Constant { array, .. } => Ok(Value::Constant(array.clone())),
-            Bound::Cast(inner, to) => inner.eval(batch)?.map(|array| cast(array, &to.arrow())),
-            Bound::Unary(op, inner) => unary(*op, &inner.eval(batch)?),
+            Bound::Cast(inner, to) => inner.eval(rows)?.map(|array| match to {
+                Type::Timestamp => midnights(array),
+                to => cast(array, &to.arrow()),
+            }),
+            Bound::Unary(op, inner) => unary(*op, &inner.eval(rows)?),
             Bound::Binary(op, l, r) => {
-                let (l, r) = (l.eval(batch)?, r.eval(batch)?);
+                let (l, r) = (l.eval(rows)?, r.eval(rows)?);
                 let constant = l.is_constant() && r.is_constant();
                 let array = if op.is_logical() {
-                    logical(*op, l, r, batch.num_rows(), constant)?
+                    logical(*op, l, r, rows.len(), constant)?
                 } else if op.is_comparison() {
                     Arc::new(compare(*op, &l, &r)?)
+                } else if *op == BinaryOp::FloorDiv {
+                    functions::floor_div(l, r, rows.len())?
                 } else {
                     arithmetic(*op, &l, r)?
                 };
                 Ok(Value::new(array, constant))
             }
-            Bound::Always(truth, inner) => inner.eval(batch)?.map(|array| {
+            Bound::Always(truth, inner) => inner.eval(rows)?.map(|array| {
                 let values = if *truth { BooleanBuffer::new_set } else { BooleanBuffer::new_unset }(array.len());
                 Ok(Arc::new(BooleanArray::new(values, array.nulls().cloned())))
             }),
+            Bound::Call { args, kernel, .. } => {
+                let args = args.iter().map(|arg| arg.eval(rows)).collect::<Result<Vec<_>>>()?;
+                let constant = args.iter().all(Value::is_constant);
+                Ok(Value::new(kernel.run(&args, if constant { 1 } else { rows.len() })?, constant))
+            }
+            Bound::Choice(choice) => choice.eval(rows),
+            Bound::Shared { slot, inner } => {
+                if let Some(known) = &rows.shared.borrow()[*slot] {
+                    return Ok(known.clone());
+                }
+                let value = inner.eval(rows)?;
+                rows.shared.borrow_mut()[*slot] = Some(value.clone());
+                Ok(value)
+            }
         }
     }
+}
+
+/// Dates as timestamps.
+fn midnights(dates: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    const DAY: i64 = 86_400_000_000;
+    let dates = dates.as_primitive::<Date32Type>();
+    let beyond = |day| ArrowError::ArithmeticOverflow(format!("the date {day} days from 1970 as a timestamp"));
+    let times: TimestampMicrosecondArray =
+        dates.try_unary(|day| i64::from(day).checked_mul(DAY).ok_or_else(|| beyond(day)))?;
+    Ok(Arc::new(times))
 }
 
 fn unary(op: UnaryOp, value: &Value) -> Result<Value> {

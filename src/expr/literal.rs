@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::build::{Expr, Node};
+use super::interval::Interval;
 
 /// A constant. Made from numbers, bools, text and options of these; [`None`] is null.
 ///
@@ -28,6 +29,8 @@ pub enum Literal {
     Date(String),
     /// A timestamp as it was written, read when it is bound.
     Timestamp(String),
+    /// A length of time, to add to a date or timestamp.
+    Interval(Interval),
 }
 
 /// A constant as an expression.
@@ -95,6 +98,7 @@ impl fmt::Display for Literal {
             Literal::Text(v) => write!(f, "{v:?}"),
             Literal::Date(v) => write!(f, "date {v:?}"),
             Literal::Timestamp(v) => write!(f, "timestamp {v:?}"),
+            Literal::Interval(v) => write!(f, "{v}"),
         }
     }
 }

@@ -7,10 +7,15 @@
 mod agg;
 mod bind;
 mod build;
+mod choice;
+mod coerce;
 mod display;
 mod eval;
+mod functions;
+mod interval;
 mod literal;
 mod operators;
+mod share;
 mod sort_key;
 pub(crate) mod temporal;
 #[cfg(test)]
@@ -19,6 +24,8 @@ mod types;
 
 pub use agg::{AggExpr, Interpolation, corr, cov, size};
 pub use build::{Expr, col};
+pub use functions::{Then, When, coalesce, concat_text, when};
+pub use interval::{Interval, days, hours, minutes, months, seconds, weeks, years};
 pub use literal::{Literal, lit, lit_date, lit_timestamp};
 pub use operators::IntoOperand;
 pub use sort_key::SortKey;
@@ -28,5 +35,6 @@ pub(crate) use agg::{AggKind, BoundAgg, Operand};
 pub(crate) use bind::BoundExpr;
 #[cfg(feature = "sql")]
 pub(crate) use build::Node;
+pub(crate) use share::BoundSet;
 pub(crate) use sort_key::BoundSortKey;
 pub(crate) use types::type_name;

@@ -1,4 +1,8 @@
-//! Dates and timestamps in their ISO forms.
+//! Dates and timestamps in their ISO forms, and the calendar.
+
+const SECOND: i64 = 1_000_000;
+/// A day in microseconds.
+pub(crate) const DAY: i64 = 86_400 * SECOND;
 
 /// Days since 1970-01-01 of `2021-03-31`: four digits, two, two.
 pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
@@ -10,9 +14,8 @@ pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
 /// Microseconds since 1970-01-01 00:00 of `2021-03-31`, `2021-03-31 12:30`, `2021-03-31T12:30:59.123456`, with `Z` or an
 /// offset (`+02:00`, `-0530`) behind or without. A time with an offset is converted to UTC; finer fractions are declined.
 pub(crate) fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    const SECOND: i64 = 1_000_000;
     let (date, rest) = text.split_at_checked(10)?;
-    let midnight = i64::from(parse_date(date)?) * 86_400 * SECOND;
+    let midnight = i64::from(parse_date(date)?) * DAY;
     let [b' ' | b'T' | b't', h1, h2, b':', m1, m2, rest @ ..] = rest else {
         return rest.is_empty().then_some(midnight);
     };
@@ -56,26 +59,69 @@ fn two(a: u8, b: u8) -> Option<i32> {
 }
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar, if there is such a date.
-///
-/// Source: Howard Hinnant, "chrono-compatible low-level date algorithms" (`days_from_civil`).
 fn days(year: i32, month: i32, day: i32) -> Option<i32> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) {
+    if !(1..=12).contains(&month) || !(1..=month_length(year.into(), month.into())).contains(&day.into()) {
         return None;
     }
+    i32::try_from(days_of(year.into(), month.into(), day.into())).ok()
+}
+
+/// How many days a month has.
+pub(crate) fn month_length(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date that exists, of any year up to some billions.
+///
+/// Source, with [`date_of`]: Howard Hinnant, "chrono-compatible low-level date algorithms" (`days_from_civil`, `civil_from_days`).
+pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
     // Years that begin in March put the leap day last.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468)
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
+}
+
+/// Year, month and day so many days after 1970-01-01.
+pub(crate) fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
+}
+
+/// The ISO form of a date, so many days after 1970-01-01.
+pub(crate) fn date_text(days: i32) -> String {
+    let (year, month, day) = date_of(days.into());
+    // Years beyond four digits have a sign, as ISO 8601 wants it.
+    match year {
+        0..=9999 => format!("{year:04}-{month:02}-{day:02}"),
+        _ => format!("{year:+05}-{month:02}-{day:02}"),
+    }
+}
+
+/// The ISO form of a timestamp: with a fraction where there is one.
+pub(crate) fn timestamp_text(micros: i64) -> String {
+    let (day, time) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    // A timestamp of 64 bits lies within 300,000 years.
+    let date = date_text(i32::try_from(day).unwrap_or_default());
+    let (seconds, fraction) = (time / SECOND, time % SECOND);
+    let text = format!("{date} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match fraction {
+        0 => text,
+        _ => format!("{text}.{}", format!("{fraction:06}").trim_end_matches('0')),
+    }
 }
 
 #[cfg(test)]

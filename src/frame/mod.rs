@@ -1,5 +1,6 @@
 //! What a person holds: the lazy dataframe and its parts.
 
+mod columns;
 mod combine;
 mod display;
 mod group_by;

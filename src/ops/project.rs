@@ -5,17 +5,17 @@ use arrow::datatypes::SchemaRef;
 
 use super::BatchOp;
 use crate::error::Result;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, BoundSet};
 
-/// Gives one column for every expression, named by the output's schema.
+/// Gives one column for every expression, named by the output's schema. What the expressions share is computed once.
 pub(crate) struct ProjectOp {
     schema: SchemaRef,
-    exprs: Vec<BoundExpr>,
+    exprs: BoundSet,
 }
 
 impl ProjectOp {
     pub(crate) fn new(output: SchemaRef, exprs: Vec<BoundExpr>) -> ProjectOp {
-        ProjectOp { schema: output, exprs }
+        ProjectOp { schema: output, exprs: BoundSet::new(exprs) }
     }
 }
 
@@ -25,7 +25,7 @@ impl BatchOp for ProjectOp {
     }
 
     fn apply(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let columns = self.exprs.iter().map(|e| e.eval(&batch)).collect::<Result<Vec<_>>>()?;
+        let columns = self.exprs.eval(&batch)?;
         // The number of rows is told, since there may be no columns that show it.
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
