@@ -140,6 +140,30 @@ fn an_unclosed_quote_is_an_error_at_its_opening() {
 }
 
 #[test]
+fn an_unclosed_quote_in_the_header() {
+    let text = format!("a,\"b\n{}", "1,2\n".repeat(100_000));
+    let files = Files::new(&[("f.csv", text.as_bytes())]);
+    for (options, within) in
+        [(CsvOptions::new(), "by the end of the file"), (CsvOptions::new().max_record(100_000), "within 100000 bytes")]
+    {
+        let e = error(&session(1000).read_csv_with(files.path("f.csv"), options));
+        assert_eq!(
+            (e.kind(), e.position().unwrap().line, e.position().unwrap().byte),
+            (ErrorKind::Malformed, Some(1), Some(2))
+        );
+        assert!(e.to_string().contains(within), "{e}");
+    }
+}
+
+#[test]
+fn lines_that_end_in_carriage_returns_alone() {
+    let files = Files::new(&[("f.csv", b"a,b\r1,2\r3,4\r")]);
+    let e = error(&read_csv(files.path("f.csv")));
+    assert_eq!(e.kind(), ErrorKind::Malformed);
+    assert!(e.to_string().contains("carriage returns"), "{e}");
+}
+
+#[test]
 fn nul_bytes_and_invalid_utf8() {
     let files = Files::new(&[
         ("nul.csv", b"a,b\n1,x\0y\n"),

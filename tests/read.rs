@@ -173,6 +173,20 @@ fn line_ends_boms_and_empty_files() {
 }
 
 #[test]
+fn a_missing_number_is_the_last_byte_of_the_file() {
+    for text in [&b"a,b\n1,2\n3,"[..], b"a,b\n1,2\n3,\n", b"a,b\r\n1,2\r\n3,\r"] {
+        let files = Files::new(&[("f.csv", text)]);
+        for dtype in [Type::Int64, Type::Float64, Type::Bool, Type::Date, Type::Timestamp, Type::Text] {
+            for partition in [1, 2, 5, 100] {
+                let options = CsvOptions::new().dtype("b", dtype).nulls(["2"]);
+                let table = session(partition).read_csv_with(files.path("f.csv"), options).compute().unwrap();
+                assert_eq!(rows(&table), [[Value::Int(1), Value::Null], [Value::Int(3), Value::Null]], "{dtype}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_header_alone_is_a_table_without_rows() {
     for text in [&b"a,b"[..], b"a,b\n", b"a,b\r\n\n"] {
         let files = Files::new(&[("f.csv", text)]);

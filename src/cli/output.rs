@@ -1,5 +1,6 @@
 //! Results as text: a table for people, CSV and JSON for programs.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
@@ -17,7 +18,7 @@ const TABLE_ROWS: usize = 40;
 pub(super) enum Format {
     /// For people: types under the names, and of more than 40 rows the first and last 20
     Table,
-    /// With a header; a missing value is an empty field, a float has as many digits as tell it from all others
+    /// With a header; a missing value is an empty field (NA in a result of one column), an empty text "", a float has as many digits as tell it from all others
     Csv,
     /// An array of objects, each on a line of its own; NaN and infinities become null, dates ISO text
     Json,
@@ -35,23 +36,38 @@ pub(super) fn write(table: &Table, format: Format, out: impl Write) -> io::Resul
 }
 
 fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.schema().fields().iter().map(|field| field.name())).map_err(io_error)?;
+    // The crate quotes by the field alone, and can't tell an empty text from a missing value: we quote.
+    let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Never).from_writer(out);
+    let names = table.schema().fields().iter().map(|field| quoted(field.name()));
+    writer.write_record(names.map(|name| name.into_owned())).map_err(io_error)?;
+    // A blank line would be no row.
+    let missing = if table.num_columns() == 1 { "NA" } else { "" };
     let mut field = String::new();
     for batch in table.batches() {
         let columns = formatters(batch)?;
         for row in 0..batch.num_rows() {
             for (column, formatter) in &columns {
-                field.clear();
-                if column.is_valid(row) {
-                    write!(field, "{}", formatter.value(row)).map_err(unprintable)?;
+                if column.is_null(row) {
+                    writer.write_field(missing).map_err(io_error)?;
+                    continue;
                 }
-                writer.write_field(&field).map_err(io_error)?;
+                field.clear();
+                write!(field, "{}", formatter.value(row)).map_err(unprintable)?;
+                writer.write_field(quoted(&field).as_bytes()).map_err(io_error)?;
             }
             writer.write_record(None::<&[u8]>).map_err(io_error)?;
         }
     }
     writer.flush()
+}
+
+/// A field as it stands in a file: in quotes where it must be, and where it is an empty text.
+fn quoted(field: &str) -> Cow<'_, str> {
+    if field.is_empty() || field.contains(['"', ',', '\n', '\r']) {
+        Cow::Owned(format!("\"{}\"", field.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(field)
+    }
 }
 
 /// The system's error within, whose kind tells a closed pipe.

@@ -161,7 +161,8 @@ impl Frame {
         self.step(step, |input| LogicalPlan::sort(input, keys))
     }
 
-    /// The first `n` rows, or all if there are fewer. Each partition stops reading when it has them.
+    /// The first `n` rows, or all if there are fewer. Each partition stops reading when it has them: what is wrong in rows
+    /// behind them comes out or not, as it was read or not, which depends on the size of partitions.
     pub fn head(&self, n: usize) -> Frame {
         self.step(format!("head({n})"), |input| Ok(LogicalPlan::slice(input, 0, Some(n))))
     }

@@ -1,5 +1,6 @@
 //! From patterns and paths to the files that are read.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use crate::error::{Error, ErrorKind, Position, Result};
 
 /// Which files to read: a pattern or path, or a list of them.
 ///
-/// A text with `*`, `?` or `[` is a glob, whose matches come sorted; an existing file of just that name goes first.
+/// A text with `*`, `?` or `[` is a glob, whose matches come sorted; an existing file of just that name goes first. As in
+/// a shell, a wildcard does not match the dot of a hidden file; `**` stands for folders at any depth, and a file that it
+/// finds on several ways, through links, is read once. A glob finds names in UTF-8 only: others can be given as paths.
 /// In a list the order of the list is kept. Made by `into()` from `&str`, `String`, paths, and arrays, slices and vectors of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths(Vec<PathBuf>);
@@ -83,14 +86,24 @@ pub(crate) fn discover(paths: &Paths) -> Result<Vec<InputFile>> {
 
 /// The sorted matches of a glob.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
-    let found = glob::glob(pattern).map_err(|e| {
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let found = glob::glob_with(pattern, options).map_err(|e| {
         Error::new(ErrorKind::Config, format!("'{pattern}' is no pattern"))
             .caused_by(e)
             .help("in a pattern, * stands for any text, ? for one character, [ab] for one of these, ** for folders")
     })?;
-    let mut files = Vec::new();
+    let (mut files, mut seen) = (Vec::new(), HashSet::new());
     for entry in found {
-        let path = entry.map_err(|e| io_error(e.path(), e.error()))?;
+        let path = match entry {
+            // Folders that link to one above them lead round and round until the system refuses: all that is there
+            // was found before.
+            Err(e) if pattern.contains("**") && e.path().ancestors().any(Path::is_symlink) => continue,
+            entry => entry.map_err(|e| io_error(e.path(), e.error()))?,
+        };
+        // `**` goes through links to folders, and may come to a file twice.
+        if pattern.contains("**") && !seen.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
+            continue;
+        }
         // A pattern such as `data/*` means files; folders beside them are no mistake.
         if !path.is_dir() {
             files.push(path);
@@ -159,6 +172,23 @@ mod tests {
         assert_eq!(found[0].bytes, 4);
         let list = [dir.path().join("c.txt"), dir.path().join("a.csv")];
         assert_eq!(discover(&list.clone().into()).unwrap().into_iter().map(|f| f.path).collect::<Vec<_>>(), list);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn hidden_files_and_second_ways_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("s")).unwrap();
+        for name in ["a.csv", ".hidden.csv", "s/b.csv"] {
+            fs::write(dir.path().join(name), "x\n1\n").unwrap();
+        }
+        std::os::unix::fs::symlink("..", dir.path().join("s/up")).unwrap();
+        let names = |glob: &str| {
+            let found = discover(&dir.path().join(glob).into()).unwrap();
+            found.into_iter().map(|f| f.path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("*.csv"), ["a.csv"]);
+        assert_eq!(names("**/*.csv"), ["a.csv", "b.csv"]);
     }
 
     #[test]

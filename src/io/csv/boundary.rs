@@ -14,10 +14,13 @@ use super::fields::{FieldIndex, State, Step};
 use super::options::Dialect;
 use crate::io::read_at::read_at;
 
-/// Cuts `range` into parts of about `size` bytes, all alike; one part at least.
+/// So many partitions of a file are enough for any machine; smaller ones would cost more than what they hold.
+const MOST: u64 = 10_000;
+
+/// Cuts `range` into parts of about `size` bytes, all alike; one part at least, [`MOST`] at most.
 pub(crate) fn cuts(range: Range<u64>, size: u64) -> Vec<Range<u64>> {
     let bytes = range.end - range.start;
-    let parts = bytes.div_ceil(size.max(1)).max(1);
+    let parts = bytes.div_ceil(size.max(1)).clamp(1, MOST);
     // 128 bits, since bytes times parts may pass 64.
     let cut = |i: u64| range.start + (u128::from(bytes) * u128::from(i) / u128::from(parts)) as u64;
     (0..parts).map(|i| cut(i)..cut(i + 1)).collect()
@@ -25,6 +28,8 @@ pub(crate) fn cuts(range: Range<u64>, size: u64) -> Vec<Range<u64>> {
 
 /// How many bytes are looked at to tell the hypotheses apart.
 const WINDOW: usize = 64 << 10;
+/// … at least, where partitions are small.
+const SMALL_WINDOW: usize = 4 << 10;
 
 /// Where the first record of a partition begins that is cut at `range`, as far as its own bytes tell;
 /// `None` when no record seems to begin within it. `range` does not begin at the file's first record.
@@ -33,7 +38,8 @@ pub(crate) fn assume_start(file: &File, range: Range<u64>, width: usize, dialect
     // whether a quote there opens a field.
     let from = range.start.saturating_sub(2);
     let lead = (range.start - from) as usize;
-    let mut window = vec![0; WINDOW + lead];
+    let size = (range.end - range.start).clamp(SMALL_WINDOW as u64, WINDOW as u64) as usize;
+    let mut window = vec![0; size + lead];
     let read = read_at(file, &mut window, from)?;
     window.truncate(read);
     let state = likelier_state(&window, lead, width, dialect);
@@ -110,6 +116,7 @@ mod tests {
 
     #[test]
     fn cuts_are_contiguous_and_about_equal() {
+        assert_eq!(cuts(0..1 << 40, 1).len() as u64, MOST);
         for (range, size) in [(0..0, 10), (3..4, 10), (5..105, 10), (5..106, 10), (0..u64::MAX, 1 << 60)] {
             let parts = cuts(range.clone(), size);
             assert_eq!((parts[0].start, parts[parts.len() - 1].end), (range.start, range.end));

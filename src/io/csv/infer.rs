@@ -3,13 +3,14 @@
 //! A sample of the middle counts only where a single quote hypothesis gives records of the header's width. Samples
 //! forgive: a ragged or broken row in one is passed over here, and named by the run.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 
 use super::boundary::{Reading, only_reading};
 use super::decode::text::{Content, unquote};
 use super::decode::{self, Nulls, clean, float, int};
-use super::fields::{FieldIndex, State};
+use super::fields::{FieldIndex, State, open_quote};
 use super::options::{CsvOptions, Dialect};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::expr::{Type, temporal};
@@ -91,7 +92,9 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
         let data = &window[bom..];
         let mut index = FieldIndex::default();
         index.index(data, State::FieldStart, dialect);
+        let in_quotes = index.end_state == Some(State::Quoted);
         if at_end
+            && !in_quotes
             && !data.is_empty()
             && index.last_line_end(data).is_none_or(|i| index.separators[i] as usize + 1 < data.len())
         {
@@ -114,19 +117,38 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
             };
             return Ok(Some(Header { names, first_record: first_record as u64 }));
         }
-        if at_end {
+        if at_end && !in_quotes {
             return Ok(None);
         }
-        if size > options.max_record {
-            return Err(Error::new(
-                ErrorKind::Malformed,
-                format!("the first record is longer than {} bytes", options.max_record),
-            )
-            .at(Position { file: input.path.clone(), line: Some(1), byte: Some(0), column: None })
-            .help("is it a CSV file, is a quote left open? CsvOptions::max_record allows longer records"));
+        if at_end || size >= options.max_record {
+            return Err(endless(file, input, data, bom, options));
         }
-        size *= 4;
+        size = (size * 4).min(options.max_record.max(size));
     }
+}
+
+/// A first record without end: where a quote is open, the fault is at its opening.
+fn endless(file: &File, input: &InputFile, data: &[u8], bom: usize, options: &CsvOptions) -> Error {
+    let limit = options.max_record;
+    let opening = open_quote(data, options.dialect);
+    let byte = (bom + opening.unwrap_or(0)) as u64;
+    let position =
+        Position { file: input.path.clone(), line: line_of(file, byte).ok(), byte: Some(byte), column: None };
+    let error = match opening {
+        Some(_) if data.len() < limit => {
+            Error::new(ErrorKind::Malformed, "a quote is opened here and not closed by the end of the file").help(
+                "close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text",
+            )
+        }
+        Some(_) => Error::new(
+            ErrorKind::Malformed,
+            format!("a quote is opened here and not closed within {limit} bytes (max_record)"),
+        )
+        .help("close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text"),
+        None => Error::new(ErrorKind::Malformed, format!("the first record is longer than {limit} bytes"))
+            .help("is this a CSV file? CsvOptions::max_record allows longer records"),
+    };
+    error.at(position)
 }
 
 /// The raw fields of a record.
@@ -147,6 +169,7 @@ fn fields_of<'a>(data: &'a [u8], start: u32, separators: &[u32]) -> Vec<&'a [u8]
 fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec<String>> {
     let position = || Position { file: input.path.clone(), line: Some(1), byte: None, column: None };
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
+    let (mut used, mut repeats) = (HashSet::new(), HashMap::<String, u32>::new());
     for (i, raw) in fields.iter().enumerate() {
         let quoted = raw.first().is_some_and(|&b| dialect.is_quote(b));
         let bytes = match unquote(raw, quoted, dialect.quote) {
@@ -164,10 +187,20 @@ fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec
                 .at(position())
                 .help("convert the file to UTF-8")
         })?;
-        let name = if name.trim().is_empty() { format!("column_{}", i + 1) } else { name.trim().to_owned() };
-        let unique =
-            (0..).map(|n| if n == 0 { name.clone() } else { format!("{name}.{n}") }).find(|n| !names.contains(n));
-        names.extend(unique);
+        if !quoted && name.contains('\r') {
+            return Err(Error::new(ErrorKind::Malformed, "the header holds carriage returns that end no line")
+                .at(position())
+                .help("lines must end in LF or CRLF: convert the file, for example with `tr '\\r' '\\n'`"));
+        }
+        let mut name = if name.trim().is_empty() { format!("column_{}", i + 1) } else { name.trim().to_owned() };
+        // `.1`, `.2`, … for a name used before; where one is in use already, the next.
+        let base = name.clone();
+        while !used.insert(name.clone()) {
+            let n = repeats.entry(base.clone()).or_insert(0);
+            *n += 1;
+            name = format!("{base}.{n}");
+        }
+        names.push(name);
     }
     Ok(names)
 }
@@ -198,7 +231,9 @@ pub(crate) fn sample(file: &File, input: &InputFile, header: &Header, options: &
     // The middle and the end, where they are not the beginning's.
     let rest: &[(u64, bool)] = &[(first + body / 2, false), (input.bytes.saturating_sub(size), true)];
     for &(at, last) in rest {
-        if at < first + take {
+        // What the beginning has shown is not looked at again.
+        let at = at.max(first + take);
+        if at >= input.bytes {
             continue;
         }
         let window = read_window(file, input, at, size as usize)?;
@@ -342,6 +377,22 @@ mod tests {
         assert_eq!(with(4 + 4 * 510), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 510 });
         assert_eq!(with(4 + 4 * 999), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 999 });
         assert_eq!(with(4 + 4 * 300).dtype, Some(Type::Int64));
+    }
+
+    #[test]
+    fn the_end_is_seen_where_samples_overlap() {
+        let text = format!("a,b\n{}x,2\n", "1,2\n".repeat(29));
+        for size in [64, 80, 110] {
+            let options = CsvOptions::default().sample_size(size);
+            assert_eq!(guesses(text.as_bytes(), &options).1[0].dtype, Some(Type::Text), "{size}");
+        }
+    }
+
+    #[test]
+    fn names_used_before_are_numbered_in_time() {
+        let header = format!("{}a.1\n", "a,".repeat(20_000));
+        let names = guesses(header.as_bytes(), &CsvOptions::default()).0;
+        assert_eq!((&names[1][..], &names[19_999][..], &names[20_000][..]), ("a.1", "a.19999", "a.1.1"));
     }
 
     #[test]

@@ -35,6 +35,8 @@ impl Default for Dialect {
 /// | [`partition_size`](CsvOptions::partition_size) | the session's, 100 MB |
 /// | [`sample_size`](CsvOptions::sample_size) | 64 KiB at the beginning, middle and end of a file |
 ///
+/// Lines of nothing are skipped; a line of spaces is a row of one field. A column whose samples are all missing is text.
+///
 /// A wrong setting comes out where the frame is used, as an error of kind [`ErrorKind::Config`].
 ///
 /// ```
@@ -112,7 +114,7 @@ impl CsvOptions {
         self
     }
 
-    /// About how many bytes of a file make a partition.
+    /// About how many bytes of a file make a partition. A file has 10,000 partitions at most.
     pub fn partition_size(mut self, bytes: u64) -> CsvOptions {
         self.partition_size = Some(bytes);
         self
@@ -124,7 +126,8 @@ impl CsvOptions {
         self
     }
 
-    /// The longest record that is taken for one, in bytes (16 MiB): beyond it, a quote was left open.
+    /// Records up to this long are read, in bytes (16 MiB). One that is longer, and longer than a block of 256 KiB, is an
+    /// error: most likely a quote was left open.
     pub fn max_record(mut self, bytes: usize) -> CsvOptions {
         self.max_record = bytes;
         self

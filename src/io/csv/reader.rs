@@ -14,7 +14,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::boundary::assume_start;
 use super::decode::{BadField, BadReason, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
-use super::fields::{FieldIndex, Ragged, State, Step};
+use super::fields::{FieldIndex, Ragged, State, open_quote};
 use super::infer::{type_of, widen};
 use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, ErrorKind, Position, Result};
@@ -408,21 +408,12 @@ impl<'a> CsvReader<'a> {
     /// A record without end: where a quote is open, the fault is at its opening.
     fn endless(&self, block: &[u8]) -> Error {
         let data = &block[PADDING..PADDING + self.filled];
-        let dialect = self.scan.source.options.dialect;
-        let (mut state, mut opening) = (State::FieldStart, 0);
-        for (i, &byte) in data.iter().enumerate() {
-            let (next, step) = state.step(byte, dialect);
-            if step == Step::Inside && state == State::FieldStart && next == State::Quoted {
-                opening = i;
-            }
-            state = next;
-        }
         let limit = self.scan.source.options.max_record;
-        if state != State::Quoted {
+        let Some(opening) = open_quote(data, self.scan.source.options.dialect) else {
             return Error::new(ErrorKind::Malformed, format!("a record is longer than {limit} bytes"))
                 .at(self.position_of(self.at, None))
                 .help("is this a CSV file? CsvOptions::max_record allows longer records");
-        }
+        };
         let within = if data.len() < limit {
             "by the end of the file".to_owned()
         } else {

@@ -95,16 +95,18 @@ pub(crate) struct Nulls {
     spellings: Vec<Vec<u8>>,
     /// Whether they count in text columns too.
     in_text: bool,
+    /// Whether one of them begins with a digit, as 9999 does: then no number is told from them at a glance.
+    like_numbers: bool,
 }
 
 impl Nulls {
     pub(crate) fn new(options: &CsvOptions) -> Nulls {
-        match &options.nulls {
-            Some(given) => {
-                Nulls { spellings: given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(), in_text: true }
-            }
-            None => Nulls { spellings: NULL_SPELLINGS.iter().map(|s| s.as_bytes().to_vec()).collect(), in_text: false },
-        }
+        let spellings: Vec<Vec<u8>> = match &options.nulls {
+            Some(given) => given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(),
+            None => NULL_SPELLINGS.iter().map(|s| s.as_bytes().to_vec()).collect(),
+        };
+        let like_numbers = spellings.iter().any(|s| s.first().is_some_and(u8::is_ascii_digit));
+        Nulls { spellings, in_text: options.nulls.is_some(), like_numbers }
     }
 
     pub(crate) fn contain(&self, text: &[u8]) -> bool {
@@ -227,10 +229,11 @@ impl Decoder<'_> {
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) -> Result<(), BadField> {
         let data = column.data;
+        let fast = |start, end| if self.nulls.like_numbers { None } else { fast(start, end) };
         for row in rows {
             let (start, end) = column.field(row);
-            // An empty field begins with its separator, which is no digit.
-            if data[start].wrapping_sub(b'0') < 10
+            // An empty field begins with its separator, which is no digit, or at the end of the file.
+            if data.get(start).is_some_and(u8::is_ascii_digit)
                 && let Some(value) = fast(start, end)
             {
                 values.push(value);

@@ -193,6 +193,19 @@ impl FieldIndex {
     }
 }
 
+/// Where the quote was opened that is still open at the end of these records, if one is.
+pub(crate) fn open_quote(data: &[u8], dialect: Dialect) -> Option<usize> {
+    let (mut state, mut opening) = (State::FieldStart, 0);
+    for (i, &byte) in data.iter().enumerate() {
+        let (next, step) = state.step(byte, dialect);
+        if step == Step::Inside && state == State::FieldStart && next == State::Quoted {
+            opening = i;
+        }
+        state = next;
+    }
+    (state == State::Quoted).then_some(opening)
+}
+
 /// Whether a separator ends a record; the virtual one behind the last byte of a file does.
 fn ends_line(data: &[u8], separator: u32) -> bool {
     data.get(separator as usize).is_none_or(|&b| b == b'\n')
