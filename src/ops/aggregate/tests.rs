@@ -1,5 +1,7 @@
 //! The laws of a reducer, and its answers, against a naive twin: a `BTreeMap` of lists.
 
+mod every;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
