@@ -116,9 +116,10 @@ fn aggregates(kind: Type, v: &str, w: &str, u: &str) -> Vec<(AggExpr, Twin)> {
     ];
     if kind != Type::Text {
         let position = |rows: &[&Row], best: fn(&V, &V) -> bool| {
-            let found: Option<&&Row> = rows.iter().filter(|r| r.v != V::Null).reduce(|old, new| {
-                if best(&canonical(&new.v), &canonical(&old.v)) { new } else { old }
-            });
+            let found: Option<&&Row> = rows
+                .iter()
+                .filter(|r| r.v != V::Null)
+                .reduce(|old, new| if best(&canonical(&new.v), &canonical(&old.v)) { new } else { old });
             or_null(found.map(|r| V::Int(r.number as i64)))
         };
         all.push((col(v).idxmin(), Box::new(move |rows| position(rows, |new, old| new < old))));
@@ -272,8 +273,16 @@ fn values_in_many_runs() {
             let quarter = low + (high - low) * rank.fract();
             let middle = (values[(values.len() - 1) / 2] << 40) as f64;
             let text = V::Text(format!("value {mode:03}"));
-            let want =
-                [V::Int(k), distinct.clone(), distinct.clone(), distinct, V::Float(quarter), V::Float(middle), V::Int(mode), text];
+            let want = [
+                V::Int(k),
+                distinct.clone(),
+                distinct.clone(),
+                distinct,
+                V::Float(quarter),
+                V::Float(middle),
+                V::Int(mode),
+                text,
+            ];
             assert_eq!(got, want);
         }
     }
