@@ -142,11 +142,13 @@ impl<R: Reducer> Work<R> {
         while let Some(batch) = reader.next_batch()? {
             context.check()?;
             if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
+                self.reducer.seal(&mut state)?;
                 return Ok(Folded::new(&*self.reducer, state, None));
             }
             context.advance(reader.position() - at, reader.rows_read() - rows);
             (at, rows) = (reader.position(), reader.rows_read());
         }
+        self.reducer.seal(&mut state)?;
         Ok(Folded::new(&*self.reducer, state, Some(reader.position())))
     }
 
