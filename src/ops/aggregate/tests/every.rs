@@ -326,7 +326,7 @@ fn a_filter_keeps_rows_from_an_input_that_would_fail() {
     let rows = [vec![V::Int(1), V::Int(i64::MAX)], vec![V::Int(1), V::Int(20)]];
     let input = batch(&[Type::Int64; 2], &rows);
     let double = (col("c1") * 2).sum();
-    let all = op(&input.schema(), 1, &[double.clone()], false);
+    let all = op(&input.schema(), 1, std::slice::from_ref(&double), false);
     assert_eq!(run(&all, &input, &[], 1).unwrap_err().kind(), ErrorKind::Overflow);
     let small = op(&input.schema(), 1, &[double.filter(col("c1").lt(100))], false);
     assert_eq!(run(&small, &input, &[], 1).unwrap(), [[V::Int(1), V::Int(40)]]);
