@@ -143,12 +143,14 @@ impl<R: Reducer> Work<R> {
         while let Some(batch) = reader.next_batch()? {
             context.check()?;
             if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
+                self.reducer.seal(&mut state)?;
                 return Ok(Folded::new(&*self.reducer, state, None));
             }
             let (bytes, new_rows) = (reader.position() - at, reader.rows_read() - rows);
             context.advance(Input { bytes, rows: new_rows, partitions: 0 });
             (at, rows) = (reader.position(), reader.rows_read());
         }
+        self.reducer.seal(&mut state)?;
         Ok(Folded::new(&*self.reducer, state, Some(reader.position())))
     }
 

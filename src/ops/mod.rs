@@ -45,6 +45,10 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     fn new_state(&self, memory: Reservation) -> Self::State;
     /// Takes one batch in. Text in a batch may view a block that is about to be reused: what is kept is copied.
     fn update(&self, state: &mut Self::State, batch: &RecordBatch) -> Result<Flow>;
+    /// Lets go of what only `update` needs, when a state's last batch has come: it may wait long to be merged.
+    fn seal(&self, _state: &mut Self::State) -> Result<()> {
+        Ok(())
+    }
     /// Takes in the state of the rows that follow this state's rows.
     fn merge(&self, state: &mut Self::State, later: Self::State) -> Result<()>;
     /// The result, as batches of a bounded number of rows.

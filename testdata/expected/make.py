@@ -87,3 +87,43 @@ write("real_mean_q_by_k", by_product.agg(mean_q=("q", "mean"), size=("q", "size"
 # SELECT * FROM real ORDER BY q DESC (missing last), v, i, j, k LIMIT 50
 largest = real.sort_values(["q", "v", "i", "j", "k"], ascending=[False, True, True, True, True], na_position="last")
 write("real_largest_q", largest.head(50), index=False)
+
+
+def statistics(table, key):
+    """What statistics give of v and q in each group, of their first and last value, and of where v is least and greatest."""
+    groups = table.groupby(key)
+    answer = pd.DataFrame(index=groups.size().index)
+    for column in ["v", "q"]:
+        values = groups[column]
+        for aggregate in ["var", "std", "median", "nunique", "first", "last"]:
+            answer[f"{aggregate}_{column}"] = values.agg(aggregate)
+        answer[f"var0_{column}"] = values.var(ddof=0)
+        for p in [0.1, 0.9]:
+            answer[f"quantile{p}_{column}"] = values.quantile(p)
+        answer[f"lower_{column}"] = values.quantile(0.3, interpolation="lower")
+        answer[f"higher_{column}"] = values.quantile(0.3, interpolation="higher")
+        answer[f"midpoint_{column}"] = values.quantile(0.3, interpolation="midpoint")
+        answer[f"nearest_{column}"] = values.quantile(0.3, interpolation="nearest")
+        # Of modes the least; nothing of groups without a value.
+        answer[f"mode_{column}"] = values.agg(lambda group: group.mode().min())
+    answer["mode_k"] = groups["k"].agg(lambda group: group.mode().min())
+    answer["nunique_k"] = groups["k"].nunique()
+    answer["var_k"] = groups["k"].var()
+    answer["median_k"] = groups["k"].median()
+    answer["idxmin_v"] = groups["v"].idxmin()
+    answer["idxmax_v"] = groups["v"].idxmax()
+    pairs = table.dropna(subset=["v", "q"]).groupby(key)
+    nothing = float("nan")
+    for aggregate in ["cov", "corr"]:
+        of = lambda group: getattr(group["v"], aggregate)(group["q"]) if len(group) > 1 else nothing
+        answer[f"{aggregate}_vq"] = pairs[["v", "q"]].apply(of)
+    # Only what is large.
+    large = table[table["v"] > 100].groupby(key)["q"]
+    answer["large_median_q"] = large.median()
+    answer["large_nunique_q"] = large.nunique().reindex(answer.index, fill_value=0)
+    return answer
+
+
+for name, table in [("generated", generated), ("real", real)]:
+    write(f"{name}_statistics_by_i", statistics(table, "i"))
+    write(f"{name}_statistics_by_t", statistics(table, "t"))

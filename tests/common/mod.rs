@@ -42,6 +42,18 @@ fn value(column: &dyn Array, row: usize) -> Value {
     }
 }
 
+/// The rows that pandas gives, in `testdata/expected`, each value of the kind that the answer's column has.
+pub fn expected(name: &str, like: &[Vec<Value>]) -> Vec<Vec<Value>> {
+    let mut reader = csv::Reader::from_path(format!("testdata/expected/{name}.csv")).unwrap();
+    let is_float = |i: usize| like.iter().any(|row| matches!(row[i], Value::Float(_)));
+    let value = |(i, text): (usize, &str)| match text {
+        "" => Value::Null,
+        _ if is_float(i) => Value::Float(text.parse().unwrap()),
+        _ => Value::Int(text.parse().unwrap()),
+    };
+    reader.records().map(|record| record.unwrap().iter().enumerate().map(value).collect()).collect()
+}
+
 /// Whether two values are the same, floats to the last bits of a sum.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {

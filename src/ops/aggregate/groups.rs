@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
 
+/// Asks for bytes beside those that `bytes_with` told of; a refusal is an error.
+pub(super) type Book<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
+
 /// The groups seen so far, numbered from 0 in the order in which they were first seen.
 pub(super) struct Groups {
     kinds: Vec<Type>,
@@ -66,21 +69,23 @@ impl Groups {
     }
 
     /// Writes the group id of each of the rows; nulls are a key of their own.
-    pub(super) fn assign(&mut self, columns: &[ArrayRef], rows: usize, ids: &mut Vec<u32>) -> Result<()> {
+    pub(super) fn assign(&mut self, columns: &[ArrayRef], rows: usize, ids: &mut Vec<u32>, book: Book) -> Result<()> {
         self.check_room(rows)?;
         // Every path below writes all of the ids.
         ids.resize(rows, 0);
-        while !self.try_assign(columns, ids)? {
-            self.widen()?;
+        while !self.try_assign(columns, ids, book)? {
+            self.widen(rows, book)?;
         }
         Ok(())
     }
 
     /// False, and nothing is changed, when a value does not fit.
-    fn try_assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
+    fn try_assign(&mut self, columns: &[ArrayRef], ids: &mut [u32], book: Book) -> Result<bool> {
         match &mut self.by {
             By::Nothing => ids.fill(0),
-            By::Int(groups) => groups.assign(as_ints(&columns[0], &mut self.scratch)?, columns[0].nulls(), ids),
+            By::Int(groups) => {
+                groups.assign(as_ints(&columns[0], &mut self.scratch)?, columns[0].nulls(), ids, book)?;
+            }
             By::Packed64(groups) => return groups.assign(columns, ids),
             By::Packed128(groups) => return groups.assign(columns, ids),
             By::Rows(groups) => {
@@ -93,17 +98,17 @@ impl Groups {
     }
 
     /// Takes in the groups of a later state: gives the id here of every id there.
-    pub(super) fn absorb(&mut self, mut later: Groups) -> Result<Vec<u32>> {
+    pub(super) fn absorb(&mut self, mut later: Groups, book: Book) -> Result<Vec<u32>> {
         self.check_room(later.len())?;
         while self.by.rank() < later.by.rank() {
-            self.widen()?;
+            self.widen(later.len(), book)?;
         }
         while later.by.rank() < self.by.rank() {
-            later.widen()?;
+            later.widen(0, book)?;
         }
         Ok(match (&mut self.by, &later.by) {
             (By::Nothing, By::Nothing) => vec![0],
-            (By::Int(a), By::Int(b)) => (0..b.len() as u32).map(|id| a.find_or_insert(b.key(id))).collect(),
+            (By::Int(a), By::Int(b)) => a.absorb(b, book)?,
             (By::Packed64(a), By::Packed64(b)) => a.absorb(b),
             (By::Packed128(a), By::Packed128(b)) => a.absorb(b),
             (By::Rows(a), By::Rows(b)) => a.absorb(b),
@@ -151,7 +156,7 @@ impl Groups {
     }
 
     /// The most that will be allocated while this many rows come in, should all of them be new groups; `key_bytes` is the length
-    /// of their keys. (A change of form, and the growth of a direct index, are bounded but not foreseen.)
+    /// of their keys. (A change of form, and the growth of a direct index, ask when they come.)
     pub(super) fn bytes_with(&self, rows: usize, key_bytes: usize) -> usize {
         let groups = match &self.by {
             By::Nothing => 0,
@@ -175,16 +180,35 @@ impl Groups {
         self.kinds.iter().enumerate().map(|(column, kind)| from_ints(*kind, values(column))).collect()
     }
 
-    /// From packed keys to the next form, under the same ids.
-    fn widen(&mut self) -> Result<()> {
-        let mut ids: Vec<u32> = (0..self.len() as u32).collect();
-        let columns = self.columns(&ids)?;
-        self.by = match self.by {
+    /// Lets go of what only `assign` needs.
+    pub(super) fn seal(&mut self) {
+        self.scratch = vec![];
+        self.rows = Rows::default();
+        if let By::Int(groups) = &mut self.by {
+            groups.drop_index();
+        }
+    }
+
+    /// From packed keys to the next form, under the same ids, before this many more keys come in.
+    fn widen(&mut self, more: usize, book: Book) -> Result<()> {
+        let wider = match self.by {
             By::Packed64(_) => By::wider(&self.kinds),
             _ => By::Rows(RowGroups::new()),
         };
+        // Each value with its marker: once in the columns, once as a row that is encoded, and then in the wider form.
+        let keys = self.len() + more;
+        let key_bytes = 9 * self.kinds.len() * keys;
+        let form = match &wider {
+            By::Packed128(groups) => groups.bytes_with(keys),
+            By::Rows(groups) => groups.bytes_with(keys, key_bytes),
+            _ => 0,
+        };
+        book(form + 2 * key_bytes + keys * (size_of::<u32>() + size_of::<usize>()))?;
+        let mut ids: Vec<u32> = (0..self.len() as u32).collect();
+        let columns = self.columns(&ids)?;
+        self.by = wider;
         // Keys all differ, so that they get their places in the list as ids.
-        if !self.try_assign(&columns, &mut ids)? {
+        if !self.try_assign(&columns, &mut ids, book)? {
             return Err(Error::internal("keys that don't fit a wider form"));
         }
         Ok(())

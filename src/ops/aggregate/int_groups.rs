@@ -2,7 +2,9 @@
 
 use arrow::buffer::NullBuffer;
 
+use super::groups::Book;
 use super::table::Table;
+use crate::error::Result;
 
 /// From keys to dense ids.
 #[derive(Default)]
@@ -41,12 +43,18 @@ impl IntGroups {
     }
 
     /// Writes the id of every value.
-    pub(super) fn assign(&mut self, values: &[i64], nulls: Option<&NullBuffer>, ids: &mut [u32]) {
+    pub(super) fn assign(
+        &mut self,
+        values: &[i64],
+        nulls: Option<&NullBuffer>,
+        ids: &mut [u32],
+        book: Book,
+    ) -> Result<()> {
         if let Some(nulls) = nulls.filter(|n| n.null_count() > 0) {
             for (row, (value, id)) in values.iter().zip(ids).enumerate() {
-                *id = self.find_or_insert(nulls.is_valid(row).then_some(*value));
+                *id = self.find_or_insert(nulls.is_valid(row).then_some(*value), values.len() - row, book)?;
             }
-            return;
+            return Ok(());
         }
         let mut done = 0;
         while done < values.len() {
@@ -57,21 +65,33 @@ impl IntGroups {
             };
             done += known;
             if known < values.len() {
-                ids[known] = self.find_or_insert(Some(values[known]));
+                ids[known] = self.find_or_insert(Some(values[known]), values.len() - known, book)?;
                 done += 1;
             }
         }
+        Ok(())
     }
 
-    /// The id of one key.
-    pub(super) fn find_or_insert(&mut self, key: Option<i64>) -> u32 {
+    /// The ids of another's groups in this one.
+    pub(super) fn absorb(&mut self, later: &IntGroups, book: Book) -> Result<Vec<u32>> {
+        let ids = 0..later.len() as u32;
+        ids.map(|id| self.find_or_insert(later.key(id), later.len() - id as usize, book)).collect()
+    }
+
+    /// Lets go of the index. The next key that is looked up makes one anew.
+    pub(super) fn drop_index(&mut self) {
+        self.index = Index::default();
+    }
+
+    /// The id of one key, the first of `more` to come.
+    fn find_or_insert(&mut self, key: Option<i64>, more: usize, book: Book) -> Result<u32> {
         let new = self.keys.len() as u32;
         let Some(key) = key else {
             if self.null_group.is_none() {
                 self.null_group = Some(new);
                 self.keys.push(0);
             }
-            return self.null_group.unwrap_or(new);
+            return Ok(self.null_group.unwrap_or(new));
         };
         let id = loop {
             match &mut self.index {
@@ -83,34 +103,40 @@ impl IntGroups {
                         }
                         break *slot - 1;
                     }
-                    self.reindex(key);
+                    self.reindex(key, more, book)?;
                 }
             }
         };
         if id == new {
             self.keys.push(key);
         }
-        id
+        Ok(id)
     }
 
     /// Makes an index that takes this key too: a wider direct one, or a hash table when the keys lie too far apart.
-    fn reindex(&mut self, key: i64) {
+    #[cold]
+    fn reindex(&mut self, key: i64, more: usize, book: Book) -> Result<()> {
         let null_group = self.null_group;
         let known = || self.keys.iter().copied().zip(0..).filter(|(_, id)| null_group != Some(*id));
         let (low, high) = known().fold((key, key), |(low, high), (k, _)| (low.min(k), high.max(k)));
-        self.index = match Direct::spanning(low, high) {
-            Some(mut direct) => {
+        self.index = match Direct::slots_for(low, high) {
+            Some(slots) => {
+                book(slots * size_of::<u32>())?;
+                let mut direct = Direct::spanning(low, high, slots);
                 known().for_each(|(key, id)| direct.slot(key).into_iter().for_each(|slot| *slot = id + 1));
                 Index::Direct(direct)
             }
             None => {
-                let mut table = Table::with_room(self.keys.len());
+                let room = self.keys.len() + more;
+                book(Table::<i64>::bytes_for(room))?;
+                let mut table = Table::with_room(room);
                 known().for_each(|(key, id)| {
                     table.find_or_insert(key, id);
                 });
                 Index::Hash(table)
             }
         };
+        Ok(())
     }
 
     /// The bytes allocated.
@@ -122,7 +148,7 @@ impl IntGroups {
         self.keys.capacity() * size_of::<i64>() + index
     }
 
-    /// The most that will be allocated while this many keys come in (a direct index grows by at most 4 MB beyond it).
+    /// The most that will be allocated while this many keys come in (a new index asks when it comes).
     pub(super) fn bytes_with(&self, more: usize) -> usize {
         let index = match &self.index {
             Index::Direct(direct) => direct.slots.capacity() * size_of::<u32>(),
@@ -161,12 +187,17 @@ impl Direct {
         keys.len()
     }
 
+    /// The length of an index of keys in this range; None when they lie too far apart.
+    fn slots_for(low: i64, high: i64) -> Option<usize> {
+        let span = usize::try_from(high.abs_diff(low)).ok()?.checked_add(1).filter(|span| *span <= MAX_SPAN)?;
+        Some((span * 2).next_power_of_two().clamp(MIN_SPAN, MAX_SPAN))
+    }
+
     /// An empty index with as much room on both sides of the span as in it, so that it is seldom made anew; nearer the
     /// widest span, with half of what is left on either side.
-    fn spanning(low: i64, high: i64) -> Option<Direct> {
-        let span = usize::try_from(high.abs_diff(low)).ok()?.checked_add(1).filter(|span| *span <= MAX_SPAN)?;
-        let len = (span * 2).next_power_of_two().clamp(MIN_SPAN, MAX_SPAN);
+    fn spanning(low: i64, high: i64, slots: usize) -> Direct {
+        let span = high.abs_diff(low) as usize + 1;
         // Offsets wrap, so that a base below the least key is as good as any.
-        Some(Direct { base: low.wrapping_sub(((len - span) / 2) as i64), slots: vec![0; len] })
+        Direct { base: low.wrapping_sub(((slots - span) / 2) as i64), slots: vec![0; slots] }
     }
 }

@@ -196,7 +196,8 @@ impl Reducer for AggregateOp {
         let ids = 2 * count.saturating_sub(state.ids.capacity()) * size_of::<u32>();
         let bytes = self.bytes_of(state) + groups + ids;
         self.book(&mut state.memory, bytes)?;
-        state.groups.assign(&keys, count, &mut state.ids)?;
+        let AggregateState { groups, ids, memory, .. } = &mut *state;
+        groups.assign(&keys, count, ids, &mut |more| self.book(memory, memory.bytes() + more))?;
         for selection in &self.shared.selections {
             let Some(condition) = &selection.filter else {
                 self.update_selection(state, selection, &rows, false)?;
@@ -210,6 +211,12 @@ impl Reducer for AggregateOp {
         }
         self.settle(state)?;
         Ok(Flow::More)
+    }
+
+    fn seal(&self, state: &mut AggregateState) -> Result<()> {
+        state.groups.seal();
+        (state.ids, state.filtered_ids) = (vec![], vec![]);
+        self.seal_accumulators(state)
     }
 
     fn merge(&self, state: &mut AggregateState, later: AggregateState) -> Result<()> {
@@ -228,7 +235,10 @@ impl Reducer for AggregateOp {
             + (state.ids.capacity() + state.filtered_ids.capacity() + later.groups.len()) * size_of::<u32>();
         self.book(&mut state.memory, most)?;
         let AggregateState { groups, accumulators, rows, memory, .. } = later;
-        let ids = state.groups.absorb(groups)?;
+        let ids = {
+            let memory = &mut state.memory;
+            state.groups.absorb(groups, &mut |more| self.book(memory, memory.bytes() + more))?
+        };
         for (accumulator, later) in state.accumulators.iter_mut().zip(accumulators) {
             accumulator.resize(state.groups.len());
             accumulator.merge(&ids, later, state.rows)?;

@@ -50,6 +50,11 @@ impl<K: Key> Table<K> {
         Table { slots: vec![Slot::default(); slots_for(keys)], used: 0 }
     }
 
+    /// The bytes of a table with room for this many keys.
+    pub(super) fn bytes_for(keys: usize) -> usize {
+        slots_for(keys) * size_of::<Slot<K>>()
+    }
+
     /// Writes the ids of keys up to the first that is new; gives the number of keys done. This is the hot loop: it changes nothing.
     pub(super) fn find(&self, keys: &[K], ids: &mut [u32]) -> usize {
         let slots = self.slots.as_slice();

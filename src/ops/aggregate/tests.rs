@@ -1,5 +1,7 @@
 //! The laws of a reducer, and its answers, against a naive twin: a `BTreeMap` of lists.
 
+mod every;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,13 +101,21 @@ fn run(op: &AggregateOp, batch: &RecordBatch, cuts: &[usize], batches_a_state: u
     cuts.sort_unstable();
     let batches: Vec<RecordBatch> = cuts.windows(2).map(|w| batch.slice(w[0], w[1] - w[0])).collect();
     let mut whole = op.new_state(budget.reserve("groups"));
-    for batches in batches.chunks(batches_a_state) {
+    for (i, batches) in batches.chunks(batches_a_state).enumerate() {
         let mut state = op.new_state(budget.reserve("groups"));
         for batch in batches {
             assert_eq!(op.update(&mut state, batch)?, Flow::More);
             assert!(state.memory.bytes() >= op.bytes(&state));
         }
+        // Sealed or not is one, also of the state that takes others in.
+        if i % 3 == 0 {
+            op.seal(&mut state)?;
+            assert!(state.memory.bytes() >= op.bytes(&state));
+        }
         op.merge(&mut whole, state)?;
+        if i % 3 == 1 {
+            op.seal(&mut whole)?;
+        }
     }
     assert!(whole.memory.bytes() >= op.bytes(&whole));
     let result = op.finish(whole)?;
@@ -327,6 +337,50 @@ fn many_groups_come_in_bounded_batches_and_memory_is_refused() {
         let refused = sum.update(&mut small, &input).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Memory);
     }
+}
+
+#[test]
+fn an_index_asks_before_it_grows_and_goes_when_its_state_is_sealed() {
+    let rows = |keys: [i64; 3]| batch(&[Type::Int64], &keys.map(|k| vec![V::Int(k)]));
+    let near = rows([1, 2, 900_000]);
+    let op = op(&near.schema(), 1, &[size()], false);
+    let budget = Budget::new(8 << 20);
+    let mut state = op.new_state(budget.reserve("groups"));
+    op.update(&mut state, &near).unwrap();
+    assert!(op.bytes(&state) > 4 << 20);
+    // A hash table takes less than the index that it follows.
+    op.update(&mut state, &rows([1 << 40, 1 << 50, -1])).unwrap();
+    assert!(op.bytes(&state) < 10_000);
+    let mut sealed = op.new_state(budget.reserve("groups"));
+    op.update(&mut sealed, &near).unwrap();
+    op.seal(&mut sealed).unwrap();
+    assert!(op.bytes(&sealed) < 1000 && sealed.memory.bytes() < 1000);
+    op.update(&mut sealed, &rows([2, 3, 900_000])).unwrap();
+    let counts = op.finish(sealed).unwrap()[0].column(1).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(counts, [1, 2, 1, 2]);
+    let mut small = op.new_state(Budget::new(1 << 20).reserve("groups"));
+    assert_eq!(op.update(&mut small, &near).unwrap_err().kind(), ErrorKind::Memory);
+}
+
+#[test]
+fn wider_keys_ask_before_they_are_written_anew() {
+    let n = 20_000;
+    let rows = |big: i64| -> Vec<Vec<V>> {
+        (0..n).map(|i| vec![V::Int(i), V::Int(if i == n - 1 { big } else { i })]).collect()
+    };
+    let op = op(&batch(&[Type::Int64; 2], &[]).schema(), 2, &[size()], false);
+    let (narrow, wide) = (batch(&[Type::Int64; 2], &rows(1)), batch(&[Type::Int64; 2], &rows(1 << 40)));
+    let need = |batches: &[&RecordBatch]| {
+        let budget = Budget::new(1 << 30);
+        let mut state = op.new_state(budget.reserve("groups"));
+        batches.iter().for_each(|b| assert_eq!(op.update(&mut state, b).unwrap(), Flow::More));
+        budget.peak()
+    };
+    let (before, after) = (need(&[&narrow]), need(&[&narrow, &wide]));
+    assert!(after > before + n as usize * 2 * (16 + 9 * 2), "{before} {after}");
+    let mut state = op.new_state(Budget::new(before + 1000).reserve("groups"));
+    op.update(&mut state, &narrow).unwrap();
+    assert_eq!(op.update(&mut state, &wide).unwrap_err().kind(), ErrorKind::Memory);
 }
 
 #[test]
