@@ -81,11 +81,11 @@ fn texts() {
         },
         &[
             &[t("ärmel"), Int(5), t("me"), t("Ärmel/1"), t("b"), Null],
-            &[t("boreas"), Int(6), t("ea"), t("BOREAS/2"), Null, Null],
+            &[t("boreas"), Int(6), t("EA"), t("BOREAS/2"), Null, Null],
             &[t("cœur"), Int(4), t("œu"), t("Cœur/3"), t(""), t("C")],
             &[Null, Null, Null, Null, t(""), Null],
             &[t("dora"), Int(4), t("or"), t("dora/5"), t("7"), Null],
-            &[t("boreas"), Int(6), t("ea"), t("BOREAS/6"), t(""), Null],
+            &[t("boreas"), Int(6), t("EA"), t("BOREAS/6"), t(""), Null],
         ],
     );
 }
