@@ -74,16 +74,19 @@ mod sched;
 #[cfg(feature = "sql")]
 mod sql;
 
+/// The arrow version that [`Table`]s are made of, so that a program need not name it among its own dependencies.
+pub use arrow;
 pub use batch::Table;
 pub use config::parse_bytes;
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col, concat_text, days, hours,
-    lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when, years,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col,
+    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
+    years,
 };
-pub use frame::{Frame, GroupBy, Running, Stop, read_csv, read_csv_with};
+pub use frame::{Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
 pub use sched::{Event, Observer, Session, SessionBuilder};
@@ -95,8 +98,8 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interval, Result, Session, SortKey, Stop, Table, Type,
-        coalesce, col, concat_text, days, hours, lit, lit_date, lit_timestamp, minutes, months, read_csv,
-        read_csv_with, seconds, size, weeks, when, years,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Result, Session, SortKey, Stop,
+        Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes,
+        months, read_csv, read_csv_with, seconds, size, weeks, when, years,
     };
 }

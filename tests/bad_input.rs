@@ -90,6 +90,13 @@ fn text_in_place_of_a_number_in_row_three_million() {
             assert!(e.to_string().contains(part), "{part} in {e}");
         }
     }
+    // What would hold the value is what the help names.
+    let files_2 = Files::new(&[(
+        "f.csv",
+        ("a\n".to_owned() + &"1\n".repeat(200_000) + "1.5\n" + &"1\n".repeat(200_000)).as_bytes(),
+    )]);
+    let e = error(&read_csv(files_2.path("f.csv")).agg([col("a").sum()])).to_string();
+    assert!(e.contains("column 'a' is int64, and \"1.5\" is not") && e.contains("Type::Float64"), "{e}");
     // A column that is not asked for is not read, and so not wrong.
     let sum = session(1_000_000).read_csv(files.path("f.csv")).agg([col("a").sum()]).compute().unwrap();
     assert_eq!(rows(&sum), [[Value::Int(3_100_000)]]);

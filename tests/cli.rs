@@ -197,7 +197,7 @@ fn explains_without_running() {
       sort by m desc, first 3
 
     tasks
-    10 before fusion, 3 after
+    10 before fusion, 4 after
     "#);
 }
 

@@ -12,7 +12,7 @@ use crate::sched::{Event, Observer};
 /// Runs shorter than this show nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A line on stderr that shows how far a run is: tasks done and all, bytes read, bytes per second, time left. It goes away
+/// A line on stderr that shows how far a run is: partitions done and all, bytes read, bytes per second, time left. It goes away
 /// when the run ends, and shows one run at a time.
 ///
 /// ```
@@ -38,8 +38,8 @@ pub struct ProgressBar {
 struct Shown {
     run: u64,
     started: Instant,
-    done: usize,
-    tasks: usize,
+    done: u64,
+    partitions: u64,
     is_visible: bool,
 }
 
@@ -60,18 +60,15 @@ impl Observer for ProgressBar {
         // Whatever happened to the thread that held it: the state is whole between any two lines below.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         match (event, &mut *shown) {
-            (&Event::RunStarted { run, tasks, bytes, .. }, None) => {
+            (&Event::RunStarted { run, bytes, partitions, .. }, None) => {
                 self.line.reset();
                 self.line.set_length(bytes);
                 self.line.set_style(style(bytes > 0));
-                *shown = Some(Shown { run, started: Instant::now(), done: 0, tasks, is_visible: false });
+                *shown = Some(Shown { run, started: Instant::now(), done: 0, partitions, is_visible: false });
             }
-            (&Event::Advanced { run, bytes, .. }, Some(state)) if state.run == run => {
+            (&Event::Advanced { run, bytes, partitions, .. }, Some(state)) if state.run == run => {
                 self.line.inc(bytes);
-                self.show(state);
-            }
-            (&Event::TaskFinished { run, .. }, Some(state)) if state.run == run => {
-                state.done += 1;
+                state.done += partitions;
                 self.show(state);
             }
             (&Event::RunFinished { run, .. }, Some(state)) if state.run == run => {
@@ -91,7 +88,7 @@ impl ProgressBar {
             self.line.set_draw_target((self.target)());
         }
         if state.is_visible {
-            self.line.set_message(format!("{}/{} tasks", state.done, state.tasks));
+            self.line.set_message(format!("{}/{} partitions", state.done, state.partitions));
         }
     }
 }
@@ -102,7 +99,7 @@ impl fmt::Debug for ProgressBar {
     }
 }
 
-/// Without bytes to go by, the tasks tell.
+/// Without bytes to go by, the partitions tell.
 fn style(bytes_known: bool) -> ProgressStyle {
     let template = if bytes_known {
         "{wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
@@ -115,8 +112,6 @@ fn style(bytes_known: bool) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use indicatif::TermLike;
 
     use super::*;
@@ -165,11 +160,11 @@ mod tests {
     }
 
     fn started(run: u64, bytes: u64) -> Event {
-        Event::RunStarted { run, tasks: 3, bytes }
+        Event::RunStarted { run, tasks: 5, bytes, partitions: 3 }
     }
 
     fn finished(run: u64) -> Event {
-        Event::TaskFinished { run, task: 0, name: Arc::from("scan"), seconds: 0.0, bytes: 0 }
+        Event::Advanced { run, bytes: 0, rows: 0, partitions: 1 }
     }
 
     #[test]
@@ -178,25 +173,25 @@ mod tests {
         bar.on(&started(1, 2_000_000));
         // Another run at the same time is not shown.
         bar.on(&started(2, 9_000_000));
-        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1 });
-        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10 });
+        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1, partitions: 0 });
+        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10, partitions: 0 });
         bar.on(&finished(1));
         bar.on(&finished(2));
         assert_eq!(
             (bar.line.position(), bar.line.length(), bar.line.message()),
-            (1_500_000, Some(2_000_000), "1/3 tasks".into())
+            (1_500_000, Some(2_000_000), "1/3 partitions".into())
         );
         bar.line.force_draw();
         let shown = std::mem::take(&mut *WRITTEN.lock().unwrap());
-        assert!(shown.contains("1/3 tasks  1.50 MB/2.00 MB"), "{shown}");
+        assert!(shown.contains("1/3 partitions  1.50 MB/2.00 MB"), "{shown}");
         bar.on(&Event::RunFinished { run: 1, seconds: 1.0, error: None });
         let last = std::mem::take(&mut *WRITTEN.lock().unwrap());
-        assert!(last.contains("<cleared>") && !last.contains("tasks"), "{last}");
+        assert!(last.contains("<cleared>") && !last.contains("partitions"), "{last}");
         assert!(bar.line.is_hidden());
         // The next run begins anew.
         bar.on(&started(3, 100));
         bar.on(&finished(3));
-        assert_eq!((bar.line.position(), bar.line.message()), (0, "1/3 tasks".into()));
+        assert_eq!((bar.line.position(), bar.line.message()), (0, "1/3 partitions".into()));
     }
 
     #[test]
@@ -206,7 +201,7 @@ mod tests {
         }
         let bar = ProgressBar::new(no_target, Duration::from_secs(3600));
         bar.on(&started(1, 10));
-        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1 });
+        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0 });
         bar.on(&finished(1));
         bar.on(&Event::RunFinished { run: 1, seconds: 0.0, error: None });
         assert!(bar.shown.lock().unwrap().is_none());

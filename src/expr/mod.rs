@@ -22,7 +22,7 @@ pub(crate) mod temporal;
 mod tests;
 mod types;
 
-pub use agg::{AggExpr, size};
+pub use agg::{AggExpr, Interpolation, corr, cov, size};
 pub use build::{Expr, col};
 pub use functions::{Then, When, coalesce, concat_text, when};
 pub use interval::{Interval, days, hours, minutes, months, seconds, weeks, years};
@@ -31,7 +31,7 @@ pub use operators::IntoOperand;
 pub use sort_key::SortKey;
 pub use types::Type;
 
-pub(crate) use agg::{AggKind, BoundAgg};
+pub(crate) use agg::{AggKind, BoundAgg, Operand};
 pub(crate) use bind::BoundExpr;
 #[cfg(feature = "sql")]
 pub(crate) use build::Node;

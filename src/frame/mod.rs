@@ -1,6 +1,7 @@
 //! What a person holds: the lazy dataframe and its parts.
 
 mod columns;
+mod combine;
 mod display;
 mod group_by;
 mod read;
@@ -18,6 +19,7 @@ use crate::lower::{Stages, expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
+pub use combine::concat;
 pub use group_by::GroupBy;
 pub use read::{read_csv, read_csv_with};
 pub use running::Running;
@@ -266,7 +268,8 @@ impl Frame {
     /// # Errors
     /// What is wrong in the steps so far, and a file that can't be read any more.
     pub fn column_report(&self) -> Result<Vec<ColumnReport>> {
-        self.plan()?.source().report()
+        let reports = self.plan()?.sources().into_iter().map(|source| source.report());
+        Ok(reports.collect::<Result<Vec<_>>>()?.concat())
     }
 
     fn plan(&self) -> Result<&Arc<LogicalPlan>> {

@@ -14,8 +14,16 @@ pub(crate) struct TaskContext {
     progress: Option<Progress>,
 }
 
-/// Is told of bytes and rows as they are read.
-pub(crate) type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+/// Is told of input as it is read.
+pub(crate) type Progress = Arc<dyn Fn(Input) + Send + Sync>;
+
+/// An amount of input: all that a run is going to read, or what has been read since the last time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Input {
+    pub bytes: u64,
+    pub rows: u64,
+    pub partitions: u64,
+}
 
 impl TaskContext {
     /// A context of its own; tests of a single task need no scheduler.
@@ -38,10 +46,10 @@ impl TaskContext {
         if self.is_cancelled() { Err(cancelled()) } else { Ok(()) }
     }
 
-    /// Says that so many more bytes of input, and rows in them, are done.
-    pub(crate) fn advance(&self, bytes: u64, rows: u64) {
+    /// Says that so much more input is done.
+    pub(crate) fn advance(&self, done: Input) {
         if let Some(progress) = &self.progress {
-            progress(bytes, rows);
+            progress(done);
         }
     }
 

@@ -11,7 +11,7 @@ mod tree;
 
 use std::sync::Arc;
 
-pub(crate) use context::{TaskContext, cancelled};
+pub(crate) use context::{Input, Progress, TaskContext, cancelled};
 pub(crate) use order::order;
 pub(crate) use tree::tree_reduce;
 
@@ -29,7 +29,7 @@ pub(crate) struct TaskId(pub(crate) usize);
 #[derive(Default)]
 pub(crate) struct TaskGraph {
     pub(crate) tasks: Vec<Task>,
-    input_bytes: u64,
+    input: Input,
 }
 
 pub(crate) struct Task {
@@ -56,13 +56,13 @@ impl TaskGraph {
         self.tasks.len()
     }
 
-    /// Says how many bytes of input the tasks are going to read, so that progress has a whole.
-    pub(crate) fn set_input_bytes(&mut self, bytes: u64) {
-        self.input_bytes = bytes;
+    /// Says how much input the tasks are going to read, as far as that is known, so that progress has a whole.
+    pub(crate) fn set_input(&mut self, input: Input) {
+        self.input = input;
     }
 
-    pub(crate) fn input_bytes(&self) -> u64 {
-        self.input_bytes
+    pub(crate) fn input(&self) -> Input {
+        self.input
     }
 
     /// That the outputs exist and that inputs come before their tasks.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Source, Stages};
+use super::Stages;
 
 impl fmt::Display for Stages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -10,13 +10,15 @@ impl fmt::Display for Stages {
             let partitions = stage.partitions();
             let plural = if partitions == 1 { "" } else { "s" };
             writeln!(f, "stage {i}: pipeline over {partitions} partition{plural}")?;
-            match &stage.source {
-                Source::Csv { text, .. } => writeln!(f, "  {text}")?,
-                Source::Stage(stage) => writeln!(f, "  read stage {stage}")?,
+            for (nth, branch) in stage.branches.iter().enumerate() {
+                if nth > 0 {
+                    writeln!(f, "  and behind it")?;
+                }
+                for text in &branch.texts {
+                    writeln!(f, "  {text}")?;
+                }
             }
-            for text in &stage.texts {
-                writeln!(f, "  {text}")?;
-            }
+            writeln!(f, "  {}", stage.text)?;
             if partitions > 1 {
                 writeln!(f, "  then tree-reduce the partitions in order")?;
             }
@@ -31,15 +33,14 @@ impl Stages {
         self.stages
             .iter()
             .map(|stage| {
-                let partitions = stage.partitions();
-                // The source, the row-wise steps, and the sink, whose text is among the texts; then merging and the end.
-                let steps = 1 + stage.texts.len();
-                let (mut merges, mut level) = (0, partitions);
+                // The source, the row-wise steps and the sink on each partition; then the merges and the end.
+                let steps: usize = stage.branches.iter().map(|b| b.partitions() * (b.texts.len() + 1)).sum();
+                let (mut merges, mut level) = (0, stage.partitions());
                 while level > 1 {
                     level = level.div_ceil(split_every);
                     merges += level;
                 }
-                partitions * steps + merges + 1
+                steps + merges + 1
             })
             .sum()
     }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::batch::Table;
 use crate::error::Result;
 use crate::expr::Expr;
 use crate::io::csv::CsvScan;
 use crate::mem::Part;
-use crate::ops::{AggregateOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
+use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
 use crate::plan::LogicalPlan;
 
 pub(crate) use tasks::{answer, expand};
@@ -27,19 +28,30 @@ pub(crate) struct Stages {
     stages: Vec<Pipeline>,
 }
 
-/// A pipeline with the sink that ends it and, for more than one partition, the tree reduction behind that.
+/// Branches that end in one sink, and the tree reduction that merges its states: branch after branch, in the order of
+/// partitions within each.
 pub(crate) struct Pipeline {
-    source: Source,
-    steps: Vec<Arc<dyn BatchOp>>,
-    /// The steps and the sink for people.
-    texts: Vec<String>,
+    branches: Vec<Branch>,
     sink: Sink,
+    /// The sink for people.
+    text: String,
 }
 
-/// Where a pipeline's batches come from.
+/// A source and the row-wise steps behind it. A pipeline has several behind a concatenation.
+struct Branch {
+    source: Source,
+    steps: Vec<Arc<dyn BatchOp>>,
+    /// The source and the steps for people.
+    texts: Vec<String>,
+}
+
+/// Where a branch's batches come from.
+#[derive(Clone)]
 enum Source {
     /// The partitions of CSV files.
-    Csv { scan: Arc<CsvScan>, text: String },
+    Csv(Arc<CsvScan>),
+    /// Rows in memory, these columns of them: one partition.
+    Held(Arc<Table>, Vec<usize>),
     /// What an earlier stage gave: one partition.
     Stage(usize),
 }
@@ -60,11 +72,9 @@ impl Part for Batches {
     }
 }
 
-/// Row-wise steps over a source that nothing has ended yet.
+/// Branches that nothing has ended yet.
 struct Stream {
-    source: Source,
-    steps: Vec<Arc<dyn BatchOp>>,
-    texts: Vec<String>,
+    branches: Vec<Branch>,
     schema: SchemaRef,
 }
 
@@ -73,8 +83,9 @@ pub(crate) fn lower(plan: &LogicalPlan) -> Result<Stages> {
     let mut stages = Stages { stages: Vec::new() };
     let stream = stages.stream(plan)?;
     // A last stage that nothing follows is the answer as it is.
-    let is_stage = matches!(stream.source, Source::Stage(_));
-    if !(is_stage && stream.steps.is_empty()) {
+    let is_answer =
+        matches!(&stream.branches[..], [Branch { source: Source::Stage(_), steps, .. }] if steps.is_empty());
+    if !is_answer {
         let collect = CollectOp::new(stream.schema.clone(), 0, None);
         stages.end(stream, Sink::Collect(Arc::new(collect)), "collect".to_owned());
     }
@@ -85,22 +96,36 @@ impl Stages {
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
         match plan {
+            LogicalPlan::Held { table, columns, schema } => {
+                let source = Source::Held(table.clone(), columns.clone());
+                Ok(Stream::new(source, plan.step_text(), schema.clone()))
+            }
             LogicalPlan::Scan { source, columns, filter, .. } => {
-                let text = plan.step_text();
                 let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
                 let schema = scan.schema().clone();
-                Ok(Stream { source: Source::Csv { scan, text }, steps: Vec::new(), texts: Vec::new(), schema })
+                Ok(Stream::new(Source::Csv(scan), plan.step_text(), schema))
+            }
+            LogicalPlan::Concat { inputs, schema } => {
+                let mut branches = Vec::new();
+                for input in inputs {
+                    let stream = self.stream(input)?;
+                    let align = AlignOp::new(&stream.schema, schema.clone());
+                    let aligned = stream.schema != *schema;
+                    let stream = if aligned { stream.then(Arc::new(align), "align columns") } else { stream };
+                    branches.extend(stream.branches);
+                }
+                Ok(Stream { branches, schema: schema.clone() })
             }
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);
-                Ok(stream.then(Arc::new(op), plan))
+                Ok(stream.then(Arc::new(op), &plan.step_text()))
             }
             LogicalPlan::Project { input, exprs, schema } => {
                 let stream = self.stream(input)?;
                 let exprs = exprs.iter().map(|e| e.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = ProjectOp::new(schema.clone(), exprs);
-                Ok(stream.then(Arc::new(op), plan))
+                Ok(stream.then(Arc::new(op), &plan.step_text()))
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
                 let stream = self.stream(input)?;
@@ -127,19 +152,24 @@ impl Stages {
     /// Ends a stream in a sink: a stage, whose batches the stream returned reads.
     fn end(&mut self, stream: Stream, sink: Sink, text: String) -> Stream {
         let schema = sink.schema().clone();
-        let Stream { source, steps, mut texts, .. } = stream;
-        texts.push(text);
-        self.stages.push(Pipeline { source, steps, texts, sink });
-        let source = Source::Stage(self.stages.len() - 1);
-        Stream { source, steps: Vec::new(), texts: Vec::new(), schema }
+        self.stages.push(Pipeline { branches: stream.branches, sink, text });
+        let stage = self.stages.len() - 1;
+        Stream::new(Source::Stage(stage), format!("read stage {stage}"), schema)
     }
 }
 
 impl Stream {
-    fn then(mut self, op: Arc<dyn BatchOp>, plan: &LogicalPlan) -> Stream {
+    fn new(source: Source, text: String, schema: SchemaRef) -> Stream {
+        Stream { branches: vec![Branch { source, steps: Vec::new(), texts: vec![text] }], schema }
+    }
+
+    /// One more row-wise step, on every branch.
+    fn then(mut self, op: Arc<dyn BatchOp>, text: &str) -> Stream {
         self.schema = op.schema().clone();
-        self.steps.push(op);
-        self.texts.push(plan.step_text());
+        for branch in &mut self.branches {
+            branch.steps.push(op.clone());
+            branch.texts.push(text.to_owned());
+        }
         self
     }
 }
@@ -155,11 +185,17 @@ impl Sink {
     }
 }
 
-impl Pipeline {
+impl Branch {
     fn partitions(&self) -> usize {
         match &self.source {
-            Source::Csv { scan, .. } => scan.source.partitions.len(),
-            Source::Stage(_) => 1,
+            Source::Csv(scan) => scan.source.partitions.len(),
+            Source::Held(..) | Source::Stage(_) => 1,
         }
+    }
+}
+
+impl Pipeline {
+    fn partitions(&self) -> usize {
+        self.branches.iter().map(Branch::partitions).sum()
     }
 }

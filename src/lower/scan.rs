@@ -1,4 +1,4 @@
-//! One partition's pipeline, and the confirmation of where it began.
+//! One partition's pipeline, from its source into a state, and the confirmation of where it began.
 //!
 //! A partition that does not begin its file assumes where its first record begins. What it made is held back, errors
 //! too, until the partition before it says where it ended; if that is elsewhere, it is done again from there.
@@ -7,16 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-use super::{Batches, Source};
 use crate::error::{Error, Result};
-use crate::graph::TaskContext;
+use crate::graph::{Input, TaskContext};
 use crate::io::csv::{CsvReader, CsvScan, Start};
 use crate::mem::Part;
 use crate::ops::{BatchOp, Flow, Reducer};
 
-/// All that one stage's tasks share.
+/// All that the tasks of a branch share.
 pub(super) struct Work<R: Reducer> {
-    pub source: Arc<Source>,
     pub steps: Vec<Arc<dyn BatchOp>>,
     pub reducer: Arc<R>,
 }
@@ -74,7 +72,9 @@ impl<R: Reducer> Work<R> {
         partition: usize,
     ) -> Result<Folded<R::State>> {
         let start = Start::At(scan.source.partitions[partition].range.start);
-        self.run(context, scan, partition, start).1
+        let folded = self.run(context, scan, partition, start).1?;
+        context.advance(Input { partitions: 1, ..Input::default() });
+        Ok(folded)
     }
 
     /// Runs a partition on its assumption.
@@ -87,6 +87,7 @@ impl<R: Reducer> Work<R> {
         let (start, outcome) = self.run(context, scan, partition, Start::Assumed);
         // A cancelled run is no property of the bytes.
         context.check()?;
+        context.advance(Input { partitions: 1, ..Input::default() });
         let bytes = outcome.as_ref().map_or(0, |folded| folded.bytes);
         Ok(Scanned { start, outcome: Mutex::new(Some(outcome)), bytes })
     }
@@ -144,7 +145,8 @@ impl<R: Reducer> Work<R> {
             if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
                 return Ok(Folded::new(&*self.reducer, state, None));
             }
-            context.advance(reader.position() - at, reader.rows_read() - rows);
+            let (bytes, new_rows) = (reader.position() - at, reader.rows_read() - rows);
+            context.advance(Input { bytes, rows: new_rows, partitions: 0 });
             (at, rows) = (reader.position(), reader.rows_read());
         }
         Ok(Folded::new(&*self.reducer, state, Some(reader.position())))
@@ -155,32 +157,40 @@ impl<R: Reducer> Work<R> {
         self.steps.iter().try_fold(batch, |batch, step| step.apply(batch))
     }
 
-    /// A pipeline over the batches of an earlier stage, to its end.
-    pub(super) fn run_batches(&self, context: &TaskContext, batches: Batches) -> Result<Batches> {
+    /// Folds batches that are there already.
+    pub(super) fn run_batches(
+        &self,
+        context: &TaskContext,
+        batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    ) -> Result<Folded<R::State>> {
         let mut state = self.reducer.new_state(context.budget().reserve(STATE));
-        for batch in batches.0 {
+        for batch in batches {
             context.check()?;
-            if self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
+            if self.reducer.update(&mut state, &self.step(batch?)?)? == Flow::Enough {
                 break;
             }
         }
-        Ok(Batches(self.reducer.finish(state)?))
+        Ok(Folded::new(&*self.reducer, state, None))
     }
+}
 
-    /// Merges states in order.
-    pub(super) fn merge(&self, context: &TaskContext, parts: &[&Folded<R::State>]) -> Result<Folded<R::State>> {
-        let mut parts = parts.iter();
-        let (mut state, mut end) = match parts.next() {
-            Some(first) => (first.take()?, first.end),
-            None => (self.reducer.new_state(context.budget().reserve(STATE)), None),
-        };
-        for part in parts {
-            context.check()?;
-            self.reducer.merge(&mut state, part.take()?)?;
-            end = part.end;
-        }
-        Ok(Folded::new(&*self.reducer, state, end))
+/// Merges states in order.
+pub(super) fn merge<R: Reducer>(
+    reducer: &R,
+    context: &TaskContext,
+    parts: &[&Folded<R::State>],
+) -> Result<Folded<R::State>> {
+    let mut parts = parts.iter();
+    let (mut state, mut end) = match parts.next() {
+        Some(first) => (first.take()?, first.end),
+        None => (reducer.new_state(context.budget().reserve(STATE)), None),
+    };
+    for part in parts {
+        context.check()?;
+        reducer.merge(&mut state, part.take()?)?;
+        end = part.end;
     }
+    Ok(Folded::new(reducer, state, end))
 }
 
 /// How refusals name what sinks hold.

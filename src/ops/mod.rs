@@ -1,6 +1,7 @@
 //! Sequential kernels, one operator a file. Row-wise steps are [`BatchOp`]s; sinks that hold state are [`Reducer`]s.
 
 mod aggregate;
+mod align;
 mod collect;
 mod filter;
 mod key;
@@ -14,6 +15,7 @@ use crate::error::Result;
 use crate::mem::Reservation;
 
 pub(crate) use aggregate::AggregateOp;
+pub(crate) use align::AlignOp;
 pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
 pub(crate) use project::ProjectOp;

@@ -7,18 +7,15 @@ use crate::expr::{Expr, SortKey};
 
 impl fmt::Display for LogicalPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut plan = self;
-        let mut depth = 0;
-        loop {
+        // A loop, since a plan can be as deep as a program cares to make it.
+        let mut pending = vec![(self, 0)];
+        while let Some((plan, depth)) = pending.pop() {
             write!(f, "{:1$}", "", 2 * depth)?;
             plan.write_step(f)?;
             f.write_str("\n")?;
-            match plan.input() {
-                Some(input) => plan = input,
-                None => return Ok(()),
-            }
-            depth += 1;
+            pending.extend(plan.inputs().iter().rev().map(|input| (&**input, depth + 1)));
         }
+        Ok(())
     }
 }
 
@@ -48,6 +45,11 @@ impl LogicalPlan {
                     None => Ok(()),
                 }
             }
+            LogicalPlan::Held { table, schema, .. } => {
+                let names = schema.fields().iter().map(|field| field.name().clone());
+                write!(f, "table of {} rows: {}", table.num_rows(), list(names))
+            }
+            LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {

@@ -9,10 +9,11 @@ mod rules;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey};
+use crate::expr::{AggExpr, Expr, SortKey, type_name};
 use crate::io::csv::CsvSource;
 
 pub(crate) use explain::list;
@@ -21,6 +22,8 @@ pub(crate) use rules::optimise;
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]
 pub(crate) enum LogicalPlan {
+    /// Rows that the program made or computed before: these columns of them.
+    Held { table: Arc<Table>, columns: Vec<usize>, schema: SchemaRef },
     /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
     Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
     /// The rows for which a condition is true.
@@ -33,12 +36,41 @@ pub(crate) enum LogicalPlan {
     Sort { input: Arc<LogicalPlan>, keys: Vec<SortKey>, limit: Option<usize> },
     /// Rows `offset` to `offset + limit` in order.
     Slice { input: Arc<LogicalPlan>, offset: usize, limit: Option<usize> },
+    /// The rows of all inputs, one input after the other; columns found by name.
+    Concat { inputs: Vec<Arc<LogicalPlan>>, schema: SchemaRef },
 }
 
 impl LogicalPlan {
     pub(crate) fn scan(source: Arc<CsvSource>) -> LogicalPlan {
         let schema = source.schema.clone();
         LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
+    }
+
+    pub(crate) fn held(table: Table) -> LogicalPlan {
+        let schema = table.schema().clone();
+        LogicalPlan::Held { columns: (0..schema.fields().len()).collect(), schema, table: Arc::new(table) }
+    }
+
+    /// Columns come in the order in which the inputs name them first; a type is the narrowest that holds all inputs'.
+    pub(crate) fn concat(inputs: Vec<Arc<LogicalPlan>>) -> Result<LogicalPlan> {
+        let mut fields: Vec<Field> = Vec::new();
+        for field in inputs.iter().flat_map(|input| input.schema().fields()) {
+            match fields.iter_mut().find(|known| known.name() == field.name()) {
+                None => fields.push(field.as_ref().clone()),
+                Some(known) => {
+                    let wider = widened(known.data_type(), field.data_type()).ok_or_else(|| {
+                        let (a, b) = (type_name(known.data_type()), type_name(field.data_type()));
+                        Error::new(
+                            ErrorKind::Type,
+                            format!("column '{}' is {a} in one frame and {b} in another", field.name()),
+                        )
+                        .help("give it one type where the frames are made, with CsvOptions::dtype or a cast")
+                    })?;
+                    *known = Field::new(field.name(), wider, true);
+                }
+            }
+        }
+        Ok(LogicalPlan::Concat { inputs, schema: Arc::new(Schema::new(fields)) })
     }
 
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
@@ -89,53 +121,59 @@ impl LogicalPlan {
     /// The columns that come out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         match self {
-            LogicalPlan::Scan { schema, .. }
+            LogicalPlan::Held { schema, .. }
+            | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
-            | LogicalPlan::Aggregate { schema, .. } => schema,
+            | LogicalPlan::Aggregate { schema, .. }
+            | LogicalPlan::Concat { schema, .. } => schema,
             LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
                 input.schema()
             }
         }
     }
 
-    /// The step before, unless this is the scan.
-    pub(crate) fn input(&self) -> Option<&Arc<LogicalPlan>> {
+    /// The steps whose rows it takes; none for what has rows of its own.
+    pub(crate) fn inputs(&self) -> &[Arc<LogicalPlan>] {
         match self {
-            LogicalPlan::Scan { .. } => None,
+            LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => Some(input),
+            | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
+            LogicalPlan::Concat { inputs, .. } => inputs,
         }
     }
 
-    /// The same step on another input, whose columns it finds by name.
-    fn with_input(&self, input: Arc<LogicalPlan>) -> LogicalPlan {
+    /// The same step on other inputs, as many, whose columns it finds by name.
+    fn with_inputs(&self, new: Vec<Arc<LogicalPlan>>) -> LogicalPlan {
         let mut plan = self.clone();
         match &mut plan {
-            LogicalPlan::Scan { .. } => {}
-            LogicalPlan::Filter { input: old, .. }
-            | LogicalPlan::Project { input: old, .. }
-            | LogicalPlan::Aggregate { input: old, .. }
-            | LogicalPlan::Sort { input: old, .. }
-            | LogicalPlan::Slice { input: old, .. } => *old = input,
+            LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => {}
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Slice { input, .. } => {
+                if let Some(new) = new.into_iter().next() {
+                    *input = new;
+                }
+            }
+            LogicalPlan::Concat { inputs, .. } => *inputs = new,
         }
         plan
     }
 
-    /// The source at the bottom.
-    pub(crate) fn source(&self) -> &Arc<CsvSource> {
-        let mut plan = self;
-        loop {
-            match plan {
-                LogicalPlan::Scan { source, .. } => return source,
-                LogicalPlan::Filter { input, .. }
-                | LogicalPlan::Project { input, .. }
-                | LogicalPlan::Aggregate { input, .. }
-                | LogicalPlan::Sort { input, .. }
-                | LogicalPlan::Slice { input, .. } => plan = input,
-            }
+    /// The same step on another input.
+    fn with_input(&self, input: Arc<LogicalPlan>) -> LogicalPlan {
+        self.with_inputs(vec![input])
+    }
+
+    /// The CSV sources at the bottom, from left to right.
+    pub(crate) fn sources(&self) -> Vec<&Arc<CsvSource>> {
+        match self {
+            LogicalPlan::Scan { source, .. } => vec![source],
+            _ => self.inputs().iter().flat_map(|input| input.sources()).collect(),
         }
     }
 
@@ -144,8 +182,24 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
             LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
-            LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
+            LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
+            LogicalPlan::Held { .. }
+            | LogicalPlan::Aggregate { .. }
+            | LogicalPlan::Sort { .. }
+            | LogicalPlan::Slice { .. } => 1,
         }
+    }
+}
+
+/// The narrowest type that holds the values of both, if one does.
+fn widened(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Date32, Float64, Int64, Timestamp};
+    match (a, b) {
+        _ if a == b => Some(a.clone()),
+        (Int64, Float64) | (Float64, Int64) => Some(Float64),
+        (Date32, Timestamp(..)) => Some(b.clone()),
+        (Timestamp(..), Date32) => Some(a.clone()),
+        _ => None,
     }
 }
 

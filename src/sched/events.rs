@@ -48,6 +48,8 @@ pub enum Event {
         tasks: usize,
         /// How many bytes of input it is going to read; 0 when that is not known.
         bytes: u64,
+        /// How many partitions of input it is going to read.
+        partitions: u64,
     },
     /// A task begins, on the thread that tells it.
     #[non_exhaustive]
@@ -68,6 +70,8 @@ pub enum Event {
         bytes: u64,
         /// Rows in them.
         rows: u64,
+        /// Partitions that were read to their end with them.
+        partitions: u64,
     },
     /// A task has ended, well or not.
     #[non_exhaustive]

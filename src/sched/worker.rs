@@ -19,7 +19,7 @@ use super::events::{Event, Observers};
 use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{TaskContext, TaskGraph, TaskId, cancelled, order};
+use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, order};
 use crate::mem::{Budget, Part};
 
 /// What the runs of a session share.
@@ -41,7 +41,7 @@ impl Engine {
     /// Starts a run. What is wrong with it comes out of `wait`.
     pub(super) fn start(self: &Arc<Engine>, graph: TaskGraph, outputs: &[TaskId]) -> RunId {
         let id = self.lock().next_run();
-        let bytes = graph.input_bytes();
+        let Input { bytes, partitions, .. } = graph.input();
         let run = self.pool().and_then(|_| order(&graph, outputs)).map(|order| {
             let context = TaskContext::new(self.budget.clone(), self.progress(id));
             Running::new(graph, &order, outputs, context)
@@ -53,7 +53,7 @@ impl Engine {
                 return id;
             }
         };
-        self.observers.tell(|| Event::RunStarted { run: id, tasks: run.left(), bytes });
+        self.observers.tell(|| Event::RunStarted { run: id, tasks: run.left(), bytes, partitions });
         let closing = run.close(id);
         let mut queue = self.lock();
         queue.runs.insert(id, run);
@@ -128,10 +128,13 @@ impl Engine {
     }
 
     /// How the tasks of a run tell of their progress: not at all if nobody listens.
-    fn progress(&self, run: RunId) -> Option<Arc<dyn Fn(u64, u64) + Send + Sync>> {
+    fn progress(&self, run: RunId) -> Option<Progress> {
         let observers = self.observers.clone();
-        (observers.len() > 0)
-            .then(|| Arc::new(move |bytes, rows| observers.tell(|| Event::Advanced { run, bytes, rows })) as Arc<_>)
+        let listening = observers.len() > 0;
+        let tell = move |Input { bytes, rows, partitions }| {
+            observers.tell(|| Event::Advanced { run, bytes, rows, partitions });
+        };
+        listening.then(|| Arc::new(tell) as Progress)
     }
 
     /// A worker's life.

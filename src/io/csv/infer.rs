@@ -55,6 +55,11 @@ pub(crate) fn widen(a: Type, b: Type) -> Type {
     }
 }
 
+/// The type of one field that is not missing.
+pub(crate) fn type_of(raw: &[u8], options: &CsvOptions) -> Type {
+    classify(raw, options.dialect, &Nulls::new(options)).unwrap_or(Type::Text)
+}
+
 /// The type of one field, `None` for a missing value. Integers beyond 64 bits are text: no float holds them.
 fn classify(raw: &[u8], dialect: Dialect, nulls: &Nulls) -> Option<Type> {
     let text = clean(raw, dialect, nulls)?;

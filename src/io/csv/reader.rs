@@ -15,6 +15,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::boundary::assume_start;
 use super::decode::{BadField, BadReason, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
 use super::fields::{FieldIndex, Ragged, State, Step};
+use super::infer::{type_of, widen};
 use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::expr::{BoundExpr, Expr, Type};
@@ -381,14 +382,14 @@ impl<'a> CsvReader<'a> {
         let value = shorten(&self.block.as_slice()[start..end]);
         let name = self.scan.source.schema.field(column).name();
         let error = match bad.reason {
-            BadReason::NotOfType => Error::new(
-                ErrorKind::Value,
-                format!("column '{name}' is {}, and {value} is not", self.scan.source.types[column]),
-            )
-            .help(format!(
-                "read the column as text with CsvOptions::dtype(\"{name}\", Type::Text), or, if this spelling means a \
-                 missing value, add it to CsvOptions::nulls"
-            )),
+            BadReason::NotOfType => {
+                let dtype = self.scan.source.types[column];
+                let wider = widen(dtype, type_of(&self.block.as_slice()[start..end], &self.scan.source.options));
+                Error::new(ErrorKind::Value, format!("column '{name}' is {dtype}, and {value} is not")).help(format!(
+                    "read the column as {wider} with CsvOptions::dtype(\"{name}\", Type::{wider:?}), or, if this spelling \
+                     means a missing value, add it to CsvOptions::nulls"
+                ))
+            }
             BadReason::NotUtf8 => {
                 Error::new(ErrorKind::Value, format!("column '{name}' is text, and {value} is not UTF-8"))
                     .help("convert the file to UTF-8")

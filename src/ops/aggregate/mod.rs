@@ -1,7 +1,8 @@
 //! Group-by: from batches to one row a group.
 //!
 //! 1. Key columns become dense group ids, one for every row (`groups`): by an index array, a hash table of integers, or one of rows as bytes.
-//! 2. Every aggregate is a column of partial results that ids and values update (`accumulators`).
+//! 2. Every aggregate is a column of partial results that ids and values update (`accumulators`); those that need the same have it
+//!    in common (`shared`).
 //! 3. A later state merges by mapping its groups to ids here, so that the work is that of the later groups.
 //! 4. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
@@ -10,20 +11,23 @@ mod groups;
 mod int_groups;
 mod packed_groups;
 mod row_groups;
+mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringViewArray};
 use arrow::buffer::NullBuffer;
-use arrow::compute::FilterBuilder;
+use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use self::accumulators::Accumulator;
 use self::groups::Groups;
+use self::shared::Shared;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
@@ -35,16 +39,34 @@ pub(crate) struct AggregateOp {
     keys: Vec<BoundExpr>,
     kinds: Vec<Type>,
     aggs: Vec<BoundAgg>,
+    shared: Shared,
     keep_nulls: bool,
 }
 
 /// The groups of the rows so far, and what is kept of each.
 pub(crate) struct AggregateState {
     groups: Groups,
-    accumulators: Vec<Accumulator>,
-    /// The group of every row of a batch; kept for its room.
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// How many rows came, those without a key counted.
+    rows: i64,
+    /// The group of every row of a batch, and of every row that passes a filter; kept for their room.
     ids: Vec<u32>,
+    filtered_ids: Vec<u32>,
     memory: Reservation,
+}
+
+/// The rows of a batch that count, with their numbers where these are asked for.
+#[derive(Clone)]
+struct Rows<'a> {
+    batch: Cow<'a, RecordBatch>,
+    numbers: Option<ArrayRef>,
+}
+
+impl Rows<'_> {
+    fn filter(&self, predicate: &FilterPredicate) -> Result<Rows<'static>> {
+        let numbers = self.numbers.as_ref().map(|numbers| predicate.filter(numbers)).transpose()?;
+        Ok(Rows { batch: Cow::Owned(predicate.filter_record_batch(&self.batch)?), numbers })
+    }
 }
 
 impl AggregateOp {
@@ -65,34 +87,71 @@ impl AggregateOp {
             let message = format!("two columns of the result are called '{}'", twice.name());
             return Err(Error::new(ErrorKind::Column, message).help("give one of them another name with alias(..)"));
         }
-        aggs.iter().try_for_each(|agg| Accumulator::new(agg).map(drop))?;
+        let shared = Shared::new(&aggs)?;
         let keys: Vec<BoundExpr> = keys.into_iter().map(|(_, key)| key).collect();
         let kinds = keys.iter().map(BoundExpr::kind).collect();
-        Ok(AggregateOp { schema: Arc::new(Schema::new(fields)), keys, kinds, aggs, keep_nulls })
+        Ok(AggregateOp { schema: Arc::new(Schema::new(fields)), keys, kinds, aggs, shared, keep_nulls })
     }
 
-    /// Books the most that a state will hold while a batch, or a later state, of these keys and texts comes in.
-    fn book(
-        &self,
-        state: &mut AggregateState,
-        rows: usize,
-        key_bytes: usize,
-        texts: impl Iterator<Item = usize>,
-    ) -> Result<()> {
-        let accumulators: usize = state.accumulators.iter().zip(texts).map(|(a, text)| a.bytes_with(rows, text)).sum();
-        let most =
-            state.groups.bytes_with(rows, key_bytes) + accumulators + state.ids.capacity().max(rows) * size_of::<u32>();
-        if most > state.memory.bytes() {
-            // A refusal is where groups are to be flushed to buckets, once there is a spill.
-            state.memory.try_resize(most)?;
+    /// Books `bytes` where that is more than is booked.
+    fn book(&self, memory: &mut Reservation, bytes: usize) -> Result<()> {
+        if bytes <= memory.bytes() {
+            return Ok(());
         }
-        Ok(())
+        // A refusal is where groups are to be flushed to buckets, once there is a spill.
+        memory.try_resize(bytes).map_err(|refused| match self.shared.holder() {
+            Some(agg) if refused.kind() == ErrorKind::Memory => refused.help(format!(
+                "{agg} holds values of every group in memory: raise the limit (Session::builder().memory(..), or --memory), filter rows first, or leave it out"
+            )),
+            _ => refused,
+        })
     }
 
     /// Books what the state came to hold, where that is more or much less.
     fn settle(&self, state: &mut AggregateState) -> Result<()> {
         let (bytes, booked) = (self.bytes(state), state.memory.bytes());
         if bytes > booked || bytes < booked / 2 { state.memory.try_resize(bytes) } else { Ok(()) }
+    }
+
+    fn seal_accumulators(&self, state: &mut AggregateState) -> Result<()> {
+        let work = state.accumulators.iter().map(|a| a.seal_bytes()).max().unwrap_or(0);
+        if work > 0 {
+            let bytes = self.bytes_of(state) + work;
+            self.book(&mut state.memory, bytes)?;
+        }
+        state.accumulators.iter_mut().try_for_each(|a| a.seal())?;
+        self.settle(state)
+    }
+
+    fn bytes_of(&self, state: &AggregateState) -> usize {
+        let accumulators: usize = state.accumulators.iter().map(|a| a.bytes()).sum();
+        state.groups.bytes() + accumulators + (state.ids.capacity() + state.filtered_ids.capacity()) * size_of::<u32>()
+    }
+
+    /// Takes in the values of rows whose groups are `ids`, by the aggregates of one filter, or of none.
+    fn update_selection(
+        &self,
+        state: &mut AggregateState,
+        selection: &shared::Selection,
+        rows: &Rows<'_>,
+        filtered: bool,
+    ) -> Result<()> {
+        let inputs = selection.inputs.iter().map(|input| input.bound.eval(&rows.batch)).collect::<Result<Vec<_>>>()?;
+        let groups = state.groups.len();
+        for (slot, inputs) in selection.slots.iter().map(|slot| (slot, slot.inputs(&inputs, &rows.numbers))) {
+            let inputs = inputs?;
+            let text = inputs.iter().map(text_bytes).sum();
+            let accumulator = &state.accumulators[slot.accumulator];
+            let (now, most) = (accumulator.bytes(), accumulator.bytes_with(groups, rows.batch.num_rows(), text));
+            if most > now {
+                let bytes = self.bytes_of(state) - now + most;
+                self.book(&mut state.memory, bytes)?;
+            }
+            let accumulator = &mut state.accumulators[slot.accumulator];
+            accumulator.resize(groups);
+            accumulator.update(if filtered { &state.filtered_ids } else { &state.ids }, &inputs)?;
+        }
+        Ok(())
     }
 }
 
@@ -104,70 +163,103 @@ impl Reducer for AggregateOp {
     }
 
     fn new_state(&self, memory: Reservation) -> AggregateState {
-        // `new` has tried that every aggregate has an accumulator.
-        let accumulators = self.aggs.iter().filter_map(|agg| Accumulator::new(agg).ok()).collect();
-        AggregateState { groups: Groups::new(self.kinds.clone()), accumulators, ids: vec![], memory }
+        AggregateState {
+            groups: Groups::new(self.kinds.clone()),
+            accumulators: self.shared.accumulators(),
+            rows: 0,
+            ids: vec![],
+            filtered_ids: vec![],
+            memory,
+        }
     }
 
     fn update(&self, state: &mut AggregateState, batch: &RecordBatch) -> Result<Flow> {
-        let mut rows = batch.num_rows();
         let mut keys = self.keys.iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
-        let input = |agg: &BoundAgg| agg.input.as_ref().map(|input| input.eval(batch)).transpose();
-        let mut inputs = self.aggs.iter().map(input).collect::<Result<Vec<_>>>()?;
+        let count = batch.num_rows() as i64;
+        let numbers = || Arc::new(Int64Array::from_iter_values(state.rows..state.rows + count)) as ArrayRef;
+        let mut rows = Rows { batch: Cow::Borrowed(batch), numbers: self.shared.counts_rows().then(numbers) };
+        state.rows += count;
         if let Some(mask) = valid_rows(&keys).filter(|_| !self.keep_nulls) {
             let filter = FilterBuilder::new(&mask).optimize().build();
-            for array in keys.iter_mut().chain(inputs.iter_mut().flatten()) {
+            for array in &mut keys {
                 *array = filter.filter(array)?;
             }
-            rows = mask.true_count();
+            rows = rows.filter(&filter)?;
         }
-        if rows == 0 {
+        let count = rows.batch.num_rows();
+        if count == 0 {
             self.settle(state)?;
             return Ok(Flow::More);
         }
         let key_bytes = keys.iter().map(key_bytes).sum();
-        self.book(state, rows, key_bytes, inputs.iter().map(|input| input.as_ref().map_or(0, text_bytes)))?;
-        let AggregateState { groups, accumulators, ids, .. } = state;
-        groups.assign(&keys, rows, ids)?;
-        for (accumulator, values) in accumulators.iter_mut().zip(&inputs) {
-            accumulator.update(ids, groups.len(), values.as_ref())?;
+        let groups = state.groups.bytes_with(count, key_bytes) - state.groups.bytes();
+        let ids = 2 * count.saturating_sub(state.ids.capacity()) * size_of::<u32>();
+        let bytes = self.bytes_of(state) + groups + ids;
+        self.book(&mut state.memory, bytes)?;
+        state.groups.assign(&keys, count, &mut state.ids)?;
+        for selection in &self.shared.selections {
+            let Some(condition) = &selection.filter else {
+                self.update_selection(state, selection, &rows, false)?;
+                continue;
+            };
+            let mask = condition.bound.eval_mask(&rows.batch)?;
+            state.filtered_ids.clear();
+            state.filtered_ids.extend(mask.values().set_indices().map(|row| state.ids[row]));
+            let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
+            self.update_selection(state, selection, &passing, true)?;
         }
         self.settle(state)?;
         Ok(Flow::More)
     }
 
     fn merge(&self, state: &mut AggregateState, later: AggregateState) -> Result<()> {
-        let texts = later.accumulators.iter().map(Accumulator::text_bytes);
-        self.book(state, later.groups.len(), later.groups.key_bytes(), texts)?;
-        let AggregateState { groups, accumulators, memory, .. } = later;
+        let mut later = later;
+        self.seal_accumulators(state)?;
+        self.seal_accumulators(&mut later)?;
+        // What moves over as it is, is not booked twice.
+        let moved: usize = later.accumulators.iter().map(|a| a.moved_bytes()).sum();
+        later.memory.try_resize(later.memory.bytes().saturating_sub(moved))?;
+        let groups = state.groups.len() + later.groups.len();
+        let pairs = state.accumulators.iter().zip(&later.accumulators);
+        let accumulators: usize = pairs.map(|(a, b)| a.bytes_with(groups, 0, b.text_bytes())).sum();
+        let most = state.groups.bytes_with(later.groups.len(), later.groups.key_bytes())
+            + accumulators
+            + moved
+            + (state.ids.capacity() + state.filtered_ids.capacity() + later.groups.len()) * size_of::<u32>();
+        self.book(&mut state.memory, most)?;
+        let AggregateState { groups, accumulators, rows, memory, .. } = later;
         let ids = state.groups.absorb(groups)?;
         for (accumulator, later) in state.accumulators.iter_mut().zip(accumulators) {
-            accumulator.merge(&ids, state.groups.len(), later)?;
+            accumulator.resize(state.groups.len());
+            accumulator.merge(&ids, later, state.rows)?;
         }
+        state.rows += rows;
         drop(memory);
         self.settle(state)
     }
 
     fn finish(&self, state: AggregateState) -> Result<Vec<RecordBatch>> {
         let mut state = state;
-        for accumulator in &mut state.accumulators {
-            // Without keys and rows there is a group that no update has made room for.
-            accumulator.update(&[], state.groups.len(), None)?;
-        }
+        // Without keys and rows there is a group that no update has made room for.
+        state.accumulators.iter_mut().for_each(|a| a.resize(state.groups.len()));
+        self.seal_accumulators(&mut state)?;
+        let work: usize = state.accumulators.iter().map(|a| a.finish_bytes()).sum();
+        let bytes = self.bytes_of(&state) + work;
+        self.book(&mut state.memory, bytes)?;
         let sorted = state.groups.sorted();
-        let batch = |ids: &[u32]| {
+        let mut batches = Vec::new();
+        for ids in sorted.chunks(OUTPUT_ROWS) {
             let mut columns = state.groups.columns(ids)?;
-            for accumulator in &state.accumulators {
-                columns.push(accumulator.finish(ids)?);
+            for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
+                columns.push(state.accumulators[*accumulator].finish(agg, ids)?);
             }
-            Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
-        };
-        sorted.chunks(OUTPUT_ROWS).map(batch).collect()
+            batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
+        }
+        Ok(batches)
     }
 
     fn bytes(&self, state: &AggregateState) -> usize {
-        let accumulators: usize = state.accumulators.iter().map(Accumulator::bytes).sum();
-        state.groups.bytes() + accumulators + state.ids.capacity() * size_of::<u32>()
+        self.bytes_of(state)
     }
 }
 

@@ -42,6 +42,11 @@ impl RowGroups {
         }
     }
 
+    /// The id of one row.
+    pub(super) fn id_of(&mut self, row: &[u8]) -> u32 {
+        self.find_or_insert(row, self.hasher.hash_one(row))
+    }
+
     /// The ids of another's groups in this one.
     pub(super) fn absorb(&mut self, later: &RowGroups) -> Vec<u32> {
         later.rows.iter().zip(&later.hashes).map(|(row, hash)| self.find_or_insert(row, *hash)).collect()

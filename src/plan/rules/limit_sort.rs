@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::plan::LogicalPlan;
 
 pub(super) fn limit_sorts(plan: &Arc<LogicalPlan>) -> Arc<LogicalPlan> {
-    let Some(input) = plan.input() else { return plan.clone() };
     if let LogicalPlan::Slice { input, offset, limit: Some(limit) } = &**plan {
         // A projection between the two moves no rows.
         let mut between = Vec::new();
@@ -25,5 +24,5 @@ pub(super) fn limit_sorts(plan: &Arc<LogicalPlan>) -> Arc<LogicalPlan> {
             };
         }
     }
-    Arc::new(plan.with_input(limit_sorts(input)))
+    Arc::new(plan.with_inputs(plan.inputs().iter().map(limit_sorts).collect()))
 }

@@ -29,6 +29,16 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
                 schema: Arc::new(schema.project(&kept)?),
             }
         }
+        LogicalPlan::Held { table, columns, schema } => {
+            let kept = kept(schema, &wanted, 0);
+            let columns = kept.iter().map(|&i| columns[i]).collect();
+            LogicalPlan::Held { table: table.clone(), columns, schema: Arc::new(schema.project(&kept)?) }
+        }
+        LogicalPlan::Concat { inputs, schema } => {
+            let kept = kept(schema, &wanted, 0);
+            let inputs = inputs.iter().map(|input| prune(input, wanted.clone())).collect::<Result<_>>()?;
+            LogicalPlan::Concat { inputs, schema: Arc::new(schema.project(&kept)?) }
+        }
         LogicalPlan::Filter { input, predicate } => {
             let wanted = wanted.map(|w| &w | &predicate.columns());
             plan.with_input(prune(input, wanted)?)

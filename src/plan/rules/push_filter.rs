@@ -1,14 +1,15 @@
 //! Filters sink towards the scan, which then decodes the other columns of the surviving rows alone.
 //!
 //! A filter passes below a projection by putting the projected expressions in the place of their names, below a sort as it is
-//! (ties keep their order), and below an aggregation as far as it speaks of keys alone. It does not pass a slice, and
+//! (ties keep their order), into all frames of a concatenation that have the same columns, and below an aggregation as far
+//! as it speaks of keys alone (unless that numbers rows). It does not pass a slice, and
 //! a condition that can fail on a row (integer arithmetic may overflow) does not pass an earlier filter.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{AggExpr, Expr};
 use crate::plan::LogicalPlan;
 
 pub(super) fn push_filters(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
@@ -34,7 +35,9 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             Ok(Arc::new(plan.with_input(push(input, below)?)))
         }
         LogicalPlan::Sort { input, limit: None, .. } => Ok(Arc::new(plan.with_input(push(input, conditions)?))),
-        LogicalPlan::Aggregate { input, keys, .. } if !keys.is_empty() => {
+        LogicalPlan::Aggregate { input, keys, aggs, .. }
+            if !keys.is_empty() && !aggs.iter().any(AggExpr::counts_rows) =>
+        {
             let by_name: HashMap<String, &Expr> = keys.iter().map(|e| (e.name(), e)).collect();
             let of_keys = |c: &Expr| {
                 let columns: BTreeSet<_> = c.columns();
@@ -49,12 +52,13 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             let (source, columns, schema) = (source.clone(), columns.clone(), schema.clone());
             Ok(Arc::new(LogicalPlan::Scan { source, columns, filter, schema }))
         }
+        LogicalPlan::Concat { inputs, schema } if inputs.iter().all(|input| input.schema() == schema) => {
+            let inputs = inputs.iter().map(|input| push(input, conditions.clone())).collect::<Result<_>>()?;
+            Ok(Arc::new(plan.with_inputs(inputs)))
+        }
         _ => {
-            let plan = match plan.input() {
-                Some(input) => Arc::new(plan.with_input(push(input, Vec::new())?)),
-                None => plan.clone(),
-            };
-            Ok(filtered(plan, conditions))
+            let inputs = plan.inputs().iter().map(|input| push(input, Vec::new())).collect::<Result<_>>()?;
+            Ok(filtered(Arc::new(plan.with_inputs(inputs)), conditions))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::graph::Input;
 use crate::sched::{Event, Observer};
 
 #[derive(Default)]
@@ -17,9 +18,13 @@ impl Log {
     /// The events, without the times.
     fn lines(&self) -> Vec<String> {
         let line = |event: &Event| match event {
-            Event::RunStarted { run, tasks, bytes } => format!("run {run}: {tasks} tasks, {bytes} bytes"),
+            Event::RunStarted { run, tasks, bytes, partitions } => {
+                format!("run {run}: {tasks} tasks, {bytes} bytes, {partitions} partitions")
+            }
             Event::TaskStarted { run, task, name } => format!("run {run}: task {task} {name}"),
-            Event::Advanced { run, bytes, rows } => format!("run {run}: {bytes} bytes, {rows} rows"),
+            Event::Advanced { run, bytes, rows, partitions } => {
+                format!("run {run}: {bytes} bytes, {rows} rows, {partitions} partitions")
+            }
             Event::TaskFinished { run, task, name, seconds, bytes } => {
                 assert!(*seconds >= 0.0);
                 format!("run {run}: task {task} {name} done, {bytes} bytes")
@@ -39,22 +44,22 @@ fn everything_is_told_in_order() {
     let session = Session::builder().threads(1).observer(log.clone()).build().unwrap();
     let live = Live::default();
     let mut graph = TaskGraph::new();
-    graph.set_input_bytes(1000);
+    graph.set_input(Input { bytes: 1000, partitions: 2, ..Input::default() });
     let (reading, ran) = (live.clone(), Arc::default());
     graph.add("not needed", vec![], count(&ran));
     let work: Work = Box::new(move |context: &TaskContext, _| {
-        context.advance(600, 20);
-        context.advance(400, 10);
+        context.advance(Input { bytes: 600, rows: 20, partitions: 0 });
+        context.advance(Input { bytes: 400, rows: 10, partitions: 1 });
         reading.number(1)
     });
     let scan = graph.add("scan", vec![], work);
     let sum = graph.add("sum", vec![scan], live.add());
     session.run(graph, &[sum]).unwrap();
     let expected = [
-        "run 1: 2 tasks, 1000 bytes",
+        "run 1: 2 tasks, 1000 bytes, 2 partitions",
         "run 1: task 1 scan",
-        "run 1: 600 bytes, 20 rows",
-        "run 1: 400 bytes, 10 rows",
+        "run 1: 600 bytes, 20 rows, 0 partitions",
+        "run 1: 400 bytes, 10 rows, 1 partitions",
         "run 1: task 1 scan done, 8 bytes",
         "run 1: task 2 sum",
         "run 1: task 2 sum done, 8 bytes",
@@ -66,7 +71,7 @@ fn everything_is_told_in_order() {
     let bad = graph.add("bad", vec![], fail("no good"));
     assert!(session.run(graph, &[bad]).is_err());
     let expected = [
-        "run 2: 1 tasks, 0 bytes",
+        "run 2: 1 tasks, 0 bytes, 0 partitions",
         "run 2: task 0 bad",
         "run 2: task 0 bad done, 0 bytes",
         "run 2: done, Some(\"no good\")",
@@ -74,7 +79,7 @@ fn everything_is_told_in_order() {
     assert_eq!(log.lines(), expected);
 
     session.run(TaskGraph::new(), &[]).unwrap();
-    assert_eq!(log.lines(), ["run 3: 0 tasks, 0 bytes", "run 3: done, None"]);
+    assert_eq!(log.lines(), ["run 3: 0 tasks, 0 bytes, 0 partitions", "run 3: done, None"]);
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn all_is_told_when_the_result_is_there() {
             session.run(graph, &[sum]).unwrap();
             let lines = log.lines();
             assert_eq!(lines.len(), 2 + 2 * 11);
-            assert_eq!(lines[0], format!("run {run}: 11 tasks, 0 bytes"));
+            assert_eq!(lines[0], format!("run {run}: 11 tasks, 0 bytes, 0 partitions"));
             assert_eq!(lines[23], format!("run {run}: done, None"));
             assert_eq!(second.lines().len(), lines.len());
         }

@@ -85,7 +85,13 @@ pub(crate) fn unquote(raw: &[u8], quoted: bool, quote: Option<u8>) -> Content {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Array, AsArray};
+    use proptest::prelude::*;
+
+    use super::super::{Nulls, PADDING, Records};
     use super::*;
+    use crate::io::csv::fields::{FieldIndex, State};
+    use crate::io::csv::options::{CsvOptions, Dialect};
 
     #[test]
     fn quotes_come_off() {
@@ -102,6 +108,40 @@ mod tests {
                 Content::Unescaped(text) => text,
             };
             assert_eq!(got, text, "{raw:?}");
+        }
+    }
+
+    proptest! {
+        /// The safe twin: arrow's own constructor, which checks every view and every byte.
+        #[test]
+        fn what_is_built_unchecked_stands_every_check(
+            body in prop::collection::vec(prop::sample::select("ab,,\n\"é0123456789abcdef".as_bytes()), 0..300),
+            in_text in any::<bool>(),
+        ) {
+            let dialect = Dialect::default();
+            let options = if in_text { CsvOptions::new().nulls(["a"]) } else { CsvOptions::new() };
+            let mut index = FieldIndex::default();
+            index.index(&body, State::FieldStart, dialect);
+            if let Some(last) = index.last_line_end(&body) {
+                let end = index.truncate_after(&body, last);
+                _ = index.shape(&body[..end], 2);
+            }
+            let block = Buffer::from_vec([vec![0; PADDING], body.clone()].concat());
+            let records = Records {
+                block: &block,
+                separators: &index.separators,
+                row_starts: &index.row_starts,
+                width: 2,
+                has_quotes: index.has_quotes,
+                is_ascii: body.is_ascii(),
+            };
+            let decoder = Decoder { dialect, nulls: &Nulls::new(&options) };
+            let rows = Rows::All(index.row_starts.len());
+            if let Ok(array) = decode(decoder, records.column(1), rows, &mut ColumnBuffer::default()) {
+                let array = array.as_string_view();
+                let checked = StringViewArray::try_new(array.views().clone(), array.data_buffers().to_vec(), array.nulls().cloned());
+                prop_assert_eq!(&checked.unwrap(), array);
+            }
         }
     }
 }

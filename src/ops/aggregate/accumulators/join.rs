@@ -1,0 +1,81 @@
+//! `join`: texts one after another.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, StringViewBuilder};
+
+use super::{Accumulator, input, same, vec_bytes_to};
+use crate::error::Result;
+use crate::expr::BoundAgg;
+
+pub(super) struct Joined {
+    separator: Arc<str>,
+    texts: Vec<Option<String>>,
+    /// The bytes that the strings have allocated.
+    bytes: usize,
+}
+
+impl Joined {
+    pub(super) fn new(separator: Arc<str>) -> Joined {
+        Joined { separator, texts: vec![], bytes: 0 }
+    }
+
+    fn push(&mut self, id: u32, new: &str) {
+        let text = match &mut self.texts[id as usize] {
+            Some(text) => {
+                self.bytes -= text.capacity();
+                text.push_str(&self.separator);
+                text
+            }
+            slot => slot.insert(String::new()),
+        };
+        text.push_str(new);
+        self.bytes += text.capacity();
+    }
+}
+
+impl Accumulator for Joined {
+    fn resize(&mut self, groups: usize) {
+        self.texts.resize(groups, None);
+    }
+
+    fn update(&mut self, ids: &[u32], inputs: &[ArrayRef]) -> Result<()> {
+        for (id, new) in ids.iter().zip(input(inputs)?.as_string_view()) {
+            if let Some(new) = new {
+                self.push(*id, new);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, ids: &[u32], later: Box<dyn Accumulator>, _: i64) -> Result<()> {
+        for (id, new) in ids.iter().zip(same::<Self>(later)?.texts) {
+            if let Some(new) = new {
+                self.push(*id, &new);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        let mut column = StringViewBuilder::with_capacity(ids.len());
+        for id in ids {
+            column.append_option(self.texts[*id as usize].as_deref());
+        }
+        Ok(Arc::new(column.finish()))
+    }
+
+    fn bytes(&self) -> usize {
+        vec_bytes_to(&self.texts, 0) + self.bytes
+    }
+
+    fn bytes_with(&self, groups: usize, rows: usize, text: usize) -> usize {
+        // A string that grows takes twice its room, or what it needs.
+        let new = text + rows * (self.separator.len() + 8);
+        vec_bytes_to(&self.texts, groups) + 2 * (self.bytes + new)
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.bytes
+    }
+}

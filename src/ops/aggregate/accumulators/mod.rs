@@ -1,0 +1,213 @@
+//! What is kept of every group: columns of partial results, updated by group ids and values. One family of aggregates a file.
+
+mod best;
+mod join;
+mod logic;
+mod moments;
+mod pairs;
+mod rows;
+mod runs;
+mod totals;
+mod values;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::buffer::NullBuffer;
+
+use self::best::{BestInts, BestTexts, Rule};
+use self::join::Joined;
+use self::logic::Truths;
+use self::moments::Moments;
+use self::pairs::Comoments;
+use self::rows::BestRows;
+use self::totals::{Counts, Totals};
+use self::values::Values;
+use crate::error::{Error, Result};
+use crate::expr::{AggKind, BoundAgg, Type};
+use crate::ops::key::kind_of;
+use crate::ops::vec_bytes_with;
+
+/// The partial results of one family of aggregates over one input, one for every group.
+pub(super) trait Accumulator: Any + Send + Sync {
+    /// Makes room for this many groups: those that are new have seen nothing.
+    fn resize(&mut self, groups: usize);
+
+    /// Takes in the inputs of rows whose groups are `ids`. (`size` has no input; `idxmin` has one more, the numbers of the rows.)
+    fn update(&mut self, ids: &[u32], inputs: &[ArrayRef]) -> Result<()>;
+
+    /// Takes in a later accumulator of the same family: group `i` there is group `ids[i]` here, and row 0 there is row `rows` here.
+    fn merge(&mut self, ids: &[u32], later: Box<dyn Accumulator>, rows: i64) -> Result<()>;
+
+    /// Puts what it holds in its least form, before it waits for a merge.
+    fn seal(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The results of these groups. May be called again, for other groups and for other aggregates of the family.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) for a sum of integers beyond 64 bits.
+    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef>;
+
+    /// The bytes allocated.
+    fn bytes(&self) -> usize;
+
+    /// The most that will be allocated while the groups become as many as this, and `rows` come in with texts of `text` bytes.
+    fn bytes_with(&self, groups: usize, rows: usize, text: usize) -> usize;
+
+    /// The bytes of the text kept.
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    /// The bytes that a merge moves over as they are.
+    fn moved_bytes(&self) -> usize {
+        0
+    }
+
+    /// What `seal` allocates for its work.
+    fn seal_bytes(&self) -> usize {
+        0
+    }
+
+    /// What `finish` allocates for its work.
+    fn finish_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Which accumulator an aggregate has; those of one family over the same inputs share it.
+#[derive(Clone, PartialEq)]
+pub(super) enum Family {
+    Counts,
+    IntTotals,
+    FloatTotals,
+    Moments,
+    Comoments,
+    BestInts(Rule, Type),
+    BestTexts(Rule),
+    BestRows(Rule),
+    Truths(bool),
+    /// Whether equal values are kept once.
+    Values {
+        distinct: bool,
+        text: bool,
+    },
+    Join(Arc<str>),
+}
+
+impl Family {
+    pub(super) fn of(agg: &BoundAgg) -> Result<Family> {
+        let input = agg.inputs.first().map(|input| kind_of(&input.bound.data_type())).transpose()?;
+        let text = input == Some(Type::Text);
+        let best = |rule| match input {
+            Some(Type::Text) => Ok(Family::BestTexts(rule)),
+            Some(kind) => Ok(Family::BestInts(rule, kind)),
+            None => Err(Error::internal(format!("{} of nothing", agg.kind.name()))),
+        };
+        Ok(match &agg.kind {
+            AggKind::Count | AggKind::Size => Family::Counts,
+            AggKind::Sum { .. } | AggKind::Mean if input == Some(Type::Float64) => Family::FloatTotals,
+            AggKind::Sum { .. } | AggKind::Mean => Family::IntTotals,
+            AggKind::Var { .. } | AggKind::Std { .. } => Family::Moments,
+            AggKind::Cov { .. } | AggKind::Corr => Family::Comoments,
+            AggKind::Min => best(Rule::Least)?,
+            AggKind::Max => best(Rule::Greatest)?,
+            AggKind::First => best(Rule::First)?,
+            AggKind::Last => best(Rule::Last)?,
+            AggKind::IdxMin => Family::BestRows(Rule::Least),
+            AggKind::IdxMax => Family::BestRows(Rule::Greatest),
+            AggKind::Any => Family::Truths(false),
+            AggKind::All => Family::Truths(true),
+            AggKind::NUnique => Family::Values { distinct: true, text },
+            AggKind::Mode | AggKind::Quantile { .. } => Family::Values { distinct: false, text },
+            AggKind::Join { separator } => Family::Join(separator.clone()),
+        })
+    }
+
+    pub(super) fn accumulator(&self) -> Box<dyn Accumulator> {
+        match self {
+            Family::Counts => Box::new(Counts::default()),
+            Family::IntTotals => Box::new(Totals::<i128>::default()),
+            Family::FloatTotals => Box::new(Totals::<f64>::default()),
+            Family::Moments => Box::new(Moments::default()),
+            Family::Comoments => Box::new(Comoments::default()),
+            Family::BestInts(rule, kind) => Box::new(BestInts::new(*rule, *kind)),
+            Family::BestTexts(rule) => Box::new(BestTexts::new(*rule)),
+            Family::BestRows(rule) => Box::new(BestRows::new(*rule)),
+            Family::Truths(of_none) => Box::new(Truths::new(*of_none)),
+            Family::Values { distinct, text } => Box::new(Values::new(*distinct, *text)),
+            Family::Join(separator) => Box::new(Joined::new(separator.clone())),
+        }
+    }
+
+    /// Whether it holds values of every group, and not just a few numbers.
+    pub(super) fn holds_values(&self) -> bool {
+        matches!(self, Family::Values { .. } | Family::Join(_))
+    }
+}
+
+/// The accumulator as what it is.
+fn same<A: Accumulator>(later: Box<dyn Accumulator>) -> Result<A> {
+    let later: Box<dyn Any> = later;
+    later.downcast().map(|later| *later).map_err(|_| Error::internal("states of different aggregates are merged"))
+}
+
+/// The only input.
+fn input(inputs: &[ArrayRef]) -> Result<&ArrayRef> {
+    inputs.first().ok_or_else(|| Error::internal("an aggregate lacks its input"))
+}
+
+fn no_output(agg: &BoundAgg) -> Error {
+    Error::internal(format!("{agg} is asked of an accumulator of another family"))
+}
+
+/// Which rows have a value; None when all have.
+fn nulls(array: &ArrayRef) -> Option<&NullBuffer> {
+    array.nulls().filter(|n| n.null_count() > 0)
+}
+
+/// The most that a vector allocates while it becomes this long.
+fn vec_bytes_to<T>(items: &Vec<T>, len: usize) -> usize {
+    vec_bytes_with(items, len.saturating_sub(items.len()))
+}
+
+/// Rows are taken in chunks as long as a word of the null bitmap.
+const CHUNK: usize = 64;
+
+/// Whether all rows of a chunk are of one group. Input is often sorted by its key, and to add to the same place in
+/// memory again and again is slow: every addition waits for the store before it.
+#[inline]
+fn one_group(ids: &[u32]) -> Option<usize> {
+    let (first, last) = (*ids.first()?, *ids.last()?);
+    let same = first == last && ids.iter().fold(0, |different, id| different | (id ^ first)) == 0;
+    same.then_some(first as usize)
+}
+
+/// The first `n` bits of a word.
+fn first_bits(n: usize) -> u64 {
+    if n >= CHUNK { u64::MAX } else { (1 << n) - 1 }
+}
+
+/// Calls `each` for every chunk of rows: its range, and a bit for each of its rows that has a value.
+#[inline]
+fn for_chunks(rows: usize, nulls: Option<&NullBuffer>, mut each: impl FnMut(std::ops::Range<usize>, u64)) {
+    let bits = nulls.map(|n| n.inner().bit_chunks());
+    let mut words = bits.as_ref().map(|bits| bits.iter_padded());
+    for start in (0..rows).step_by(CHUNK) {
+        let end = rows.min(start + CHUNK);
+        let valid = words.as_mut().map_or(u64::MAX, |w| w.next().unwrap_or(0));
+        each(start..end, valid & first_bits(end - start));
+    }
+}
+
+/// Calls `each` for the place of every bit that is set.
+#[inline]
+fn for_bits(mut word: u64, mut each: impl FnMut(usize)) {
+    while word != 0 {
+        each(word.trailing_zeros() as usize);
+        word &= word - 1;
+    }
+}

@@ -1,0 +1,210 @@
+//! `count`, `size`, `sum`, `mean`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::Float64Type;
+
+use super::{Accumulator, CHUNK, first_bits, for_chunks, input, no_output, nulls, one_group, same, vec_bytes_to};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{AggKind, BoundAgg};
+use crate::ops::key::as_ints;
+
+/// How many rows, or values.
+#[derive(Default)]
+pub(super) struct Counts(Vec<i64>);
+
+/// Sums, each with how many values it is of.
+#[derive(Default)]
+pub(super) struct Totals<T> {
+    totals: Vec<Total<T>>,
+    scratch: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Total<T> {
+    sum: T,
+    count: i64,
+}
+
+impl Accumulator for Counts {
+    fn resize(&mut self, groups: usize) {
+        self.0.resize(groups, 0);
+    }
+
+    fn update(&mut self, ids: &[u32], inputs: &[ArrayRef]) -> Result<()> {
+        let counts = self.0.as_mut_slice();
+        for_chunks(ids.len(), inputs.first().and_then(nulls), |rows, valid| {
+            let ids = &ids[rows];
+            match one_group(ids) {
+                Some(group) => counts[group] += i64::from(valid.count_ones()),
+                None => {
+                    for (row, id) in ids.iter().enumerate() {
+                        counts[*id as usize] += (valid >> row & 1) as i64;
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn merge(&mut self, ids: &[u32], later: Box<dyn Accumulator>, _: i64) -> Result<()> {
+        let Counts(later) = same(later)?;
+        ids.iter().zip(later).for_each(|(id, n)| self.0[*id as usize] += n);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        Ok(Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| self.0[*id as usize]))))
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes_with(0, 0, 0)
+    }
+
+    fn bytes_with(&self, groups: usize, _: usize, _: usize) -> usize {
+        vec_bytes_to(&self.0, groups)
+    }
+}
+
+/// What is summed: integers in 128 bits, floats as they are.
+pub(super) trait Sum: Copy + Default + Send + Sync + std::ops::Add<Output = Self> + 'static {
+    /// Adds the values to the totals of their groups.
+    fn add_all(totals: &mut Totals<Self>, ids: &[u32], values: &ArrayRef) -> Result<()>;
+    fn to_float(self) -> f64;
+    /// The column of the sums that are not null.
+    fn column(sums: impl Iterator<Item = Option<Self>>, agg: &BoundAgg) -> Result<ArrayRef>;
+}
+
+impl Sum for i128 {
+    fn add_all(totals: &mut Totals<i128>, ids: &[u32], values: &ArrayRef) -> Result<()> {
+        let Totals { totals, scratch } = totals;
+        add_all(totals, ids, as_ints(values, scratch)?, nulls(values), |sum, v| sum + i128::from(v));
+        Ok(())
+    }
+
+    fn to_float(self) -> f64 {
+        self as f64
+    }
+
+    fn column(sums: impl Iterator<Item = Option<i128>>, agg: &BoundAgg) -> Result<ArrayRef> {
+        let sum = |sum: Option<i128>| sum.map(|sum| i64::try_from(sum).map_err(|_| overflow(sum, agg))).transpose();
+        Ok(Arc::new(sums.map(sum).collect::<Result<Int64Array>>()?))
+    }
+}
+
+impl Sum for f64 {
+    fn add_all(totals: &mut Totals<f64>, ids: &[u32], values: &ArrayRef) -> Result<()> {
+        let floats = values.as_primitive::<Float64Type>().values();
+        add_all(&mut totals.totals, ids, floats, nulls(values), |sum: f64, v: f64| sum + v);
+        Ok(())
+    }
+
+    fn to_float(self) -> f64 {
+        self
+    }
+
+    fn column(sums: impl Iterator<Item = Option<f64>>, _: &BoundAgg) -> Result<ArrayRef> {
+        Ok(Arc::new(sums.collect::<Float64Array>()))
+    }
+}
+
+impl<T: Sum> Accumulator for Totals<T> {
+    fn resize(&mut self, groups: usize) {
+        self.totals.resize(groups, Total::default());
+    }
+
+    fn update(&mut self, ids: &[u32], inputs: &[ArrayRef]) -> Result<()> {
+        T::add_all(self, ids, input(inputs)?)
+    }
+
+    fn merge(&mut self, ids: &[u32], later: Box<dyn Accumulator>, _: i64) -> Result<()> {
+        for (id, new) in ids.iter().zip(same::<Self>(later)?.totals) {
+            let total = &mut self.totals[*id as usize];
+            total.sum = total.sum + new.sum;
+            total.count += new.count;
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        self.scratch = vec![];
+        Ok(())
+    }
+
+    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        let groups = ids.iter().map(|id| self.totals[*id as usize]);
+        match agg.kind {
+            AggKind::Sum { min_count } => {
+                T::column(groups.map(|t| (t.count as usize >= min_count).then_some(t.sum)), agg)
+            }
+            AggKind::Mean => {
+                let mean = |t: Total<T>| (t.count > 0).then(|| t.sum.to_float() / t.count as f64);
+                Ok(Arc::new(groups.map(mean).collect::<Float64Array>()))
+            }
+            _ => Err(no_output(agg)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes_with(0, 0, 0)
+    }
+
+    fn bytes_with(&self, groups: usize, rows: usize, _: usize) -> usize {
+        let scratch = if self.scratch.capacity() > 0 { vec_bytes_to(&self.scratch, rows) } else { 0 };
+        vec_bytes_to(&self.totals, groups) + scratch
+    }
+}
+
+fn overflow(sum: i128, agg: &BoundAgg) -> Error {
+    Error::new(ErrorKind::Overflow, format!("{agg} is {sum} in one group, beyond 64 bits"))
+        .help("sum floats instead, as in (col(\"v\") * 1.0).sum()")
+}
+
+fn add_all<T: Copy, V: Copy + Default>(
+    totals: &mut [Total<T>],
+    ids: &[u32],
+    values: &[V],
+    nulls: Option<&NullBuffer>,
+    add: impl Fn(T, V) -> T,
+) {
+    let bits = nulls.map(|n| n.inner().bit_chunks());
+    let mut words = bits.as_ref().map(|bits| bits.iter_padded());
+    for (ids, values) in ids.chunks(CHUNK).zip(values.chunks(CHUNK)) {
+        let all = first_bits(ids.len());
+        let valid = words.as_mut().map_or(all, |w| w.next().unwrap_or(0) & all);
+        match one_group(ids) {
+            Some(group) => {
+                let mut sum = totals[group].sum;
+                if valid == all {
+                    values.iter().for_each(|v| sum = add(sum, *v));
+                } else {
+                    values.iter().enumerate().for_each(|(row, v)| sum = add(sum, mask(*v, valid >> row)));
+                }
+                totals[group].sum = sum;
+                totals[group].count += i64::from(valid.count_ones());
+            }
+            None if valid == all => {
+                for (id, value) in ids.iter().zip(values) {
+                    let total = &mut totals[*id as usize];
+                    total.sum = add(total.sum, *value);
+                    total.count += 1;
+                }
+            }
+            // Without branches: a null adds nothing, and counts as nothing.
+            None => {
+                for (row, (id, value)) in ids.iter().zip(values).enumerate() {
+                    let total = &mut totals[*id as usize];
+                    total.sum = add(total.sum, mask(*value, valid >> row));
+                    total.count += (valid >> row & 1) as i64;
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn mask<V: Default>(value: V, valid: u64) -> V {
+    if valid & 1 == 1 { value } else { V::default() }
+}

@@ -1,0 +1,100 @@
+//! What aggregates have in common: an input is evaluated once, a filter too, and `sum(v)` and `mean(v)` read one accumulator.
+
+use arrow::array::ArrayRef;
+
+use super::accumulators::{Accumulator, Family};
+use crate::error::{Error, Result};
+use crate::expr::{BoundAgg, Operand};
+
+/// The accumulators that a list of aggregates needs.
+pub(super) struct Shared {
+    pub(super) selections: Vec<Selection>,
+    /// The family of every accumulator.
+    families: Vec<Family>,
+    /// The accumulator that every aggregate reads.
+    pub(super) outputs: Vec<usize>,
+    counts_rows: bool,
+    /// The first aggregate that holds values.
+    holder: Option<String>,
+}
+
+/// What sees the rows that pass one filter, or, without a filter, all.
+pub(super) struct Selection {
+    pub(super) filter: Option<Operand>,
+    pub(super) inputs: Vec<Operand>,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// One accumulator, and which inputs of its selection it takes.
+pub(super) struct Slot {
+    pub(super) accumulator: usize,
+    inputs: Vec<usize>,
+    counts_rows: bool,
+}
+
+impl Shared {
+    pub(super) fn new(aggs: &[BoundAgg]) -> Result<Shared> {
+        let mut shared =
+            Shared { selections: vec![], families: vec![], outputs: vec![], counts_rows: false, holder: None };
+        for agg in aggs {
+            let family = Family::of(agg)?;
+            shared.counts_rows |= agg.kind.counts_rows();
+            if family.holds_values() && shared.holder.is_none() {
+                shared.holder = Some(agg.to_string());
+            }
+            let same_filter = |s: &Selection| match (&s.filter, &agg.filter) {
+                (Some(a), Some(b)) => a.is_same(b),
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            let at = shared.selections.iter().position(same_filter).unwrap_or_else(|| {
+                shared.selections.push(Selection { filter: agg.filter.clone(), inputs: vec![], slots: vec![] });
+                shared.selections.len() - 1
+            });
+            let selection = &mut shared.selections[at];
+            let inputs: Vec<usize> = agg.inputs.iter().map(|input| selection.input(input)).collect();
+            let known = selection.slots.iter().find(|s| s.inputs == inputs && shared.families[s.accumulator] == family);
+            let accumulator = known.map_or(shared.families.len(), |slot| slot.accumulator);
+            if accumulator == shared.families.len() {
+                shared.families.push(family);
+                selection.slots.push(Slot { accumulator, inputs, counts_rows: agg.kind.counts_rows() });
+            }
+            shared.outputs.push(accumulator);
+        }
+        Ok(shared)
+    }
+
+    pub(super) fn accumulators(&self) -> Vec<Box<dyn Accumulator>> {
+        self.families.iter().map(Family::accumulator).collect()
+    }
+
+    /// Whether any aggregate asks for the numbers of rows.
+    pub(super) fn counts_rows(&self) -> bool {
+        self.counts_rows
+    }
+
+    /// The first aggregate that holds values of every group, and not just a few numbers.
+    pub(super) fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+}
+
+impl Selection {
+    /// The place of this input among all.
+    fn input(&mut self, input: &Operand) -> usize {
+        self.inputs.iter().position(|known| known.is_same(input)).unwrap_or_else(|| {
+            self.inputs.push(input.clone());
+            self.inputs.len() - 1
+        })
+    }
+}
+
+impl Slot {
+    /// The columns that the accumulator takes.
+    pub(super) fn inputs(&self, inputs: &[ArrayRef], numbers: &Option<ArrayRef>) -> Result<Vec<ArrayRef>> {
+        let mut taken: Vec<ArrayRef> = self.inputs.iter().map(|i| inputs[*i].clone()).collect();
+        if self.counts_rows {
+            taken.push(numbers.clone().ok_or_else(|| Error::internal("rows are not numbered"))?);
+        }
+        Ok(taken)
+    }
+}
