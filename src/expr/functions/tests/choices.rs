@@ -184,11 +184,10 @@ proptest! {
         rows in prop::collection::vec((prop::option::of(any::<bool>()), prop::option::of(any::<bool>()), prop::option::of(-9i64..9)), 0..80),
         fails in any::<bool>(),
     ) {
-        let column = |f: fn(&(Option<bool>, Option<bool>, Option<i64>)) -> Option<bool>| -> ArrayRef {
-            Arc::new(BooleanArray::from(rows.iter().map(f).collect::<Vec<_>>()))
-        };
+        let bools = |values: Vec<Option<bool>>| -> ArrayRef { Arc::new(BooleanArray::from(values)) };
+        let (p, q) = rows.iter().map(|r| (r.0, r.1)).unzip();
         let v: Vec<_> = rows.iter().map(|r| r.2).collect();
-        let b = batch(vec![("p", column(|r| r.0)), ("q", column(|r| r.1)), ("v", ints(&v))]);
+        let b = batch(vec![("p", bools(p)), ("q", bools(q)), ("v", ints(&v))]);
         // Arithmetic can fail, which takes the other way.
         let part = |k: i64| if fails { col("v") + k } else { col("v").clip(k, k) };
         let twin = |v: Option<i64>, k: i64| v.map(|v| if fails { v + k } else { k });

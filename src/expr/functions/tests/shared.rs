@@ -52,7 +52,8 @@ fn constants_and_common_parts_are_computed_once() {
     let rows: Vec<String> = got.iter().map(|v| show(v, 0)).collect();
     assert_eq!(rows, ["2", "3", "15", "1"]);
     // Zeros that differ, and constants of other types, are no common parts.
-    let zeros = [lit(1.0) / (col("a") * 0.0), lit(1.0) / (col("a") * -0.0), lit(1) / (col("a") * 0)];
+    let zero = |z: Expr| lit(1) / (col("a") * z);
+    let zeros = [zero(lit(0.0)), zero(lit(-0.0)), zero(lit(0))];
     let set = BoundSet::new(zeros.iter().map(bind).collect());
     let rows: Vec<String> = set.eval(&b).unwrap().iter().map(|v| show(v, 0)).collect();
     assert_eq!(rows, ["inf", "-inf", "inf"]);
