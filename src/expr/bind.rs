@@ -64,7 +64,6 @@ pub(super) enum Bound {
 pub(super) struct Choice {
     pub way: Way,
     pub parts: Vec<Bound>,
-    pub kind: Type,
     /// Whether a part can be an error on a row: it must not meet rows that don't get it.
     pub can_fail: bool,
 }

@@ -75,8 +75,8 @@ fn cast(mut call: Call, strict: bool) -> Result<Answer> {
             Ok(Arc::new(times.unary::<_, Date32Type>(|micros| micros.div_euclid(DAY) as i32)))
         }),
         (Date, Timestamp) => call.computed(&[from], to, move |args, _| {
-            let dates = args[0].array().as_primitive::<Date32Type>().iter();
-            let midnight = |day| i64::from(day).checked_mul(DAY).ok_or(Failure::Beyond);
+            let dates = args[0].array().as_primitive::<Date32Type>().iter().map(|day| day.map(Day));
+            let midnight = |Day(day)| i64::from(day).checked_mul(DAY).ok_or(Failure::Beyond);
             failure.primitive::<TimestampMicrosecondType, _>(dates, midnight)
         }),
         (Float64, Int64) => call.computed(&[from], to, move |args, _| {
@@ -106,6 +106,16 @@ fn counted<T: ArrowPrimitiveType>(value: &Value, of_false: T::Native, of_true: T
     let truth = value.array().as_boolean();
     let values = truth.values().iter().map(|t| if t { of_true } else { of_false });
     Arc::new(PrimitiveArray::<T>::new(values.collect(), truth.nulls().cloned()))
+}
+
+/// A date as messages show it.
+#[derive(Clone, Copy)]
+struct Day(i32);
+
+impl Debug for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&date_text(self.0))
+    }
 }
 
 /// Why a value can't be cast.

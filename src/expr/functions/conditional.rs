@@ -153,7 +153,7 @@ fn bind_case(call: Call) -> Result<Answer> {
         parts.extend(conditions.next());
         parts.push(value);
     }
-    Ok((Bound::Choice(Choice { way: Way::When, parts, kind, can_fail }), Some(kind)))
+    Ok((Bound::Choice(Choice { way: Way::When, parts, can_fail }), Some(kind)))
 }
 
 fn bind_coalesce(call: Call) -> Result<Answer> {
@@ -163,7 +163,7 @@ fn bind_coalesce(call: Call) -> Result<Answer> {
     let can_fail = call.can_fail;
     let (parts, kind) = common(call.args, "coalesce")?;
     let Some(kind) = kind else { return nothing_but_nulls() };
-    Ok((Bound::Choice(Choice { way: Way::Coalesce, parts, kind, can_fail }), Some(kind)))
+    Ok((Bound::Choice(Choice { way: Way::Coalesce, parts, can_fail }), Some(kind)))
 }
 
 /// A null that takes the type of what it meets.

@@ -11,6 +11,8 @@ mod membership;
 mod pattern;
 mod span;
 mod strftime;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fmt;

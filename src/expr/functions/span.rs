@@ -21,7 +21,7 @@ pub(in crate::expr) fn add_interval<'a>(expr: &'a Expr, time: Typed<'a>, interva
         None => Type::Date,
         Some(kind @ (Type::Date | Type::Timestamp)) => kind,
         Some(_) => {
-            let message = format!("{}, and {interval} are added to dates and timestamps", time.described());
+            let message = format!("{}, and {interval} can be added to dates and timestamps", time.described());
             return Err(
                 Error::new(ErrorKind::Type, message).help("make a date of it with cast(Type::Date) or parse_date")
             );
