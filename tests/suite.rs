@@ -94,7 +94,7 @@ fn the_table_shows_medians_of_each_figure() {
     | Q1    | partita |   1.00 |  1.90 |     160 |     100 | 2.00 |     4.0 |
     | Q2    | partita |   8.00 | 15.00 |       0 |       0 | 0.25 |     NaN |
     ");
-    let json = report.json(serde_json::json!({"threads": 2}));
+    let json = report.json(&serde_json::json!({"threads": 2}));
     assert_eq!(json["setting"]["threads"], 2);
     let partita = &json["results"][1];
     assert_eq!((partita["query"].as_str(), partita["engine"].as_str()), (Some("Q1"), Some("partita")));

@@ -115,59 +115,79 @@ fn run(options: &Options) -> Result<()> {
         engines::install_peers()?;
     }
 
-    // What the first engine answers, which all later answers must agree with.
-    let mut expected: Vec<Option<(Engine, Answer)>> = Vec::new();
-    let answer = |engine: Engine, query: &Query, expected: &mut Option<(Engine, Answer)>| -> Result<Run> {
-        let (run, text) = measure::run(&mut engine.command(query, &data, threads)?)
-            .map_err(|e| format!("{} {}: {e}", query.name, engine.name()))?;
-        let answer = Answer::parse(&text).map_err(|e| format!("{} {}: {e}", query.name, engine.name()))?;
-        match expected {
-            Some((first, expected)) => (query.compare.agree(expected, &answer))
-                .map_err(|e| format!("{}: {} and {} disagree: {e}", query.name, first.name(), engine.name()))?,
-            None => *expected = Some((engine, answer)),
-        }
-        Ok(run)
-    };
-    let floor = || -> Result<Run> {
-        let (run, text) =
-            measure::run(&mut floor::command(threads, &data.files)?).map_err(|e| format!("floor: {e}"))?;
-        match text.trim().parse::<u64>() {
-            Ok(lines) if lines == data.lines => Ok(run),
-            _ => Err(format!("floor: {} lines, where {} were generated", text.trim(), data.lines).into()),
-        }
-    };
-
-    floor()?;
+    let sitting = Sitting { data, engines, threads };
+    sitting.ask_floor()?;
+    let mut firsts = Vec::new();
     for query in &queries {
         let mut first = None;
-        for &engine in engines.iter().filter(|engine| engine.answers(query)) {
+        for engine in sitting.engines_for(query) {
             eprintln!("{} {}: warm-up", query.name, engine.name());
-            answer(engine, query, &mut first)?;
+            sitting.ask(engine, query, &mut first)?;
         }
-        expected.push(first);
+        firsts.push(first);
     }
     eprintln!("all answers agree");
 
-    let mut report = Report::new(data.bytes);
-    for (query, expected) in queries.iter().zip(&mut expected) {
-        for turn in 1..=options.repeat {
-            eprintln!("{}: turn {turn} of {}", query.name, options.repeat);
-            report.add(query.name, report::FLOOR, floor()?);
-            for &engine in engines.iter().filter(|engine| engine.answers(query)) {
-                report.add(query.name, engine.name(), answer(engine, query, expected)?);
-            }
-        }
-    }
-    println!("{report}");
-    let path = folder().join("suite.json");
     let setting = serde_json::json!({
         "machine": measure::machine(),
-        "threads": threads,
-        "rows": options.rows * data.files.len() as u64,
-        "bytes": data.bytes,
+        "threads": sitting.threads,
+        "rows": options.rows * sitting.data.files.len() as u64,
+        "bytes": sitting.data.bytes,
         "versions": engines::versions(),
     });
-    std::fs::write(&path, serde_json::to_string_pretty(&report.json(setting))? + "\n")?;
+    let path = folder().join("suite.json");
+    let mut report = Report::new(sitting.data.bytes);
+    for (query, first) in queries.iter().zip(&mut firsts) {
+        for turn in 1..=options.repeat {
+            eprintln!("{}: turn {turn} of {}", query.name, options.repeat);
+            report.add(query.name, report::FLOOR, sitting.ask_floor()?);
+            for engine in sitting.engines_for(query) {
+                report.add(query.name, engine.name(), sitting.ask(engine, query, first)?);
+            }
+        }
+        // After every query: all of them take long, and what is measured should not be lost.
+        std::fs::write(&path, serde_json::to_string_pretty(&report.json(&setting))? + "\n")?;
+    }
+    println!("{report}");
     eprintln!("every repetition is in {}", path.display());
     Ok(())
+}
+
+/// Who is asked about what.
+struct Sitting {
+    data: Data,
+    engines: Vec<Engine>,
+    threads: usize,
+}
+
+/// The first answer to a query, which all later ones must agree with.
+type First = Option<(Engine, Answer)>;
+
+impl Sitting {
+    fn engines_for(&self, query: &Query) -> impl Iterator<Item = Engine> {
+        self.engines.iter().copied().filter(|engine| engine.answers(query))
+    }
+
+    /// The figures of one answer, once it is checked.
+    fn ask(&self, engine: Engine, query: &Query, first: &mut First) -> Result<Run> {
+        let asked = || -> Result<(Run, Answer)> {
+            let (run, text) = measure::run(&mut engine.command(query, &self.data, self.threads)?)?;
+            Ok((run, Answer::parse(&text)?))
+        };
+        let (run, answer) = asked().map_err(|e| format!("{} {}: {e}", query.name, engine.name()))?;
+        match first {
+            Some((first, expected)) => (query.compare.agree(expected, &answer))
+                .map_err(|e| format!("{}: {} and {} disagree: {e}", query.name, first.name(), engine.name()))?,
+            None => *first = Some((engine, answer)),
+        }
+        Ok(run)
+    }
+
+    fn ask_floor(&self) -> Result<Run> {
+        let (run, text) = measure::run(&mut floor::command(self.threads, &self.data.files)?)?;
+        if text.trim() != self.data.lines.to_string() {
+            return Err(format!("floor: {} lines, where {} were generated", text.trim(), self.data.lines).into());
+        }
+        Ok(run)
+    }
 }

@@ -76,7 +76,7 @@ impl Report {
     }
 
     /// The medians and every run, in seconds and bytes, after the setting they were taken in.
-    pub fn json(&self, setting: Value) -> Value {
+    pub fn json(&self, setting: &Value) -> Value {
         let run = |run: &Run| json!({"wall": run.wall, "cpu": run.cpu, "peak": run.peak, "anon": run.anon});
         let lines = self.medians().map(|(line, median, rate, to_floor)| {
             json!({
