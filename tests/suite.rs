@@ -153,5 +153,5 @@ proptest! {
 
 #[test]
 fn counters_do_not_overflow() {
-    assert_eq!(floor::newlines(&[b'\n'; 255 * 32 * 3 + 7]), 255 * 32 * 3 + 7);
+    assert_eq!(floor::newlines(&[b'\n'; 255 * 64 * 3 + 7]), 255 * 64 * 3 + 7);
 }
