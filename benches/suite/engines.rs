@@ -38,10 +38,6 @@ impl Engine {
         self != Engine::Partita
     }
 
-    pub fn answers(self, query: &Query) -> bool {
-        self.is_peer() || query.partita.is_some()
-    }
-
     /// The process that answers a query as CSV on its standard output.
     pub fn command(self, query: &Query, data: &Data, threads: usize) -> Result<Command> {
         let threads = threads.to_string();

@@ -120,7 +120,7 @@ fn run(options: &Options) -> Result<()> {
     let mut firsts = Vec::new();
     for query in &queries {
         let mut first = None;
-        for engine in sitting.engines_for(query) {
+        for engine in sitting.engines.iter().copied() {
             eprintln!("{} {}: warm-up", query.name, engine.name());
             sitting.ask(engine, query, &mut first)?;
         }
@@ -141,7 +141,7 @@ fn run(options: &Options) -> Result<()> {
         for turn in 1..=options.repeat {
             eprintln!("{}: turn {turn} of {}", query.name, options.repeat);
             report.add(query.name, report::FLOOR, sitting.ask_floor()?);
-            for engine in sitting.engines_for(query) {
+            for engine in sitting.engines.iter().copied() {
                 report.add(query.name, engine.name(), sitting.ask(engine, query, first)?);
             }
         }
@@ -164,10 +164,6 @@ struct Sitting {
 type First = Option<(Engine, Answer)>;
 
 impl Sitting {
-    fn engines_for(&self, query: &Query) -> impl Iterator<Item = Engine> {
-        self.engines.iter().copied().filter(|engine| engine.answers(query))
-    }
-
     /// The figures of one answer, once it is checked.
     fn ask(&self, engine: Engine, query: &Query, first: &mut First) -> Result<Run> {
         let asked = || -> Result<(Run, Answer)> {

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::queries::Query;
 
 pub fn answer(query: &str, files: &str, threads: &str) -> Result<()> {
-    let query = Query::parse(query)?.partita.ok_or("Partita can't be asked this")?;
+    let query = Query::parse(query)?.partita;
     let session = Session::builder().threads(threads.parse()?).build()?;
     write_csv(&query(session.read_csv(files)).compute()?)
 }

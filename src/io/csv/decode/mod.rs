@@ -239,7 +239,7 @@ impl Decoder<'_> {
                 values.push(value);
                 continue;
             }
-            match self.slowly(&data[..end], start, &fast, complete) {
+            match self.slowly(&data[..end], start, fast, complete) {
                 Some(Some(value)) => values.push(value),
                 Some(None) => {
                     nulls.set(values.len(), len);
