@@ -10,7 +10,8 @@ use std::io;
 use super::boundary::{Reading, only_reading};
 use super::decode::text::{Content, unquote};
 use super::decode::{self, Nulls, clean, float, int};
-use super::fields::{FieldIndex, State, open_quote};
+use super::endless::endless;
+use super::fields::{FieldIndex, State};
 use super::options::{CsvOptions, Dialect};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::expr::{Type, temporal};
@@ -121,34 +122,13 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
             return Ok(None);
         }
         if at_end || size >= options.max_record {
-            return Err(endless(file, input, data, bom, options));
+            return Err(endless(data, options, |offset| {
+                let byte = (bom + offset) as u64;
+                Position { file: input.path.clone(), line: line_of(file, byte).ok(), byte: Some(byte), column: None }
+            }));
         }
         size = (size * 4).min(options.max_record.max(size));
     }
-}
-
-/// A first record without end: where a quote is open, the fault is at its opening.
-fn endless(file: &File, input: &InputFile, data: &[u8], bom: usize, options: &CsvOptions) -> Error {
-    let limit = options.max_record;
-    let opening = open_quote(data, options.dialect);
-    let byte = (bom + opening.unwrap_or(0)) as u64;
-    let position =
-        Position { file: input.path.clone(), line: line_of(file, byte).ok(), byte: Some(byte), column: None };
-    let error = match opening {
-        Some(_) if data.len() < limit => {
-            Error::new(ErrorKind::Malformed, "a quote is opened here and not closed by the end of the file").help(
-                "close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text",
-            )
-        }
-        Some(_) => Error::new(
-            ErrorKind::Malformed,
-            format!("a quote is opened here and not closed within {limit} bytes (max_record)"),
-        )
-        .help("close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text"),
-        None => Error::new(ErrorKind::Malformed, format!("the first record is longer than {limit} bytes"))
-            .help("is this a CSV file? CsvOptions::max_record allows longer records"),
-    };
-    error.at(position)
 }
 
 /// The raw fields of a record.

@@ -6,6 +6,7 @@
 
 mod boundary;
 mod decode;
+mod endless;
 mod fields;
 mod infer;
 mod options;

@@ -14,7 +14,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::boundary::assume_start;
 use super::decode::{BadField, BadReason, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
-use super::fields::{FieldIndex, Ragged, State, open_quote};
+use super::endless::endless;
+use super::fields::{FieldIndex, Ragged, State};
 use super::infer::{type_of, widen};
 use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, ErrorKind, Position, Result};
@@ -249,7 +250,9 @@ impl<'a> CsvReader<'a> {
                 None => data,
             };
             if at_end || unfinished.len() >= self.scan.source.options.max_record {
-                return Err(self.endless(&block));
+                return Err(endless(unfinished, &self.scan.source.options, |offset| {
+                    self.position_of(self.at + offset as u64, None)
+                }));
             }
             want = (want.max(self.filled) * 2).min(self.scan.source.options.max_record.max(BLOCK) + BLOCK);
         }
@@ -403,27 +406,6 @@ impl<'a> CsvReader<'a> {
         Error::new(ErrorKind::Malformed, format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width))
             .at(self.position_of(self.at + u64::from(ragged.row_start), None))
             .help("fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter)?")
-    }
-
-    /// A record without end: where a quote is open, the fault is at its opening.
-    fn endless(&self, block: &[u8]) -> Error {
-        let data = &block[PADDING..PADDING + self.filled];
-        let limit = self.scan.source.options.max_record;
-        let Some(opening) = open_quote(data, self.scan.source.options.dialect) else {
-            return Error::new(ErrorKind::Malformed, format!("a record is longer than {limit} bytes"))
-                .at(self.position_of(self.at, None))
-                .help("is this a CSV file? CsvOptions::max_record allows longer records");
-        };
-        let within = if data.len() < limit {
-            "by the end of the file".to_owned()
-        } else {
-            format!("within {limit} bytes (max_record)")
-        };
-        Error::new(ErrorKind::Malformed, format!("a quote is opened here and not closed {within}"))
-            .at(self.position_of(self.at + opening as u64, None))
-            .help(
-                "close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text",
-            )
     }
 }
 

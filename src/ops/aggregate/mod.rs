@@ -136,7 +136,7 @@ impl AggregateOp {
         rows: &Rows<'_>,
         filtered: bool,
     ) -> Result<()> {
-        let inputs = selection.inputs.iter().map(|input| input.bound.eval(&rows.batch)).collect::<Result<Vec<_>>>()?;
+        let inputs = selection.computed.eval(&rows.batch)?;
         let groups = state.groups.len();
         for (slot, inputs) in selection.slots.iter().map(|slot| (slot, slot.inputs(&inputs, &rows.numbers))) {
             let inputs = inputs?;

@@ -1,10 +1,10 @@
-//! What aggregates have in common: an input is evaluated once, a filter too, and `sum(v)` and `mean(v)` read one accumulator.
+//! What aggregates have in common: an input, and a part of several inputs, is evaluated once, a filter too, and `sum(v)` and `mean(v)` read one accumulator.
 
 use arrow::array::ArrayRef;
 
 use super::accumulators::{Accumulator, Family};
 use crate::error::{Error, Result};
-use crate::expr::{BoundAgg, Operand};
+use crate::expr::{BoundAgg, BoundSet, Operand};
 
 /// The accumulators that a list of aggregates needs.
 pub(super) struct Shared {
@@ -22,6 +22,8 @@ pub(super) struct Shared {
 pub(super) struct Selection {
     pub(super) filter: Option<Operand>,
     pub(super) inputs: Vec<Operand>,
+    /// The inputs, what is common to several of them computed once.
+    pub(super) computed: BoundSet,
     pub(super) slots: Vec<Slot>,
 }
 
@@ -47,7 +49,7 @@ impl Shared {
                 (a, b) => a.is_none() && b.is_none(),
             };
             let at = shared.selections.iter().position(same_filter).unwrap_or_else(|| {
-                shared.selections.push(Selection { filter: agg.filter.clone(), inputs: vec![], slots: vec![] });
+                shared.selections.push(Selection::new(agg.filter.clone()));
                 shared.selections.len() - 1
             });
             let selection = &mut shared.selections[at];
@@ -59,6 +61,9 @@ impl Shared {
                 selection.slots.push(Slot { accumulator, inputs, counts_rows: agg.kind.counts_rows() });
             }
             shared.outputs.push(accumulator);
+        }
+        for selection in &mut shared.selections {
+            selection.computed = BoundSet::new(selection.inputs.iter().map(|input| input.bound.clone()).collect());
         }
         Ok(shared)
     }
@@ -79,6 +84,10 @@ impl Shared {
 }
 
 impl Selection {
+    fn new(filter: Option<Operand>) -> Selection {
+        Selection { filter, inputs: vec![], computed: BoundSet::new(vec![]), slots: vec![] }
+    }
+
     /// The place of this input among all.
     fn input(&mut self, input: &Operand) -> usize {
         self.inputs.iter().position(|known| known.is_same(input)).unwrap_or_else(|| {

@@ -64,7 +64,17 @@ struct Masks {
 /// How a block of 64 bytes becomes masks, and masks positions. One for each kind of machine.
 trait Kernel: Copy {
     /// The masks of a block. Without quoting, `quote` is zero.
-    fn masks(self, block: &[u8; 64], dialect: Dialect) -> Masks;
+    #[inline(always)]
+    fn masks(self, block: &[u8; 64], dialect: Dialect) -> Masks {
+        Masks {
+            delimiter: self.equal(block, dialect.delimiter),
+            newline: self.equal(block, b'\n'),
+            quote: match dialect.quote {
+                Some(quote) => self.equal(block, quote),
+                None => 0,
+            },
+        }
+    }
     /// The mask of one byte.
     fn equal(self, block: &[u8; 64], byte: u8) -> u64;
     /// Appends `base` plus the place of each set bit.

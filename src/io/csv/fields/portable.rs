@@ -1,21 +1,11 @@
 //! The kernel for any machine, and the safe twin of the others.
 
-use super::{Kernel, Masks};
-use crate::io::csv::options::Dialect;
+use super::Kernel;
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
 impl Kernel for Portable {
-    #[inline(always)]
-    fn masks(self, block: &[u8; 64], dialect: Dialect) -> Masks {
-        Masks {
-            delimiter: self.equal(block, dialect.delimiter),
-            newline: self.equal(block, b'\n'),
-            quote: dialect.quote.map_or(0, |quote| self.equal(block, quote)),
-        }
-    }
-
     #[inline(always)]
     fn equal(self, block: &[u8; 64], byte: u8) -> u64 {
         // Eight bytes at a time: a byte of `zero` is 0x80 where the word has `byte`, and the multiplication

@@ -5,7 +5,7 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
-use super::{FieldIndex, Kernel, Masks, State, index_blocks};
+use super::{FieldIndex, Kernel, State, index_blocks};
 use crate::io::csv::options::Dialect;
 
 pub(super) fn has_avx512() -> bool {
@@ -35,18 +35,6 @@ pub(super) fn index_avx2(out: &mut FieldIndex, data: &[u8], state: State, dialec
 struct Avx512;
 
 impl Kernel for Avx512 {
-    #[inline(always)]
-    fn masks(self, block: &[u8; 64], dialect: Dialect) -> Masks {
-        Masks {
-            delimiter: self.equal(block, dialect.delimiter),
-            newline: self.equal(block, b'\n'),
-            quote: match dialect.quote {
-                Some(quote) => self.equal(block, quote),
-                None => 0,
-            },
-        }
-    }
-
     #[inline(always)]
     fn equal(self, block: &[u8; 64], byte: u8) -> u64 {
         // SAFETY: inlined only into `index_avx512`, whose callers saw the features; the load is of 64 bytes.
@@ -103,18 +91,6 @@ unsafe fn put(places: __m128i, base: __m512i, to: *mut u32) {
 struct Avx2;
 
 impl Kernel for Avx2 {
-    #[inline(always)]
-    fn masks(self, block: &[u8; 64], dialect: Dialect) -> Masks {
-        Masks {
-            delimiter: self.equal(block, dialect.delimiter),
-            newline: self.equal(block, b'\n'),
-            quote: match dialect.quote {
-                Some(quote) => self.equal(block, quote),
-                None => 0,
-            },
-        }
-    }
-
     #[inline(always)]
     fn equal(self, block: &[u8; 64], byte: u8) -> u64 {
         // SAFETY: inlined only into `index_avx2`, whose callers saw the features; the loads are of 32 bytes each.
