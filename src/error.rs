@@ -164,7 +164,8 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
     let lower = name.to_lowercase();
     candidates
         .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
-        .filter(|&(distance, c)| distance <= 1.max(name.len().max(c.len()) / 3))
+        // A name that has nothing in common with it was not meant, however short both are.
+        .filter(|&(distance, c)| distance <= 1.max(name.len().max(c.len()) / 3) && distance < name.len().max(c.len()))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, c)| c)
 }
@@ -236,5 +237,6 @@ mod tests {
             "there is no column 'quantitty'\n  in filter\n  help: did you mean 'quantity'? The columns are 'value', 'quantity'"
         );
         assert!(Error::unknown_column("zzz", ["value"]).to_string().ends_with("the columns are 'value'"));
+        assert!(Error::unknown_column("c", ["a"]).to_string().ends_with("the columns are 'a'"));
     }
 }

@@ -52,7 +52,8 @@
 //!
 //! # What holds everywhere
 //!
-//! - The answer does not depend on threads, memory limit or luck. Partition size may move the last bits of a float sum,
+//! - The answer does not depend on threads, memory limit or luck; where the limit is too small for it, there is an error
+//!   and no answer. Partition size may move the last bits of a float sum,
 //!   nothing else. Row order is defined for every step.
 //! - Nulls are skipped by aggregates; NaN is a value, above all numbers. The types of columns are those of [`Type`].
 //! - Bad input is an [`Error`] that says what, where and how to mend it; never a panic, a hang or a wrong answer.

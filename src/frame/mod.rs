@@ -41,7 +41,7 @@ pub use running::Running;
 /// # }
 /// ```
 ///
-/// Names of types, rows and order: a row-wise result keeps the order of the files and of the rows in them; groups come
+/// A row-wise result keeps the order of the files and of the rows in them; groups come
 /// sorted by key; a sort is stable. None of it depends on the number of threads or the size of partitions.
 #[derive(Clone, Debug)]
 #[must_use = "a frame is lazy: nothing runs until compute()"]
