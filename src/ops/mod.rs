@@ -4,6 +4,7 @@ mod aggregate;
 mod align;
 mod collect;
 mod filter;
+mod groups;
 mod key;
 mod project;
 mod sort;

@@ -7,12 +7,7 @@
 //! 4. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
 mod accumulators;
-mod groups;
-mod int_groups;
-mod packed_groups;
-mod row_groups;
 mod shared;
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +21,8 @@ use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use self::accumulators::Accumulator;
-use self::groups::Groups;
 use self::shared::Shared;
+use super::groups::Groups;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
