@@ -14,6 +14,7 @@ mod eval;
 mod functions;
 mod interval;
 mod literal;
+mod matching;
 mod operators;
 mod share;
 mod sort_key;
@@ -35,6 +36,7 @@ pub(crate) use agg::{AggKind, BoundAgg, Operand};
 pub(crate) use bind::BoundExpr;
 #[cfg(feature = "sql")]
 pub(crate) use build::Node;
+pub(crate) use matching::{Direction, Gap, MergeKind, Nearness};
 pub(crate) use share::BoundSet;
 pub(crate) use sort_key::BoundSortKey;
 pub(crate) use types::type_name;

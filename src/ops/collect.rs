@@ -40,6 +40,12 @@ impl CollectOp {
         self.limit.map_or(usize::MAX, |limit| self.offset.saturating_add(limit))
     }
 
+    /// The rows as batches in memory of their own, and the reservation that books them.
+    pub(super) fn into_parts(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
+        self.join_small(&mut state)?;
+        Ok((state.batches, state.memory))
+    }
+
     fn join_small(&self, state: &mut CollectState) -> Result<()> {
         if state.small.is_empty() {
             return Ok(());

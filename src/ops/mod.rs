@@ -6,6 +6,7 @@ mod collect;
 mod filter;
 mod groups;
 mod key;
+mod merge;
 mod project;
 mod sort;
 
@@ -19,6 +20,7 @@ pub(crate) use aggregate::AggregateOp;
 pub(crate) use align::AlignOp;
 pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
+pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
 

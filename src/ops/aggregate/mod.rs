@@ -23,6 +23,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::shared::Shared;
 use super::groups::Groups;
+use super::key::encoded_bytes;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
@@ -186,7 +187,7 @@ impl Reducer for AggregateOp {
             self.settle(state)?;
             return Ok(Flow::More);
         }
-        let key_bytes = keys.iter().map(key_bytes).sum();
+        let key_bytes = keys.iter().map(encoded_bytes).sum();
         let groups = state.groups.bytes_with(count, key_bytes) - state.groups.bytes();
         let ids = 2 * count.saturating_sub(state.ids.capacity()) * size_of::<u32>();
         let bytes = self.bytes_of(state) + groups + ids;
@@ -266,11 +267,6 @@ impl Reducer for AggregateOp {
     fn bytes(&self, state: &AggregateState) -> usize {
         self.bytes_of(state)
     }
-}
-
-/// The most that a column of keys takes as bytes: every byte of a text may be escaped.
-fn key_bytes(column: &ArrayRef) -> usize {
-    9 * column.len() + 2 * text_bytes(column)
 }
 
 fn text_bytes(column: &ArrayRef) -> usize {
