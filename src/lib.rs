@@ -87,7 +87,7 @@ pub use expr::{
     concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
     years,
 };
-pub use frame::{Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
+pub use frame::{BatchStream, Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
 pub use sched::{Event, Observer, Session, SessionBuilder};

@@ -2,6 +2,10 @@
 
 pub(crate) mod csv;
 mod discover;
+mod kept;
 mod read_at;
+mod rows;
 
 pub use discover::Paths;
+pub(crate) use kept::{Kept, KeptWriter, Persisted};
+pub(crate) use rows::{RowSource, Rows};

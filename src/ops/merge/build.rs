@@ -12,7 +12,7 @@ use crate::mem::{Part, Reservation};
 use crate::ops::collect::{CollectOp, CollectState};
 use crate::ops::groups::{FindScratch, Groups, MISSING};
 use crate::ops::key::{as_ints, encoded_bytes, float_to_int};
-use crate::ops::{Flow, OUTPUT_ROWS};
+use crate::ops::{Flow, OUTPUT_ROWS, Reducer};
 
 /// The right side of a merge, all of it: its rows and an index of their keys. Shared by all that look it up.
 pub(crate) struct JoinTable {
@@ -105,28 +105,28 @@ impl BuildOp {
     }
 }
 
-impl BuildOp {
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        use crate::ops::Reducer;
+impl Reducer for BuildOp {
+    type State = CollectState;
+    type Output = JoinTable;
+
+    /// Of the right side.
+    fn schema(&self) -> &SchemaRef {
         self.collect.schema()
     }
 
-    pub(crate) fn new_state(&self, memory: Reservation) -> CollectState {
-        use crate::ops::Reducer;
+    fn new_state(&self, memory: Reservation) -> CollectState {
         self.collect.new_state(memory)
     }
 
-    pub(crate) fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
-        use crate::ops::Reducer;
+    fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
         self.collect.update(state, batch)
     }
 
-    pub(crate) fn merge(&self, state: &mut CollectState, later: CollectState) -> Result<()> {
-        use crate::ops::Reducer;
+    fn merge(&self, state: &mut CollectState, later: CollectState) -> Result<()> {
         self.collect.merge(state, later)
     }
 
-    pub(crate) fn finish(&self, state: CollectState) -> Result<JoinTable> {
+    fn finish(&self, state: CollectState) -> Result<JoinTable> {
         let (batches, mut memory) = self.collect.into_parts(state)?;
         let rows = joined(self.schema(), batches, &mut memory)?;
         if rows.num_rows() >= MISSING as usize {
@@ -146,8 +146,7 @@ impl BuildOp {
         Ok(JoinTable { rows, groups, index, bytes, _memory: memory })
     }
 
-    pub(crate) fn bytes(&self, state: &CollectState) -> usize {
-        use crate::ops::Reducer;
+    fn bytes(&self, state: &CollectState) -> usize {
         self.collect.bytes(state)
     }
 }

@@ -54,7 +54,7 @@ fn key(kind: Type, pick: &Pick) -> Key {
         // Far apart, so that neither an index array nor 64 bits hold them.
         Type::Timestamp => ints(&[0, 1, -1, i64::MAX, i64::MIN, 1 << 40]),
         Type::Float64 => Key::Float(*pick.get(&[0.0, -0.0, 1.5, f64::NAN, -f64::NAN, f64::INFINITY, -2.0])),
-        Type::Text => Key::Text(pick.get(&["", "a", "b", "a text longer than twelve bytes", "a\0", "é"])),
+        Type::Text => Key::Text(*pick.get(&["", "a", "b", "a text longer than twelve bytes", "a\0", "é"])),
         _ => panic!("a new type"),
     }
 }
@@ -142,7 +142,12 @@ fn merged(kinds: &[Type], kind: MergeKind) -> (SchemaRef, Vec<MergedColumn>) {
 }
 
 /// The row numbers of both sides that come out, after a check of all that goes with them.
-fn pairs(kinds: &[Type], batch: &RecordBatch, left: &[Vec<Key>], right: &[Vec<Key>]) -> Vec<(Option<usize>, Option<usize>)> {
+fn pairs(
+    kinds: &[Type],
+    batch: &RecordBatch,
+    left: &[Vec<Key>],
+    right: &[Vec<Key>],
+) -> Vec<(Option<usize>, Option<usize>)> {
     let side = |suffix: &str| -> Vec<Option<usize>> {
         let Some(rows) = batch.column_by_name(&format!("row_{suffix}")) else { return vec![None; batch.num_rows()] };
         let rows: Vec<_> = rows.as_primitive::<Int64Type>().iter().map(|n| n.map(|n| n as usize)).collect();
@@ -320,32 +325,29 @@ proptest! {
         let last = kinds.len() - 1;
         let find = |left: &[Key]| -> Option<usize> {
             let value = left[last].number()?;
-            // The best so far, by gap: before goes before behind, of equal ones the last before, the first behind.
-            let mut best: Option<(f64, bool, usize)> = None;
-            for (r, right) in right.iter().enumerate() {
-                let Some(other) = right[last].number() else { continue };
-                if !left[..last].iter().zip(right).all(|(a, b)| a.equals(b, false)) || other == value && !exact {
-                    continue;
+            let candidates = right.iter().enumerate().filter_map(|(r, right)| {
+                let other = right[last].number()?;
+                let by = left[..last].iter().zip(right).all(|(a, b)| a.equals(b, false));
+                (by && (exact || other != value)).then_some((other, r))
+            });
+            let (mut before, mut behind): (Option<(f64, usize)>, Option<(f64, usize)>) = (None, None);
+            for (other, r) in candidates {
+                // Of equal values the last before, the first behind.
+                if other <= value && before.is_none_or(|(best, _)| other >= best) {
+                    before = Some((other, r));
                 }
-                let gap = if other == value { 0.0 } else { (other - value).abs() };
-                if tolerance.is_some_and(|t| gap > t as f64) {
-                    continue;
-                }
-                let behind = match direction {
-                    Direction::Backward if other > value => continue,
-                    Direction::Forward if other < value => continue,
-                    Direction::Backward => false,
-                    Direction::Forward => true,
-                    Direction::Nearest => other > value,
-                };
-                let better = best.is_none_or(|(best_gap, best_behind, _)| {
-                    gap < best_gap || gap == best_gap && (behind < best_behind || !behind && !best_behind)
-                });
-                if better {
-                    best = Some((gap, behind, r));
+                if other >= value && behind.is_none_or(|(best, _)| other < best) {
+                    behind = Some((other, r));
                 }
             }
-            best.map(|(_, _, r)| r)
+            let gap = |(other, _): &(f64, usize)| if *other == value { 0.0 } else { (other - value).abs() };
+            let found = match (direction, before, behind) {
+                (Direction::Backward, before, _) => before,
+                (Direction::Forward, _, behind) => behind,
+                (_, Some(before), Some(behind)) => Some(if gap(&before) <= gap(&behind) { before } else { behind }),
+                (_, before, behind) => before.or(behind),
+            };
+            found.filter(|found| tolerance.is_none_or(|t| gap(found) <= t as f64)).map(|(_, r)| r)
         };
         let want: Vec<_> = left.iter().enumerate().map(|(l, row)| (Some(l), find(row))).collect();
         prop_assert_eq!(got, want);
