@@ -4,6 +4,7 @@ mod columns;
 mod combine;
 mod display;
 mod group_by;
+mod merge;
 mod persist;
 mod read;
 mod running;
@@ -22,6 +23,7 @@ use crate::sched::Session;
 
 pub use combine::concat;
 pub use group_by::GroupBy;
+pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
 pub use read::{read_csv, read_csv_with};
 pub use running::Running;

@@ -8,6 +8,7 @@
 mod end;
 mod explain;
 mod in_order;
+mod merge;
 mod scan;
 mod steps;
 mod tasks;
@@ -150,6 +151,9 @@ impl Stages {
                     branches.extend(stream.branches.into_iter().map(|branch| branch.moved_by(before)));
                 }
                 Ok(Stream { branches, schema: schema.clone() })
+            }
+            LogicalPlan::Merge { inputs, matching, columns, schema } => {
+                merge::stream(self, inputs, matching, columns, schema)
             }
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;

@@ -50,6 +50,7 @@ impl LogicalPlan {
                 write!(f, "{}: {}", source.text(), list(names))
             }
             LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
+            LogicalPlan::Merge { matching, .. } => write!(f, "{matching}"),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {

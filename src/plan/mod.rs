@@ -4,6 +4,7 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod merge;
 mod rules;
 
 use std::collections::HashSet;
@@ -17,6 +18,7 @@ use crate::io::RowSource;
 use crate::io::csv::CsvSource;
 
 pub(crate) use explain::list;
+pub(crate) use merge::{AsOfSpec, Matching, MergeSpec, Origin};
 pub(crate) use rules::optimise;
 
 /// A step and all that comes before it.
@@ -39,6 +41,8 @@ pub(crate) enum LogicalPlan {
     Slice { input: Arc<LogicalPlan>, offset: usize, limit: Option<usize> },
     /// The rows of all inputs, one input after the other; columns found by name.
     Concat { inputs: Vec<Arc<LogicalPlan>>, schema: SchemaRef },
+    /// Rows of the left with the rows of the right that they match: these columns of them.
+    Merge { inputs: [Arc<LogicalPlan>; 2], matching: Arc<Matching>, columns: Vec<Origin>, schema: SchemaRef },
 }
 
 impl LogicalPlan {
@@ -126,7 +130,8 @@ impl LogicalPlan {
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
-            | LogicalPlan::Concat { schema, .. } => schema,
+            | LogicalPlan::Concat { schema, .. }
+            | LogicalPlan::Merge { schema, .. } => schema,
             LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
                 input.schema()
             }
@@ -143,6 +148,7 @@ impl LogicalPlan {
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
             LogicalPlan::Concat { inputs, .. } => inputs,
+            LogicalPlan::Merge { inputs, .. } => inputs,
         }
     }
 
@@ -161,6 +167,11 @@ impl LogicalPlan {
                 }
             }
             LogicalPlan::Concat { inputs, .. } => *inputs = new,
+            LogicalPlan::Merge { inputs, .. } => {
+                if let Ok(new) = new.try_into() {
+                    *inputs = new;
+                }
+            }
         }
         plan
     }
@@ -185,6 +196,10 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
+            // Right rows without a match come behind, in a partition of their own.
+            LogicalPlan::Merge { inputs: [left, _], matching, .. } => {
+                left.partitions() + usize::from(matching.kind.keeps_right())
+            }
             LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
         }
     }

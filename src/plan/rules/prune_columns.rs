@@ -40,6 +40,14 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let inputs = inputs.iter().map(|input| prune(input, wanted.clone())).collect::<Result<_>>()?;
             LogicalPlan::Concat { inputs, schema: Arc::new(schema.project(&kept)?) }
         }
+        LogicalPlan::Merge { inputs: [left, right], matching, columns, schema } => {
+            let kept = kept(schema, &wanted, 0);
+            let columns: Vec<_> = kept.iter().map(|&i| columns[i].clone()).collect();
+            let [of_left, of_right] = matching.needed(&columns);
+            let inputs = [prune(left, Some(of_left))?, prune(right, Some(of_right))?];
+            let schema = Arc::new(schema.project(&kept)?);
+            LogicalPlan::Merge { inputs, matching: matching.clone(), columns, schema }
+        }
         LogicalPlan::Filter { input, predicate } => {
             let wanted = wanted.map(|w| &w | &predicate.columns());
             plan.with_input(prune(input, wanted)?)
