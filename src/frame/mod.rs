@@ -1,7 +1,9 @@
 //! What a person holds: the lazy dataframe and its parts.
 
+mod column;
 mod columns;
 mod combine;
+mod compute_all;
 mod display;
 mod group_by;
 mod persist;
@@ -16,11 +18,15 @@ use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
 use crate::io::csv::ColumnReport;
-use crate::lower::{Stages, answer, expand, lower};
+use crate::lower::{Stages, expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
+use self::compute_all::submit_frames;
+
+pub use column::{Column, Scalar};
 pub use combine::concat;
+pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
 pub use persist::BatchStream;
 pub use read::{read_csv, read_csv_with};
@@ -219,9 +225,9 @@ impl Frame {
     pub fn explain(&self, stop: Stop) -> Result<String> {
         let plan = self.plan()?;
         let optimised = optimise(plan)?;
-        let stages = lower(&optimised)?;
+        let stages = lower(std::slice::from_ref(&optimised))?;
         let split_every = self.session.split_every();
-        let unfused = lower(plan)?.tasks_unfused(split_every);
+        let unfused = lower(std::slice::from_ref(plan))?.tasks_unfused(split_every);
         let tasks = |stages: Stages| -> Result<String> {
             let (graph, _) = expand(stages, split_every)?;
             Ok(format!("{unfused} before fusion, {} after\n", graph.len()))
@@ -259,12 +265,7 @@ impl Frame {
     /// # }
     /// ```
     pub fn submit(&self) -> Running {
-        let run = self.plan().and_then(|plan| {
-            let (graph, ends) = expand(lower(&*optimise(plan)?)?, self.session.split_every())?;
-            Ok(self.session.start(graph, &ends))
-        });
-        let schema = self.plan().map(|plan| plan.schema().clone());
-        Running::new(run, |parts| Table::new(schema?, answer(parts)?))
+        submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
     }
 
     /// For each column that is read, its type and the file and line that decided it.

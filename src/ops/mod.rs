@@ -10,6 +10,7 @@ mod merge;
 mod persist;
 mod project;
 mod sort;
+mod tee;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -26,6 +27,7 @@ pub(crate) use merge::{JoinTable, Matched, ProbeOp};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
+pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;
