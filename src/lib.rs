@@ -88,8 +88,8 @@ pub use expr::{
     years,
 };
 pub use frame::{
-    BatchStream, Column, Frame, GroupBy, Lazy, Running, Scalar, Stop, compute_all, concat, read_csv, read_csv_with,
-    submit_all,
+    BatchStream, Column, Frame, GroupBy, Lazy, Running, Scalar, Stop, TaskCount, compute_all, concat, read_csv,
+    read_csv_with, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
