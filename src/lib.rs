@@ -87,7 +87,10 @@ pub use expr::{
     concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
     years,
 };
-pub use frame::{AsOf, BatchStream, Frame, GroupBy, Merge, Running, Stop, concat, read_csv, read_csv_with};
+pub use frame::{
+    AsOf, BatchStream, Column, Frame, GroupBy, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all, concat,
+    read_csv, read_csv_with, submit_all,
+};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
 pub use sched::{Event, Observer, Session, SessionBuilder};
@@ -99,8 +102,9 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Merge, Result, Session,
-        SortKey, Stop, Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date,
-        lit_timestamp, minutes, months, read_csv, read_csv_with, seconds, size, weeks, when, years,
+        AggExpr, AsOf, Column, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Literal, Merge,
+        Result, Scalar, Session, SortKey, Stop, Table, Type, coalesce, col, compute_all, concat, concat_text, corr,
+        cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, seconds, size,
+        submit_all, weeks, when, years,
     };
 }

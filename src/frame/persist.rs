@@ -60,7 +60,7 @@ impl Frame {
         let session = self.session.clone();
         let run = self.persisted_stages().and_then(|stages| {
             let (graph, ends) = expand(stages, session.split_every())?;
-            Ok(session.start(graph, &ends))
+            Ok(session.start(graph, &ends.concat()))
         });
         let schema = self.plan().map(|plan| plan.schema().clone());
         Running::new(run, move |parts| {
@@ -95,7 +95,7 @@ impl Frame {
     pub fn stream(&self) -> Result<BatchStream> {
         let (send, partitions) = channel();
         let (mut graph, ends) = expand(self.persisted_stages()?, self.session.split_every())?;
-        let ends = deliver(&mut graph, ends, send);
+        let ends = deliver(&mut graph, ends.concat(), send);
         let run = Some(self.session.start(graph, &ends));
         let schema = self.plan()?.schema().clone();
         Ok(BatchStream { schema, run, partitions, waiting: BTreeMap::new(), next: 0, batches: vec![].into_iter() })

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use super::Branch;
 use super::scan::{Folded, merge};
 use super::tasks::{Expansion, part};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{TaskId, tree_reduce};
-use crate::mem::view;
-use crate::ops::Reducer;
+use crate::mem::{Part, view};
+use crate::ops::{AnyReducer, Reducer, TeeParts};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
     /// Whether the partitions become one; else as many come out as went in.
     fn merges(&self) -> bool;
+    /// The sink, if it could stand beside others behind one source.
+    fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
+        None
+    }
     /// Adds the tasks of these branches and of this end. Gives those of the partitions that come out.
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>>;
 }
@@ -21,12 +25,22 @@ pub(super) trait End: Send + Sync {
 /// States merge in the order of partitions, as a tree; the last one is finished.
 pub(super) struct Reduce<R>(pub Arc<R>);
 
+/// What one of the sinks of a shared stage gave.
+pub(super) struct Line {
+    pub stage: usize,
+    pub line: usize,
+}
+
 /// Each state is finished by itself.
 pub(super) struct Each<R>(pub Arc<R>);
 
 impl<R: Reducer> End for Reduce<R> {
     fn merges(&self) -> bool {
         true
+    }
+
+    fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
+        Some(self.0.clone())
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -49,6 +63,21 @@ impl<R: Reducer> End for Each<R> {
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
         Ok(states.into_iter().map(|state| finish(&self.0, state, to)).collect())
+    }
+}
+
+impl End for Line {
+    fn merges(&self) -> bool {
+        true
+    }
+
+    fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let (shared, line) = (to.table(self.stage)?, self.line);
+        let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+            let parts: &TeeParts = view(&inputs[0])?;
+            parts.0.get(line).cloned().ok_or_else(|| Error::internal("a shared stage lacks a line"))
+        };
+        Ok(vec![to.graph.add(format!("line {line}"), vec![shared], Box::new(run))])
     }
 }
 

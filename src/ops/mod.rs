@@ -11,6 +11,7 @@ mod merge;
 mod persist;
 mod project;
 mod sort;
+mod tee;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -27,6 +28,7 @@ pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
+pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;

@@ -32,6 +32,8 @@ pub(crate) struct CsvScan {
     /// What comes out.
     schema: SchemaRef,
     filter: Option<ScanFilter>,
+    /// The filter as it was given.
+    filter_expr: Option<Expr>,
     nulls: Nulls,
 }
 
@@ -49,9 +51,19 @@ impl CsvScan {
     /// A scan of these columns of the rows that `filter` lets pass.
     pub(crate) fn new(source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<&Expr>) -> Result<CsvScan> {
         let schema = Arc::new(source.schema.project(&columns)?);
+        let filter_expr = filter.cloned();
         let filter = filter.map(|expr| ScanFilter::new(expr, &source.schema)).transpose()?;
         let nulls = Nulls::new(&source.options);
-        Ok(CsvScan { source, columns, schema, filter, nulls })
+        Ok(CsvScan { source, columns, schema, filter, filter_expr, nulls })
+    }
+
+    /// The columns that come out, as places in the source's schema.
+    pub(crate) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    pub(crate) fn filter(&self) -> Option<&Expr> {
+        self.filter_expr.as_ref()
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -284,7 +296,7 @@ impl<'a> CsvReader<'a> {
 
     /// Decodes the rows of the block that pass the filter.
     fn decode(&self, rows: usize, scratch: &mut Scratch) -> Result<RecordBatch> {
-        let CsvScan { source, columns, filter: scan_filter, nulls, schema } = self.scan;
+        let CsvScan { source, columns, filter: scan_filter, nulls, schema, .. } = self.scan;
         let text = |&column: &usize| source.types[column] == Type::Text;
         let any_text = columns.iter().any(text) || scan_filter.iter().flat_map(|f| &f.columns).any(text);
         let records = Records {
