@@ -6,6 +6,7 @@ mod display;
 mod group_by;
 mod read;
 mod running;
+mod sample;
 
 use std::sync::Arc;
 

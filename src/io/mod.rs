@@ -3,5 +3,8 @@
 pub(crate) mod csv;
 mod discover;
 mod read_at;
+mod sample;
+mod spool;
 
 pub use discover::Paths;
+pub(crate) use sample::Sample;

@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::Table;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::io::csv::CsvScan;
 use crate::mem::Part;
@@ -100,8 +100,8 @@ impl Stages {
                 let source = Source::Held(table.clone(), columns.clone());
                 Ok(Stream::new(source, plan.step_text(), schema.clone()))
             }
-            LogicalPlan::Scan { source, columns, filter, .. } => {
-                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
+            LogicalPlan::Scan { source, columns, sample, filter, .. } => {
+                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref(), *sample)?);
                 let schema = scan.schema().clone();
                 Ok(Stream::new(Source::Csv(scan), plan.step_text(), schema))
             }
@@ -116,6 +116,9 @@ impl Stages {
                 }
                 Ok(Stream { branches, schema: schema.clone() })
             }
+            // Rows of files are drawn in the scan. Those of anything else are known by their number, which no partition knows
+            // by itself.
+            LogicalPlan::Sample { .. } => Err(Error::internal("a sample of what is no scan is not lowered yet")),
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);

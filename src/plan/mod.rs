@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey, type_name};
+use crate::io::Sample;
 use crate::io::csv::CsvSource;
 
 pub(crate) use explain::list;
@@ -24,10 +25,19 @@ pub(crate) use rules::optimise;
 pub(crate) enum LogicalPlan {
     /// Rows that the program made or computed before: these columns of them.
     Held { table: Arc<Table>, columns: Vec<usize>, schema: SchemaRef },
-    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
-    Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
+    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the sample draws and the filter
+    /// lets pass.
+    Scan {
+        source: Arc<CsvSource>,
+        columns: Vec<usize>,
+        sample: Option<Sample>,
+        filter: Option<Expr>,
+        schema: SchemaRef,
+    },
     /// The rows for which a condition is true.
     Filter { input: Arc<LogicalPlan>, predicate: Expr },
+    /// A share of the rows.
+    Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
@@ -43,7 +53,7 @@ pub(crate) enum LogicalPlan {
 impl LogicalPlan {
     pub(crate) fn scan(source: Arc<CsvSource>) -> LogicalPlan {
         let schema = source.schema.clone();
-        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
+        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), sample: None, filter: None, schema, source }
     }
 
     pub(crate) fn held(table: Table) -> LogicalPlan {
@@ -76,6 +86,10 @@ impl LogicalPlan {
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
+    }
+
+    pub(crate) fn sample(input: Arc<LogicalPlan>, fraction: f64, seed: u64) -> Result<LogicalPlan> {
+        Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
     }
 
     pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -126,9 +140,10 @@ impl LogicalPlan {
             | LogicalPlan::Project { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. } => schema,
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
-                input.schema()
-            }
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Slice { input, .. } => input.schema(),
         }
     }
 
@@ -137,6 +152,7 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -151,6 +167,7 @@ impl LogicalPlan {
         match &mut plan {
             LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -181,7 +198,9 @@ impl LogicalPlan {
     pub(crate) fn partitions(&self) -> usize {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Project { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Held { .. }
             | LogicalPlan::Aggregate { .. }
