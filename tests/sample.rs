@@ -130,8 +130,6 @@ fn the_plan_and_wrong_fractions() {
         query.explain(Stop::Optimised).unwrap(),
         "select v\n  scan csv \"testdata/baci/BACI_HS12_Y2018.csv\": v, sample 10 % seed 7 where t = 2018\n"
     );
-    let limited = df.head(100).sample(0.1, 7);
-    assert!(limited.explain(Stop::Logical).unwrap().starts_with("sample 10 % seed 7\n  first 100\n"));
     for wrong in [-0.5, 1.5, f64::NAN] {
         let e = df.sample(wrong, 1).schema().unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Config);

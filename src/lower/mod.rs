@@ -19,7 +19,7 @@ use crate::expr::Expr;
 use crate::io::csv::CsvScan;
 use crate::mem::Part;
 use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
-use crate::plan::LogicalPlan;
+use crate::plan::{LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, expand};
 
@@ -116,9 +116,14 @@ impl Stages {
                 }
                 Ok(Stream { branches, schema: schema.clone() })
             }
-            // Rows of files are drawn in the scan. Those of anything else are known by their number, which no partition knows
-            // by itself.
-            LogicalPlan::Sample { .. } => Err(Error::internal("a sample of what is no scan is not lowered yet")),
+            // Rows of files are drawn in the scan, also where the plan is not rewritten. Rows of anything else are known by
+            // their number alone, which no partition knows by itself.
+            LogicalPlan::Sample { .. } => match push_samples(&Arc::new(plan.clone())) {
+                left if matches!(*left, LogicalPlan::Sample { .. }) => {
+                    Err(Error::internal("a sample of what is no scan is not lowered yet"))
+                }
+                sunk => self.stream(&sunk),
+            },
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);

@@ -18,7 +18,7 @@ use crate::io::Sample;
 use crate::io::csv::CsvSource;
 
 pub(crate) use explain::list;
-pub(crate) use rules::optimise;
+pub(crate) use rules::{optimise, push_samples};
 
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::io::Sample;
 use crate::plan::LogicalPlan;
 
-pub(super) fn push_samples(plan: &Arc<LogicalPlan>) -> Arc<LogicalPlan> {
+/// The plan with its samples as far down as they go: of scans, in them.
+pub(crate) fn push_samples(plan: &Arc<LogicalPlan>) -> Arc<LogicalPlan> {
     match &**plan {
         LogicalPlan::Sample { input, sample } => push(&push_samples(input), *sample),
         _ => Arc::new(plan.with_inputs(plan.inputs().iter().map(push_samples).collect())),
