@@ -18,14 +18,11 @@ pub(crate) enum Place {
     FileName,
 }
 
-/// The names of the columns that are read, and of each file the fields that hold them.
+/// The names of the columns that are read, and where each file has them.
 ///
 /// # Errors
 /// Files that lack a column, or have more than they should; a column to read that no file has.
-pub(crate) fn agree(
-    files: &[(&InputFile, &Header)],
-    options: &CsvOptions,
-) -> Result<(Vec<String>, Vec<Vec<Option<usize>>>)> {
+pub(crate) fn agree(files: &[(&InputFile, &Header)], options: &CsvOptions) -> Result<(Vec<String>, Vec<Vec<Place>>)> {
     let names = match &options.columns {
         Some(names) => {
             let all = union(files);
@@ -42,25 +39,26 @@ pub(crate) fn agree(
         None => files.first().map_or_else(Vec::new, |(_, header)| header.names.clone()),
     };
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let mut fields = Vec::with_capacity(files.len());
+    let mut places = Vec::with_capacity(files.len());
     for (file, header) in files {
         let by_name: HashMap<&str, usize> = header.names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-        let found: Vec<Option<usize>> = names.iter().map(|name| by_name.get(name.as_str()).copied()).collect();
+        let place = |name: &String| by_name.get(name.as_str()).map_or(Place::Missing, |&field| Place::Field(field));
+        let found: Vec<Place> = names.iter().map(place).collect();
         if !options.columns_may_differ {
             if let Some(extra) = header.names.iter().find(|name| !wanted.contains(name.as_str()))
                 && options.columns.is_none()
             {
                 return Err(lacks(extra, files[0].0, file));
             }
-            if let Some(missing) = found.iter().position(Option::is_none) {
+            if let Some(missing) = found.iter().position(|&place| place == Place::Missing) {
                 let has = |(_, header): &&(&InputFile, &Header)| header.names.contains(&names[missing]);
                 let having = files.iter().find(has).map_or(*file, |(having, _)| having);
                 return Err(lacks(&names[missing], file, having));
             }
         }
-        fields.push(found);
+        places.push(found);
     }
-    Ok((names, fields))
+    Ok((names, places))
 }
 
 /// All names, in the order in which the files name them first.

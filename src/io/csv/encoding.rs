@@ -60,10 +60,11 @@ fn can_be_indexed(encoding: &'static Encoding, dialect: Dialect) -> bool {
 
 impl TextFile {
     /// A file, and how it is read: a byte order mark tells, else the options. One that must be rewritten is, into `spool`.
+    /// What is returned beside it is `input`, open.
     ///
     /// # Errors
     /// What the system says; [`ErrorKind::Value`] for what a file that must be rewritten cannot mean.
-    pub(crate) fn open(file: &InputFile, options: &CsvOptions, spool: &mut Spool) -> Result<TextFile> {
+    pub(crate) fn open(file: &InputFile, options: &CsvOptions, spool: &mut Spool) -> Result<(TextFile, Input)> {
         let told = options.encoding.as_deref().map_or(Ok(encoding_rs::UTF_8), of_label)?;
         let input = file.open()?;
         let mut head = [0; 3];
@@ -72,11 +73,12 @@ impl TextFile {
         let start = mark as u64;
         if can_be_indexed(encoding, options.dialect) {
             let encoding = (encoding != encoding_rs::UTF_8).then_some(encoding);
-            return Ok(TextFile { input: file.clone(), start, encoding, original: None });
+            return Ok((TextFile { input: file.clone(), start, encoding, original: None }, input));
         }
         let original = Original { file: file.clone(), encoding, start };
-        let copy = InputFile::held(file.path.clone(), original.rewritten(&input, spool)?)?;
-        Ok(TextFile { input: copy, start: 0, encoding: None, original: Some(original) })
+        let copy = original.rewritten(&input, spool)?;
+        let input = InputFile::held(file.path.clone(), copy.clone())?;
+        Ok((TextFile { input, start: 0, encoding: None, original: Some(original) }, copy))
     }
 
     /// The place of a byte of `input` in the file that it stands for. The line is counted from the start.

@@ -284,8 +284,7 @@ mod tests {
 
     fn guesses(text: &[u8], options: &CsvOptions) -> (Vec<String>, Vec<Guess>) {
         let input = InputFile::held("f.csv".into(), Input::Memory(text.to_vec().into())).unwrap();
-        let file = TextFile::open(&input, options, &mut Spool::new(&std::env::temp_dir())).unwrap();
-        let input = file.input.open().unwrap();
+        let (file, input) = TextFile::open(&input, options, &mut Spool::new(&std::env::temp_dir())).unwrap();
         let header = read_header(&input, &file, options).unwrap().unwrap();
         let guesses = sample(&input, &file, &header, options).unwrap();
         (header.names, guesses)

@@ -81,8 +81,7 @@ impl CsvSource {
         let found = discover(&paths, &mut spool)?;
         let mut seen = Vec::new();
         for file in &found {
-            let text = TextFile::open(file, &options, &mut spool)?;
-            let input = text.input.open()?;
+            let (text, input) = TextFile::open(file, &options, &mut spool)?;
             let Some(header) = read_header(&input, &text, &options)? else { continue };
             let guesses = sample(&input, &text, &header, &options)?;
             seen.push((text, header, guesses));
@@ -97,12 +96,12 @@ impl CsvSource {
             );
         }
         let headers: Vec<_> = seen.iter().map(|(text, header, _)| (&text.input, header)).collect();
-        let (mut names, fields) = agree(&headers, &options)?;
+        let (mut names, places) = agree(&headers, &options)?;
         let mut guesses = vec![(Guess::default(), 0); names.len()];
         let (mut files, mut partitions) = (Vec::new(), Vec::new());
-        for (index, ((text, header, seen), fields)) in seen.into_iter().zip(fields).enumerate() {
-            for ((guess, decided_in), &field) in guesses.iter_mut().zip(&fields) {
-                if let Some(field) = field {
+        for (index, ((text, header, seen), mut places)) in seen.into_iter().zip(places).enumerate() {
+            for ((guess, decided_in), &field) in guesses.iter_mut().zip(&places) {
+                if let Place::Field(field) = field {
                     *decided_in = widened_by(guess, *decided_in, seen[field], index);
                 }
             }
@@ -110,7 +109,6 @@ impl CsvSource {
             for (i, range) in cuts(header.first_record..text.input.bytes, size).into_iter().enumerate() {
                 partitions.push(CsvPartition { file: index, range, exact: i == 0 });
             }
-            let mut places: Vec<Place> = fields.into_iter().map(|f| f.map_or(Place::Missing, Place::Field)).collect();
             if options.file_column.is_some() {
                 places.push(Place::FileName);
             }
