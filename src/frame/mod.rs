@@ -10,6 +10,7 @@ mod merge;
 mod persist;
 mod read;
 mod running;
+mod sample;
 
 use std::sync::Arc;
 

@@ -21,12 +21,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::end::{Each, End, Reduce};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
 use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
-use crate::plan::LogicalPlan;
+use crate::plan::{LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, deliver, expand};
 
@@ -143,8 +143,8 @@ impl Stages {
                 let source = Source::Rows { source: source.clone(), columns: columns.clone(), filter: filter.clone() };
                 Ok(Stream::new(source, partitions, plan.step_text(), schema.clone()))
             }
-            LogicalPlan::Scan { source, columns, filter, .. } => {
-                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
+            LogicalPlan::Scan { source, columns, sample, filter, .. } => {
+                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref(), *sample)?);
                 let (schema, partitions) = (scan.schema().clone(), source.partitions.len());
                 Ok(Stream::new(Source::Csv(scan), partitions, plan.step_text(), schema))
             }
@@ -163,6 +163,14 @@ impl Stages {
             LogicalPlan::Merge { inputs, matching, columns, schema } => {
                 merge::stream(self, inputs, matching, columns, schema)
             }
+            // Rows of files are drawn in the scan, also where the plan is not rewritten. Rows of anything else are known by
+            // their number alone, which no partition knows by itself.
+            LogicalPlan::Sample { .. } => match push_samples(&Arc::new(plan.clone())) {
+                left if matches!(*left, LogicalPlan::Sample { .. }) => {
+                    Err(Error::internal("a sample of what is no scan is not lowered yet"))
+                }
+                sunk => self.stream(&sunk),
+            },
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);

@@ -19,7 +19,8 @@ impl Stages {
         let mut groups: Vec<(Arc<CsvSource>, Vec<usize>)> = Vec::new();
         for (i, pipeline) in self.stages.iter().enumerate() {
             let Some(scan) = pipeline.sharable() else { continue };
-            match groups.iter_mut().find(|(source, _)| Arc::ptr_eq(source, &scan.source)) {
+            let same = |member: usize| self.stages[member].sharable().is_some_and(|other| reads_alike(scan, other));
+            match groups.iter_mut().find(|(_, members)| members.first().is_some_and(|&member| same(member))) {
                 Some((_, members)) => members.push(i),
                 None => groups.push((scan.source.clone(), vec![i])),
             }
@@ -67,7 +68,12 @@ impl Stages {
         }
         columns.sort_unstable();
         columns.dedup();
-        let scan = Arc::new(CsvScan::new(source.clone(), columns, filter.as_ref())?);
+        let scan = Arc::new(CsvScan::new(
+            source.clone(),
+            columns,
+            filter.as_ref(),
+            scans.first().and_then(|scan| scan.sample()),
+        )?);
         let (mut lines, mut texts) = (Vec::new(), vec![]);
         for (pipeline, own) in members.iter().map(|&i| &self.stages[i]).zip(&scans) {
             let Some(reducer) = pipeline.end.reducer() else { continue };
@@ -96,6 +102,11 @@ impl Stages {
         let end = Arc::new(Reduce(Arc::new(tee)));
         Ok(Pipeline { branches: vec![branch], partitions, end, text: "share among the lines".to_owned() })
     }
+}
+
+/// Whether two scans go over the same rows.
+fn reads_alike(a: &CsvScan, b: &CsvScan) -> bool {
+    Arc::ptr_eq(&a.source, &b.source) && a.sample() == b.sample()
 }
 
 /// What any of these lets pass; `None` when one lets all pass.

@@ -14,12 +14,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey, type_name};
-use crate::io::RowSource;
 use crate::io::csv::CsvSource;
+use crate::io::{RowSource, Sample};
 
 pub(crate) use explain::list;
 pub(crate) use merge::{AsOfSpec, Matching, MergeSpec, Origin};
-pub(crate) use rules::optimise;
+pub(crate) use rules::{optimise, push_samples};
 
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]
@@ -27,10 +27,19 @@ pub(crate) enum LogicalPlan {
     /// Rows that are there already, or in files of another format: these columns of them (places in the source's schema).
     /// The source may leave out rows for which the filter is certainly false; it stands again behind the source.
     Read { source: Arc<dyn RowSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
-    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
-    Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
+    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the sample draws and the filter
+    /// lets pass.
+    Scan {
+        source: Arc<CsvSource>,
+        columns: Vec<usize>,
+        sample: Option<Sample>,
+        filter: Option<Expr>,
+        schema: SchemaRef,
+    },
     /// The rows for which a condition is true.
     Filter { input: Arc<LogicalPlan>, predicate: Expr },
+    /// A share of the rows.
+    Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
@@ -48,7 +57,7 @@ pub(crate) enum LogicalPlan {
 impl LogicalPlan {
     pub(crate) fn scan(source: Arc<CsvSource>) -> LogicalPlan {
         let schema = source.schema.clone();
-        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
+        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), sample: None, filter: None, schema, source }
     }
 
     pub(crate) fn read(source: Arc<dyn RowSource>) -> LogicalPlan {
@@ -81,6 +90,10 @@ impl LogicalPlan {
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
+    }
+
+    pub(crate) fn sample(input: Arc<LogicalPlan>, fraction: f64, seed: u64) -> Result<LogicalPlan> {
+        Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
     }
 
     pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -132,9 +145,10 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. }
             | LogicalPlan::Merge { schema, .. } => schema,
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
-                input.schema()
-            }
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Slice { input, .. } => input.schema(),
         }
     }
 
@@ -143,6 +157,7 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -158,6 +173,7 @@ impl LogicalPlan {
         match &mut plan {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -193,7 +209,9 @@ impl LogicalPlan {
     pub(crate) fn partitions(&self) -> usize {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Project { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
             // Right rows without a match come behind, in a partition of their own.

@@ -18,13 +18,14 @@ pub(super) fn prune_columns(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>>
 /// below needs them.
 fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPlan>> {
     let plan = match &**plan {
-        LogicalPlan::Scan { source, columns, filter, schema } => {
+        LogicalPlan::Scan { source, columns, sample, filter, schema } => {
             let Some(wanted) = wanted else { return Ok(plan.clone()) };
             let kept: Vec<usize> =
                 (0..columns.len()).filter(|&i| wanted.contains(schema.field(i).name().as_str())).collect();
             LogicalPlan::Scan {
                 source: source.clone(),
                 columns: kept.iter().map(|&i| columns[i]).collect(),
+                sample: *sample,
                 filter: filter.clone(),
                 schema: Arc::new(schema.project(&kept)?),
             }
@@ -56,7 +57,7 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.expr.columns()));
             plan.with_input(prune(input, wanted)?)
         }
-        LogicalPlan::Slice { input, .. } => plan.with_input(prune(input, wanted)?),
+        LogicalPlan::Slice { input, .. } | LogicalPlan::Sample { input, .. } => plan.with_input(prune(input, wanted)?),
         LogicalPlan::Project { input, exprs, schema } => {
             let kept = kept(schema, &wanted, 0);
             let exprs: Vec<_> = kept.iter().map(|&i| exprs[i].clone()).collect();

@@ -50,10 +50,10 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             let input = push(input, below.iter().map(|c| substitute(c, &by_name)).collect())?;
             Ok(filtered(Arc::new(plan.with_input(input)), above))
         }
-        LogicalPlan::Scan { source, columns, filter: None, schema } => {
+        LogicalPlan::Scan { source, columns, sample, filter: None, schema } => {
             let filter = conjunction(conditions);
             let (source, columns, schema) = (source.clone(), columns.clone(), schema.clone());
-            Ok(Arc::new(LogicalPlan::Scan { source, columns, filter, schema }))
+            Ok(Arc::new(LogicalPlan::Scan { source, columns, sample: *sample, filter, schema }))
         }
         LogicalPlan::Read { source, columns, schema, .. } => {
             let (source, columns, schema) = (source.clone(), columns.clone(), schema.clone());
