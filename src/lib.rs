@@ -23,7 +23,7 @@
 //! ```
 //!
 //! - A [`Frame`] is what you hold: lazy, cheap to clone, with one `?` at the end of a chain.
-//! - The *logical plan* says what: scan, filter, select, aggregate, sort, slice. Each step is checked against the columns
+//! - The *logical plan* says what: scan, filter, select, merge, aggregate, sort, slice. Each step is checked against the columns
 //!   before it as it is added. Its rewrites sink filters into the scan, and leave out columns that nobody uses.
 //! - *Stages* say how: pipelines that pull batches of some thousand rows from their source through row-wise steps into a sink.
 //! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, cut between records. A sink

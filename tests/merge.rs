@@ -246,6 +246,12 @@ fn merges_within_merges_and_concatenations() {
             .merge(&session.frame(right.compute().unwrap()), Merge::right().on(["i", "chapter"]));
         let again_rows = rows(&again.compute().unwrap());
         assert_eq!(again_rows, rows(&in_steps.compute().unwrap()), "{what}");
+        // Kept, it has the partitions that it has: the rows of the left's, then what nothing matched.
+        let kept = again.persist().unwrap();
+        assert_eq!(kept.npartitions().unwrap(), again.npartitions().unwrap(), "{what}");
+        assert_eq!(rows(&kept.compute().unwrap()), again_rows, "{what}");
+        let (first, second) = compute_all((again.clone(), outer.clone())).unwrap();
+        assert_eq!((rows(&first), rows(&second)), (again_rows.clone(), rows(&outer.compute().unwrap())), "{what}");
         let both = concat([again.clone(), outer.clone(), again.clone()]);
         let n = again_rows.len();
         let got = rows(&both.select(["i", "k", "v_x", "v_y"]).compute().unwrap());
@@ -326,6 +332,8 @@ fn what_can_not_be_merged() {
     insta::assert_snapshot!(fails(left.merge(&right, Merge::left().left_on(["x"]).right_on(["k"])), ErrorKind::Type));
     insta::assert_snapshot!(fails(left.merge(&right, Merge::inner().on(["nam"])), ErrorKind::Column));
     insta::assert_snapshot!(fails(left.merge(&right.select(["w"]), Merge::inner()), ErrorKind::Column));
+    let lacks = fails(left.merge(&right, Merge::inner().left_on(["k"]).right_on(["x"])), ErrorKind::Column);
+    assert!(lacks.contains("there is no column 'x'\n  in the right side\n"), "{lacks}");
     let clash = left.merge(&right, Merge::inner().left_on(["k"]).right_on(["w"]));
     insta::assert_snapshot!(fails(clash, ErrorKind::Column));
     fails(left.merge(&right, Merge::inner().left_on(["k"])), ErrorKind::Config);

@@ -19,6 +19,19 @@ use crate::plan::{AsOfSpec, LogicalPlan, MergeSpec, list};
 ///
 /// Keys are all columns in common, or those of [`on`](Merge::on), or pairs of [`left_on`](Merge::left_on) and
 /// [`right_on`](Merge::right_on).
+///
+/// ```
+/// # fn main() -> partita::Result<()> {
+/// use partita::prelude::*;
+/// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+/// let before = read_csv("testdata/baci/BACI_HS12_Y2017.csv");
+/// let both = df.merge(&before, Merge::inner().on(["i", "j", "k"]).suffixes("", "_before"));
+/// let names: Vec<String> = both.schema()?.fields().iter().map(|f| f.name().clone()).collect();
+/// assert_eq!(names, ["t", "i", "j", "k", "v", "q", "t_before", "v_before", "q_before"]);
+/// # assert!(both.compute()?.num_rows() < 2000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "says how to merge: give it to Frame::merge()"]
 pub struct Merge {

@@ -23,7 +23,7 @@ pub(super) fn stream(
     let keys = matching.keys.iter().map(|(_, key)| bind(key, &of_right)).collect::<Result<_>>()?;
     let order = matching.near.as_ref().map(|(_, near, _)| bind(near, &of_right)).transpose()?;
     let build = BuildOp::new(of_right.clone(), keys, matching.nulls_equal, order);
-    stages.reduce(right, build, format!("index to {matching}"));
+    stages.reduce(right, build, format!("index for {matching}"));
     let table = stages.stages.len() - 1;
 
     let left = stages.stream(left)?;

@@ -61,7 +61,7 @@ impl LogicalPlan {
         let (l, r) = (left.schema(), right.schema());
         let keys = keys(&spec, l, r)?;
         for (left_key, right_key) in &keys {
-            same_type(left_key, field(l, left_key)?, right_key, field(r, right_key)?)?;
+            same_type(left_key, field(l, left_key)?, right_key, of_right(r, right_key)?)?;
         }
         let near = spec.as_of.as_ref().map(|as_of| near(as_of, l, r)).transpose()?;
         let is_key = |name: &str| keys.iter().any(|(a, b)| a == name && b == name);
@@ -148,7 +148,7 @@ fn keys(spec: &MergeSpec, l: &Schema, r: &Schema) -> Result<Vec<(String, String)
     }
     for (left, right) in &keys {
         field(l, left)?;
-        field(r, right)?;
+        of_right(r, right)?;
     }
     for (i, key) in keys.iter().enumerate() {
         if keys[..i].contains(key) {
@@ -160,7 +160,7 @@ fn keys(spec: &MergeSpec, l: &Schema, r: &Schema) -> Result<Vec<(String, String)
 
 /// What an as-of merge looks for: the columns and how.
 fn near(as_of: &AsOfSpec, l: &Schema, r: &Schema) -> Result<(String, String, Nearness)> {
-    let kind = same_type(&as_of.left, field(l, &as_of.left)?, &as_of.right, field(r, &as_of.right)?)?;
+    let kind = same_type(&as_of.left, field(l, &as_of.left)?, &as_of.right, of_right(r, &as_of.right)?)?;
     if matches!(kind, Type::Bool | Type::Text) {
         let message = format!("an as-of merge finds the nearest in time or number, and '{}' is {kind}", as_of.left);
         return Err(Error::new(ErrorKind::Type, message)
@@ -216,6 +216,10 @@ fn has(schema: &Schema, name: &str) -> bool {
 fn field<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
     let found = schema.fields().iter().find(|field| field.name() == name);
     found.map(|field| field.as_ref()).ok_or_else(|| Error::unknown_column(name, names(schema)))
+}
+
+fn of_right<'a>(schema: &'a Schema, name: &str) -> Result<&'a Field> {
+    field(schema, name).map_err(|e| e.in_step("the right side"))
 }
 
 fn suffixed(field: &Field, clashes: bool, suffix: &str) -> Field {

@@ -64,6 +64,7 @@ impl BuildOp {
         let count = rows.num_rows();
         let keys = self.keys.iter().map(|key| key.eval(rows)).collect::<Result<Vec<_>>>()?;
         let held = memory.bytes() + (count + OUTPUT_ROWS) * size_of::<u32>();
+        memory.try_resize(held)?;
         let mut all = Vec::with_capacity(count);
         let mut part = Vec::new();
         for start in (0..count).step_by(OUTPUT_ROWS) {
