@@ -1,7 +1,8 @@
-//! Sources: from file patterns to batches.
+//! Sources, from file patterns to batches; and writers, from batches to files.
 
 pub(crate) mod csv;
 mod discover;
 mod read_at;
+pub(crate) mod write;
 
 pub use discover::Paths;

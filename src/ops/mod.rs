@@ -7,6 +7,7 @@ mod filter;
 mod key;
 mod project;
 mod sort;
+mod write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,6 +21,7 @@ pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
+pub(crate) use write::WriteOp;
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;
