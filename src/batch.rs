@@ -9,7 +9,10 @@ use arrow::datatypes::{Schema, SchemaRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
 
+mod conform;
 mod display;
+
+pub(crate) use conform::{conform, conform_schema};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///

@@ -2,7 +2,14 @@
 
 pub(crate) mod csv;
 mod discover;
+mod ipc;
+mod parquet;
 mod read_at;
+mod rows;
+mod typed;
 pub(crate) mod write;
 
 pub use discover::Paths;
+pub(crate) use ipc::IpcSource;
+pub(crate) use parquet::ParquetSource;
+pub(crate) use rows::{RowSource, Rows};

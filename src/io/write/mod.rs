@@ -78,8 +78,9 @@ impl Format {
             return Ok(parts.remove(0));
         }
         let rows = parts.iter().map(|part| part.rows).sum();
-        let joined = self.join_files(target, parts, schema).map_err(|e| e.of(target.path()))?;
-        Ok(Part { rows, ..joined })
+        let mut joined = self.join_files(target, parts, schema).map_err(|e| e.of(target.path()))?;
+        joined.rows = rows;
+        Ok(joined)
     }
 
     fn join_files(&self, target: &Target, parts: Vec<Part>, schema: &SchemaRef) -> Result<Part, WriteError> {
