@@ -222,6 +222,11 @@ impl From<arrow::error::ArrowError> for Error {
                 Error::new(ErrorKind::Overflow, format!("an integer result is beyond 64 bits ({what})"))
                     .help("compute in floats: multiply or add a float, as in col(\"v\") * 1.0")
             }
+            // What came out of a stream of ours, or of a closure that uses the library.
+            A::ExternalError(error) if error.is::<Error>() => match error.downcast::<Error>() {
+                Ok(ours) => *ours,
+                Err(other) => Error::internal("a kernel failed").caused_by(A::ExternalError(other)),
+            },
             other => Error::internal("a kernel failed").caused_by(other),
         }
     }

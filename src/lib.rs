@@ -87,9 +87,10 @@ pub use expr::{
     concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
     years,
 };
-pub use frame::{Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
+pub use frame::{BatchStream, Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with, read_ipc, read_parquet};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
+pub use io::write::{Compression, WriteOptions, Written};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
 pub use sql::sql;
@@ -99,8 +100,9 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Result, Session, SortKey, Stop,
-        Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes,
-        months, read_csv, read_csv_with, seconds, size, weeks, when, years,
+        AggExpr, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Result, Session,
+        SortKey, Stop, Table, Type, WriteOptions, coalesce, col, concat, concat_text, corr, cov, days, hours, lit,
+        lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, seconds, size,
+        weeks, when, years,
     };
 }

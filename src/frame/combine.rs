@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Frame;
-use crate::batch::Table;
-use crate::error::{Error, ErrorKind};
+use crate::batch::{Table, conform, conform_schema};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::LogicalPlan;
 use crate::sched::Session;
 
@@ -32,13 +32,17 @@ pub fn concat(frames: impl IntoIterator<Item = Frame>) -> Frame {
         let error = Error::new(ErrorKind::Config, "there is nothing to concat").help("give one frame at least");
         return Frame::new(Session::default(), Err(error), step);
     };
-    let plan = frames.iter().map(|frame| frame.plan().cloned()).collect::<Result<_, _>>().and_then(LogicalPlan::concat);
+    let plan = frames.iter().map(|frame| frame.plan().cloned()).collect::<Result<_>>().and_then(LogicalPlan::concat);
     let plan = plan.map(Arc::new).map_err(|e: Error| if e.steps().is_empty() { e.in_step(&step) } else { e });
     Frame { session: first.session.clone(), plan, steps: Arc::new(vec![step]) }
 }
 
 impl Session {
     /// A table in memory as a frame of one partition, in this session. (In the default one: [`Frame::from`] a table.)
+    ///
+    /// Columns of arrow types that frames do not have become those that hold the same values: smaller integers int64, smaller
+    /// floats and decimals float64, texts of any layout and dictionaries text, timestamps microseconds (with a time zone: in UTC).
+    /// Lists, structs and binary are an [`ErrorKind::Type`] error, integers beyond 64 bits an [`ErrorKind::Overflow`] error.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
@@ -51,8 +55,15 @@ impl Session {
     /// ```
     pub fn frame(&self, table: Table) -> Frame {
         let step = format!("table of {} rows", table.num_rows());
-        Frame::new(self.clone(), Ok(LogicalPlan::held(table)), step)
+        Frame::new(self.clone(), conformed(table).map(|table| LogicalPlan::read(Arc::new(table))), step)
     }
+}
+
+/// The table with columns of our types.
+fn conformed(table: Table) -> Result<Table> {
+    let schema = conform_schema(table.schema())?;
+    let batches = table.batches().iter().map(|batch| conform(batch, &schema));
+    Table::new(schema.clone(), batches.collect::<Result<Vec<_>>>()?)
 }
 
 impl From<Table> for Frame {

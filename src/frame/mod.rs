@@ -4,8 +4,10 @@ mod columns;
 mod combine;
 mod display;
 mod group_by;
+mod persist;
 mod read;
 mod running;
+mod write;
 
 use std::sync::Arc;
 
@@ -15,13 +17,14 @@ use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
 use crate::io::csv::ColumnReport;
-use crate::lower::{Stages, expand, lower};
+use crate::lower::{Stages, answer, expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
 pub use combine::concat;
 pub use group_by::GroupBy;
-pub use read::{read_csv, read_csv_with};
+pub use persist::BatchStream;
+pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
 
 /// A lazy table in partitions: a description of what to read and what to do with it.
@@ -257,11 +260,12 @@ impl Frame {
     /// # }
     /// ```
     pub fn submit(&self) -> Running {
-        let started = self.plan().and_then(|plan| {
-            let (graph, end) = expand(lower(&*optimise(plan)?)?, self.session.split_every())?;
-            Ok((self.session.start(graph, &[end]), plan.schema().clone()))
+        let run = self.plan().and_then(|plan| {
+            let (graph, ends) = expand(lower(&*optimise(plan)?)?, self.session.split_every())?;
+            Ok(self.session.start(graph, &ends))
         });
-        Running::new(started)
+        let schema = self.plan().map(|plan| plan.schema().clone());
+        Running::new(run, |parts| Table::new(schema?, answer(parts)?))
     }
 
     /// For each column that is read, its type and the file and line that decided it.

@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 mod discover;
 mod ipc;
+mod kept;
 mod parquet;
 mod read_at;
 mod rows;
@@ -11,5 +12,6 @@ pub(crate) mod write;
 
 pub use discover::Paths;
 pub(crate) use ipc::IpcSource;
+pub(crate) use kept::{Kept, KeptWriter, Persisted};
 pub(crate) use parquet::ParquetSource;
 pub(crate) use rows::{RowSource, Rows};

@@ -7,7 +7,7 @@ use super::Stages;
 impl fmt::Display for Stages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, stage) in self.stages.iter().enumerate() {
-            let partitions = stage.partitions();
+            let partitions = stage.partitions;
             let plural = if partitions == 1 { "" } else { "s" };
             writeln!(f, "stage {i}: pipeline over {partitions} partition{plural}")?;
             for (nth, branch) in stage.branches.iter().enumerate() {
@@ -19,7 +19,7 @@ impl fmt::Display for Stages {
                 }
             }
             writeln!(f, "  {}", stage.text)?;
-            if partitions > 1 {
+            if partitions > 1 && stage.end.merges() {
                 writeln!(f, "  then tree-reduce the partitions in order")?;
             }
         }
@@ -34,8 +34,8 @@ impl Stages {
             .iter()
             .map(|stage| {
                 // The source, the row-wise steps and the sink on each partition; then the merges and the end.
-                let steps: usize = stage.branches.iter().map(|b| b.partitions() * (b.texts.len() + 1)).sum();
-                let (mut merges, mut level) = (0, stage.partitions());
+                let steps: usize = stage.branches.iter().map(|b| b.partitions * (b.texts.len() + 1)).sum();
+                let (mut merges, mut level) = (0, if stage.end.merges() { stage.partitions } else { 1 });
                 while level > 1 {
                     level = level.div_ceil(split_every);
                     merges += level;

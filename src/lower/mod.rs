@@ -1,46 +1,57 @@
 //! Turns a logical plan into stages, and stages into tasks. This layer alone sees both plans and operators.
 //!
-//! Neighbouring row-wise steps fuse into one [`Pipeline`]: it pulls batches from its source through its steps into a sink.
-//! A sink that holds state ([`Sink`]) has a state for each partition; a tree reduction merges them in partition order and
-//! finishes the last one into batches, which the next pipeline reads.
+//! Neighbouring row-wise steps fuse into one [`Pipeline`]: it pulls batches from its sources through its steps into a sink.
+//! The sink has a state for each partition. How a stage ends ([`End`]) is one of three: a tree reduction merges the states
+//! in partition order and finishes the last one ([`Reduce`]); every state is finished by itself, so that partitions stay
+//! partitions ([`Each`]); or every partition is gone over twice, with what it needs of those before it ([`InOrder`]).
 
+mod end;
 mod explain;
+mod in_order;
 mod scan;
+mod steps;
 mod tasks;
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::batch::Table;
+use self::end::{Each, End, Reduce};
 use crate::error::Result;
 use crate::expr::Expr;
+use crate::io::RowSource;
 use crate::io::csv::CsvScan;
-use crate::mem::Part;
-use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, ProjectOp, SortOp};
+use crate::io::write::WriteOptions;
+use crate::ops::{
+    AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp, WriteOp,
+};
 use crate::plan::LogicalPlan;
 
-pub(crate) use tasks::{answer, expand};
+pub(crate) use tasks::{answer, deliver, expand};
 
-/// The stages of a query, each after those that it reads; the last one's batches are the answer.
+/// The stages of a query, each after those that it reads; the last one's partitions are the answer.
 pub(crate) struct Stages {
     stages: Vec<Pipeline>,
 }
 
-/// Branches that end in one sink, and the tree reduction that merges its states: branch after branch, in the order of
-/// partitions within each.
+/// Branches and how they end.
 pub(crate) struct Pipeline {
     branches: Vec<Branch>,
-    sink: Sink,
-    /// The sink for people.
+    /// The partitions of all branches: branch after branch, in order within each.
+    partitions: usize,
+    end: Arc<dyn End>,
+    /// The end for people.
     text: String,
 }
 
-/// A source and the row-wise steps behind it. A pipeline has several behind a concatenation.
+/// A source and the row-wise steps behind it. A pipeline has several behind a concatenation or an outer merge.
+#[derive(Clone)]
 struct Branch {
     source: Source,
-    steps: Vec<Arc<dyn BatchOp>>,
+    partitions: usize,
+    steps: Vec<Step>,
     /// The source and the steps for people.
     texts: Vec<String>,
 }
@@ -50,26 +61,31 @@ struct Branch {
 enum Source {
     /// The partitions of CSV files.
     Csv(Arc<CsvScan>),
-    /// Rows in memory, these columns of them: one partition.
-    Held(Arc<Table>, Vec<usize>),
-    /// What an earlier stage gave: one partition.
-    Stage(usize),
+    /// Rows in partitions: these columns of them, less what the filter can leave out.
+    Rows { source: Arc<dyn RowSource>, columns: Vec<usize>, filter: Option<Expr> },
+    /// What an earlier stage gave.
+    Stage { stage: usize, pick: Pick },
+    /// The rows of a merge's right side, the result of a stage, that found no match in these earlier branches of the pipeline.
+    Unmatched { op: Arc<ProbeOp>, stage: usize, branches: Range<usize> },
 }
 
-/// What ends a pipeline.
-enum Sink {
-    Aggregate(Arc<AggregateOp>),
-    Sort(Arc<SortOp>),
-    Collect(Arc<CollectOp>),
+/// Which of a stage's partitions.
+#[derive(Clone, Copy)]
+enum Pick {
+    All,
+    /// This one alone.
+    One(usize),
+    /// The first (and only) one, its rows cut into so many partitions.
+    Cut(usize),
 }
 
-/// Batches that pass from one stage to the next.
-pub(crate) struct Batches(pub Vec<RecordBatch>);
-
-impl Part for Batches {
-    fn bytes(&self) -> usize {
-        self.0.iter().map(RecordBatch::get_array_memory_size).sum()
-    }
+/// A row-wise step.
+#[derive(Clone)]
+enum Step {
+    /// From one batch to one batch.
+    Map(Arc<dyn BatchOp>),
+    /// Looks up each row in the result of a stage: the right side of a merge.
+    Probe { op: Arc<ProbeOp>, stage: usize },
 }
 
 /// Branches that nothing has ended yet.
@@ -78,54 +94,82 @@ struct Stream {
     schema: SchemaRef,
 }
 
-/// The stages of an optimised plan.
+/// The stages of an optimised plan, which end in its rows.
 pub(crate) fn lower(plan: &LogicalPlan) -> Result<Stages> {
     let mut stages = Stages { stages: Vec::new() };
     let stream = stages.stream(plan)?;
-    // A last stage that nothing follows is the answer as it is.
-    let is_answer =
-        matches!(&stream.branches[..], [Branch { source: Source::Stage(_), steps, .. }] if steps.is_empty());
+    // Last stages that nothing follows are the answer as they are.
+    let is_answer = matches!(
+        &stream.branches[..],
+        [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }]
+            if steps.is_empty() && *stage + 1 == stages.stages.len()
+    );
     if !is_answer {
         let collect = CollectOp::new(stream.schema.clone(), 0, None);
-        stages.end(stream, Sink::Collect(Arc::new(collect)), "collect".to_owned());
+        stages.reduce(stream, collect, "collect".to_owned());
     }
     Ok(stages)
+}
+
+/// The stages of an optimised plan whose rows go into a sink of their own: a state for each partition, merged in order.
+pub(crate) fn lower_reduced<R: Reducer>(plan: &LogicalPlan, sink: R, text: &str) -> Result<Stages> {
+    let mut stages = Stages { stages: Vec::new() };
+    let stream = stages.stream(plan)?;
+    stages.reduce(stream, sink, text.to_owned());
+    Ok(stages)
+}
+
+/// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files in this directory.
+pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<Stages> {
+    let mut stages = Stages { stages: Vec::new() };
+    let stream = stages.stream(plan)?;
+    let sink = PersistOp::new(stream.schema.clone(), directory.to_owned());
+    stages.each(stream, sink, "persist".to_owned());
+    Ok(stages)
+}
+
+/// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
+pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
+    let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
+    lower_reduced(plan, sink, "write")
 }
 
 impl Stages {
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
         match plan {
-            LogicalPlan::Held { table, columns, schema } => {
-                let source = Source::Held(table.clone(), columns.clone());
-                Ok(Stream::new(source, plan.step_text(), schema.clone()))
+            LogicalPlan::Read { source, columns, filter, schema } => {
+                let partitions = source.partitions();
+                let source = Source::Rows { source: source.clone(), columns: columns.clone(), filter: filter.clone() };
+                Ok(Stream::new(source, partitions, plan.step_text(), schema.clone()))
             }
             LogicalPlan::Scan { source, columns, filter, .. } => {
                 let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
-                let schema = scan.schema().clone();
-                Ok(Stream::new(Source::Csv(scan), plan.step_text(), schema))
+                let (schema, partitions) = (scan.schema().clone(), source.partitions.len());
+                Ok(Stream::new(Source::Csv(scan), partitions, plan.step_text(), schema))
             }
             LogicalPlan::Concat { inputs, schema } => {
-                let mut branches = Vec::new();
+                let mut branches: Vec<Branch> = Vec::new();
                 for input in inputs {
                     let stream = self.stream(input)?;
                     let align = AlignOp::new(&stream.schema, schema.clone());
                     let aligned = stream.schema != *schema;
-                    let stream = if aligned { stream.then(Arc::new(align), "align columns") } else { stream };
-                    branches.extend(stream.branches);
+                    let stream = if aligned { stream.map(align, "align columns") } else { stream };
+                    let before = branches.len();
+                    branches.extend(stream.branches.into_iter().map(|branch| branch.moved_by(before)));
                 }
                 Ok(Stream { branches, schema: schema.clone() })
             }
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);
-                Ok(stream.then(Arc::new(op), &plan.step_text()))
+                Ok(stream.map(op, &plan.step_text()))
             }
             LogicalPlan::Project { input, exprs, schema } => {
                 let stream = self.stream(input)?;
                 let exprs = exprs.iter().map(|e| e.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = ProjectOp::new(schema.clone(), exprs);
-                Ok(stream.then(Arc::new(op), &plan.step_text()))
+                Ok(stream.map(op, &plan.step_text()))
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
                 let stream = self.stream(input)?;
@@ -133,69 +177,87 @@ impl Stages {
                 let keys = keys.iter().map(bind).collect::<Result<_>>()?;
                 let aggs = aggs.iter().map(|a| a.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = AggregateOp::new(&stream.schema, keys, aggs, *keep_nulls)?;
-                Ok(self.end(stream, Sink::Aggregate(Arc::new(op)), plan.step_text()))
+                Ok(self.reduce(stream, op, plan.step_text()))
             }
             LogicalPlan::Sort { input, keys, limit } => {
                 let stream = self.stream(input)?;
                 let keys = keys.iter().map(|k| k.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = SortOp::new(stream.schema.clone(), keys, *limit);
-                Ok(self.end(stream, Sink::Sort(Arc::new(op)), plan.step_text()))
+                Ok(self.reduce(stream, op, plan.step_text()))
             }
             LogicalPlan::Slice { input, offset, limit } => {
                 let stream = self.stream(input)?;
                 let op = CollectOp::new(stream.schema.clone(), *offset, *limit);
-                Ok(self.end(stream, Sink::Collect(Arc::new(op)), plan.step_text()))
+                Ok(self.reduce(stream, op, plan.step_text()))
             }
         }
     }
 
-    /// Ends a stream in a sink: a stage, whose batches the stream returned reads.
-    fn end(&mut self, stream: Stream, sink: Sink, text: String) -> Stream {
+    /// Ends a stream in a sink whose states merge: a stage of one partition, which the stream returned reads.
+    fn reduce<R: Reducer>(&mut self, stream: Stream, sink: R, text: String) -> Stream {
         let schema = sink.schema().clone();
-        self.stages.push(Pipeline { branches: stream.branches, sink, text });
+        self.end(stream, Arc::new(Reduce(Arc::new(sink))), schema, text)
+    }
+
+    /// Ends a stream in a sink that keeps partitions apart.
+    fn each<R: Reducer>(&mut self, stream: Stream, sink: R, text: String) -> Stream {
+        let schema = sink.schema().clone();
+        self.end(stream, Arc::new(Each(Arc::new(sink))), schema, text)
+    }
+
+    fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
+        let partitions = stream.partitions();
+        let partitions_out = if end.merges() { 1 } else { partitions };
+        self.stages.push(Pipeline { branches: stream.branches, partitions, end, text });
         let stage = self.stages.len() - 1;
-        Stream::new(Source::Stage(stage), format!("read stage {stage}"), schema)
+        let source = Source::Stage { stage, pick: Pick::All };
+        Stream::new(source, partitions_out, format!("read stage {stage}"), schema)
     }
 }
 
 impl Stream {
-    fn new(source: Source, text: String, schema: SchemaRef) -> Stream {
-        Stream { branches: vec![Branch { source, steps: Vec::new(), texts: vec![text] }], schema }
+    fn new(source: Source, partitions: usize, text: String, schema: SchemaRef) -> Stream {
+        Stream { branches: vec![Branch { source, partitions, steps: Vec::new(), texts: vec![text] }], schema }
     }
 
-    /// One more row-wise step, on every branch.
-    fn then(mut self, op: Arc<dyn BatchOp>, text: &str) -> Stream {
-        self.schema = op.schema().clone();
+    fn partitions(&self) -> usize {
+        self.branches.iter().map(|branch| branch.partitions).sum()
+    }
+
+    /// One more step, on every branch.
+    fn then(mut self, step: &Step, schema: SchemaRef, text: &str) -> Stream {
+        self.schema = schema;
         for branch in &mut self.branches {
-            branch.steps.push(op.clone());
+            branch.steps.push(step.clone());
             branch.texts.push(text.to_owned());
         }
         self
     }
-}
 
-impl Sink {
-    fn schema(&self) -> &SchemaRef {
-        use crate::ops::Reducer;
-        match self {
-            Sink::Aggregate(op) => op.schema(),
-            Sink::Sort(op) => op.schema(),
-            Sink::Collect(op) => op.schema(),
+    fn map(self, op: impl BatchOp + 'static, text: &str) -> Stream {
+        let schema = op.schema().clone();
+        self.then(&Step::Map(Arc::new(op)), schema, text)
+    }
+
+    /// Looks up each row in the result of a stage; right rows that no row matched come behind, where the merge asks for them.
+    fn probe(self, op: ProbeOp, stage: usize, text: &str) -> Stream {
+        let (schema, branches, op) = (op.schema().clone(), 0..self.branches.len(), Arc::new(op));
+        let mut stream = self.then(&Step::Probe { op: op.clone(), stage }, schema, text);
+        if op.tracks() {
+            let source = Source::Unmatched { op, stage, branches };
+            let texts = vec![format!("rows of stage {stage} without a match")];
+            stream.branches.push(Branch { source, partitions: 1, steps: Vec::new(), texts });
         }
+        stream
     }
 }
 
 impl Branch {
-    fn partitions(&self) -> usize {
-        match &self.source {
-            Source::Csv(scan) => scan.source.partitions.len(),
-            Source::Held(..) | Source::Stage(_) => 1,
+    /// The same branch in a list where so many stand before it.
+    fn moved_by(mut self, before: usize) -> Branch {
+        if let Source::Unmatched { branches, .. } = &mut self.source {
+            *branches = branches.start + before..branches.end + before;
         }
-    }
-}
-
-impl Pipeline {
-    fn partitions(&self) -> usize {
-        self.branches.iter().map(Branch::partitions).sum()
+        self
     }
 }

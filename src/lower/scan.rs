@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
+use super::Step;
+use super::steps::{Line, Matches};
 use crate::error::{Error, Result};
 use crate::graph::{Input, TaskContext};
 use crate::io::csv::{CsvReader, CsvScan, Start};
 use crate::mem::Part;
-use crate::ops::{BatchOp, Flow, Reducer};
+use crate::ops::{Flow, JoinTable, Matched, ProbeOp, Reducer};
 
 /// All that the tasks of a branch share.
 pub(super) struct Work<R: Reducer> {
-    pub steps: Vec<Arc<dyn BatchOp>>,
+    pub steps: Vec<Step>,
     pub reducer: Arc<R>,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct Folded<S> {
     end: Option<u64>,
     /// Taken out by the one merge that it goes into, while the next partition still asks for `end`.
     state: Mutex<Option<S>>,
+    /// What the merges on the way found, for the rows that nothing matches.
+    pub(super) matches: Matches,
     bytes: usize,
 }
 
@@ -51,9 +55,9 @@ impl<S: Send + Sync + 'static> Part for Folded<S> {
 }
 
 impl<S> Folded<S> {
-    pub(super) fn new<R: Reducer<State = S>>(reducer: &R, state: S, end: Option<u64>) -> Folded<S> {
-        let bytes = reducer.bytes(&state);
-        Folded { end, state: Mutex::new(Some(state)), bytes }
+    fn new<R: Reducer<State = S>>(reducer: &R, state: S, matches: Matches, end: Option<u64>) -> Folded<S> {
+        let bytes = reducer.bytes(&state) + matches.iter().map(|(_, matched)| matched.bytes()).sum::<usize>();
+        Folded { end, state: Mutex::new(Some(state)), matches, bytes }
     }
 
     /// Takes the state out.
@@ -63,6 +67,9 @@ impl<S> Folded<S> {
     }
 }
 
+/// Takes batches, one by one, until it has enough.
+type Push<'a> = dyn FnMut(RecordBatch) -> Result<Flow> + 'a;
+
 impl<R: Reducer> Work<R> {
     /// Runs a partition that begins its file: nothing to confirm.
     pub(super) fn run_exact(
@@ -70,9 +77,10 @@ impl<R: Reducer> Work<R> {
         context: &TaskContext,
         scan: &CsvScan,
         partition: usize,
+        sides: &[Arc<dyn Part>],
     ) -> Result<Folded<R::State>> {
         let start = Start::At(scan.source.partitions[partition].range.start);
-        let folded = self.run(context, scan, partition, start).1?;
+        let folded = self.run(context, scan, partition, start, sides).1?;
         context.advance(Input { partitions: 1, ..Input::default() });
         Ok(folded)
     }
@@ -83,8 +91,9 @@ impl<R: Reducer> Work<R> {
         context: &TaskContext,
         scan: &CsvScan,
         partition: usize,
+        sides: &[Arc<dyn Part>],
     ) -> Result<Scanned<R::State>> {
-        let (start, outcome) = self.run(context, scan, partition, Start::Assumed);
+        let (start, outcome) = self.run(context, scan, partition, Start::Assumed, sides);
         // A cancelled run is no property of the bytes.
         context.check()?;
         context.advance(Input { partitions: 1, ..Input::default() });
@@ -100,6 +109,7 @@ impl<R: Reducer> Work<R> {
         partition: usize,
         scanned: &Scanned<R::State>,
         before: &Folded<R::State>,
+        sides: &[Arc<dyn Part>],
     ) -> Result<Folded<R::State>> {
         let range = &scan.source.partitions[partition].range;
         let begin = match before.end {
@@ -107,7 +117,7 @@ impl<R: Reducer> Work<R> {
             // No later row matters, or a record from before covers the whole partition.
             passed => {
                 let state = self.reducer.new_state(context.budget().reserve(STATE));
-                return Ok(Folded::new(&*self.reducer, state, passed));
+                return Ok(Folded::new(&*self.reducer, state, Matches::new(), passed));
             }
         };
         let outcome = scanned.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -116,7 +126,7 @@ impl<R: Reducer> Work<R> {
             outcome => {
                 // Its memory goes before the second attempt asks for the same again.
                 drop(outcome);
-                self.run(context, scan, partition, Start::At(begin)).1
+                self.run(context, scan, partition, Start::At(begin), sides).1
             }
         }
     }
@@ -128,52 +138,77 @@ impl<R: Reducer> Work<R> {
         scan: &CsvScan,
         partition: usize,
         start: Start,
+        sides: &[Arc<dyn Part>],
     ) -> (Option<u64>, Result<Folded<R::State>>) {
         let mut reader = match CsvReader::open(scan, partition, start, context.budget().reserve("scan")) {
             Ok(reader) => reader,
             Err(error) => return (None, Err(error)),
         };
-        let start = reader.start();
-        (start, self.fold(context, &mut reader))
+        (reader.start(), self.fold(context, sides, |push| read(context, &mut reader, push)))
     }
 
-    fn fold(&self, context: &TaskContext, reader: &mut CsvReader<'_>) -> Result<Folded<R::State>> {
-        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
-        let (mut at, mut rows) = (reader.position(), 0);
-        while let Some(batch) = reader.next_batch()? {
-            context.check()?;
-            if batch.num_rows() > 0 && self.reducer.update(&mut state, &self.step(batch)?)? == Flow::Enough {
-                self.reducer.seal(&mut state)?;
-                return Ok(Folded::new(&*self.reducer, state, None));
-            }
-            let (bytes, new_rows) = (reader.position() - at, reader.rows_read() - rows);
-            context.advance(Input { bytes, rows: new_rows, partitions: 0 });
-            (at, rows) = (reader.position(), reader.rows_read());
-        }
-        self.reducer.seal(&mut state)?;
-        Ok(Folded::new(&*self.reducer, state, Some(reader.position())))
-    }
-
-    /// The row-wise steps.
-    fn step(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        self.steps.iter().try_fold(batch, |batch, step| step.apply(batch))
-    }
-
-    /// Folds batches that are there already.
+    /// Folds batches that are there already, or come one by one.
     pub(super) fn run_batches(
         &self,
         context: &TaskContext,
-        batches: impl IntoIterator<Item = Result<RecordBatch>>,
+        batches: impl Iterator<Item = Result<RecordBatch>>,
+        sides: &[Arc<dyn Part>],
     ) -> Result<Folded<R::State>> {
-        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
-        for batch in batches {
-            context.check()?;
-            if self.reducer.update(&mut state, &self.step(batch?)?)? == Flow::Enough {
-                break;
+        self.fold(context, sides, |push| {
+            for batch in batches {
+                context.check()?;
+                if push(batch?)? == Flow::Enough {
+                    break;
+                }
             }
-        }
-        Ok(Folded::new(&*self.reducer, state, None))
+            Ok(None)
+        })
     }
+
+    /// Folds the rows of a merge's right side that found no match.
+    pub(super) fn run_unmatched(
+        &self,
+        context: &TaskContext,
+        op: &ProbeOp,
+        table: &JoinTable,
+        matched: &Matched,
+        sides: &[Arc<dyn Part>],
+    ) -> Result<Folded<R::State>> {
+        self.fold(context, sides, |push| {
+            op.unmatched(table, matched, push)?;
+            Ok(None)
+        })
+    }
+
+    /// Folds the batches that `feed` pushes through the steps; it says where in the file they ended.
+    fn fold(
+        &self,
+        context: &TaskContext,
+        sides: &[Arc<dyn Part>],
+        feed: impl FnOnce(&mut Push<'_>) -> Result<Option<u64>>,
+    ) -> Result<Folded<R::State>> {
+        let line = Line::new(&self.steps, sides)?;
+        let mut matches = line.new_matches();
+        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
+        let end = feed(&mut |batch| line.push(batch, &mut matches, &mut |out| self.reducer.update(&mut state, out)))?;
+        self.reducer.seal(&mut state)?;
+        Ok(Folded::new(&*self.reducer, state, matches, end))
+    }
+}
+
+/// Pushes the batches of a partition. Gives the byte at which they end, or nothing once there was enough.
+fn read(context: &TaskContext, reader: &mut CsvReader<'_>, push: &mut Push<'_>) -> Result<Option<u64>> {
+    let (mut at, mut rows) = (reader.position(), 0);
+    while let Some(batch) = reader.next_batch()? {
+        context.check()?;
+        if push(batch)? == Flow::Enough {
+            return Ok(None);
+        }
+        let (bytes, new_rows) = (reader.position() - at, reader.rows_read() - rows);
+        context.advance(Input { bytes, rows: new_rows, partitions: 0 });
+        (at, rows) = (reader.position(), reader.rows_read());
+    }
+    Ok(Some(reader.position()))
 }
 
 /// Merges states in order.
@@ -192,7 +227,7 @@ pub(super) fn merge<R: Reducer>(
         reducer.merge(&mut state, part.take()?)?;
         end = part.end;
     }
-    Ok(Folded::new(reducer, state, end))
+    Ok(Folded::new(reducer, state, Matches::new(), end))
 }
 
 /// How refusals name what sinks hold.

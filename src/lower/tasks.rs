@@ -1,123 +1,231 @@
 //! Stages × partitions: the task graph.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use arrow::array::RecordBatch;
 
-use super::scan::{Folded, Scanned, Work, merge};
-use super::{Batches, Branch, Pipeline, Sink, Source, Stages};
+use super::scan::{Folded, Scanned, Work};
+use super::{Branch, Pick, Pipeline, Source, Stages, Step};
 use crate::error::{Error, Result};
-use crate::graph::{Input, TaskContext, TaskGraph, TaskId, tree_reduce};
+use crate::graph::{Input, TaskContext, TaskGraph, TaskId};
 use crate::io::csv::CsvScan;
-use crate::mem::{Part, take, view};
-use crate::ops::Reducer;
+use crate::mem::{Part, take_or_clone, view};
+use crate::ops::{Batches, JoinTable, Matched, ProbeOp, Reducer};
 
-/// The tasks of all stages, and the one that gives the answer as [`Batches`].
-pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, TaskId)> {
-    let mut graph = TaskGraph::new();
-    let mut ends: Vec<TaskId> = Vec::new();
-    let mut input = Input::default();
-    for Pipeline { branches, sink, .. } in stages.stages {
-        for branch in &branches {
-            if let Source::Csv(scan) = &branch.source {
-                input.bytes += scan.source.bytes();
-                input.partitions += scan.source.partitions.len() as u64;
-            }
-        }
-        let end = match sink {
-            Sink::Aggregate(op) => add(&mut graph, branches, op, "aggregate", &ends, split_every),
-            Sink::Sort(op) => add(&mut graph, branches, op, "sort", &ends, split_every),
-            Sink::Collect(op) => add(&mut graph, branches, op, "collect", &ends, split_every),
-        }?;
-        ends.push(end);
-    }
-    graph.set_input(input);
-    let end = ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
-    Ok((graph, end))
+/// A task graph that grows stage by stage.
+pub(super) struct Expansion {
+    pub graph: TaskGraph,
+    pub split_every: usize,
+    /// How tasks call the stage that is being added.
+    name: String,
+    /// For each stage so far, the tasks that give its partitions.
+    ends: Vec<Vec<TaskId>>,
+    input: Input,
 }
 
-/// The batches of the task that [`expand`] named, from what its run gave.
-pub(crate) fn answer(outputs: &[Arc<dyn Part>]) -> Result<Vec<RecordBatch>> {
-    let end = outputs.first().ok_or_else(|| Error::internal("a run gave nothing"))?;
-    Ok(view::<Batches>(end)?.0.clone())
+/// The tasks of all stages, and those that give the partitions of the last one.
+pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, Vec<TaskId>)> {
+    let (graph, input) = (TaskGraph::new(), Input::default());
+    let mut expansion = Expansion { graph, split_every, name: String::new(), ends: vec![], input };
+    for Pipeline { branches, end, text, .. } in &stages.stages {
+        expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
+        let end = end.expand(branches, &mut expansion)?;
+        expansion.ends.push(end);
+    }
+    expansion.graph.set_input(expansion.input);
+    let ends = expansion.ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
+    Ok((expansion.graph, ends))
 }
 
-/// The tasks of one stage; the last of them gives [`Batches`].
-fn add<R: Reducer>(
-    graph: &mut TaskGraph,
-    branches: Vec<Branch>,
-    reducer: Arc<R>,
-    name: &str,
-    ends: &[TaskId],
-    split_every: usize,
-) -> Result<TaskId> {
-    let mut states = Vec::new();
-    for Branch { source, steps, .. } in branches {
-        let work = Arc::new(Work { steps, reducer: reducer.clone() });
-        match source {
-            Source::Csv(scan) => states.append(&mut add_partitions(graph, &work, &scan, name)?),
-            Source::Held(table, columns) => {
-                let run = move |context: &TaskContext, _| {
-                    let batches = table.batches().iter().map(|batch| Ok(batch.project(&columns)?));
-                    Ok(Arc::new(work.run_batches(context, batches)?) as Arc<dyn Part>)
-                };
-                states.push(graph.add(format!("held → {name}"), Vec::new(), Box::new(run)));
-            }
-            Source::Stage(stage) => {
-                let stage = *ends.get(stage).ok_or_else(|| Error::internal("a stage reads one that is not there"))?;
-                let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-                    let [stage] =
-                        <[_; 1]>::try_from(inputs).map_err(|_| Error::internal("a branch reads one other stage"))?;
-                    let batches: Batches = take(stage)?;
-                    Ok(Arc::new(work.run_batches(context, batches.0.into_iter().map(Ok))?) as Arc<dyn Part>)
-                };
-                states.push(graph.add(format!("stage → {name}"), vec![stage], Box::new(run)));
-            }
-        }
-    }
-    let merged = tree_reduce(graph, format!("merge {name}"), states, split_every, {
-        let reducer = reducer.clone();
-        move |context, inputs| {
-            let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
-            Ok(Arc::new(merge(&*reducer, context, &parts)?) as Arc<dyn Part>)
-        }
-    });
-    let finish = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-        let merged: &Folded<R::State> = view(&inputs[0])?;
-        Ok(Arc::new(Batches(reducer.finish(merged.take()?)?)) as Arc<dyn Part>)
+/// The batches of the tasks that [`expand`] named, from what their run gave.
+pub(crate) fn answer(outputs: Vec<Arc<dyn Part>>) -> Result<Vec<RecordBatch>> {
+    let parts = outputs.into_iter().map(|part| Ok(take_or_clone::<Batches>(part)?.0));
+    Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// Adds tasks that send each of these partitions, with its place, as soon as it is there. When all of them have run or never
+/// will, the sender is gone.
+pub(crate) fn deliver(graph: &mut TaskGraph, ends: Vec<TaskId>, send: Sender<(usize, Arc<dyn Part>)>) -> Vec<TaskId> {
+    let deliver = |(place, end): (usize, TaskId)| {
+        let send = send.clone();
+        let run = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+            // Nobody listens any more when the receiver was dropped, which cancels the run too.
+            inputs.into_iter().for_each(|partition| _ = send.send((place, partition)));
+            Ok(part(Batches::default()))
+        };
+        graph.add("deliver", vec![end], Box::new(run))
     };
-    Ok(graph.add(format!("finish {name}"), vec![merged], Box::new(finish)))
+    ends.into_iter().enumerate().map(deliver).collect()
 }
 
-/// A state for each partition of a scan, in order: those that do not begin their file after a confirmation.
-fn add_partitions<R: Reducer>(
-    graph: &mut TaskGraph,
-    work: &Arc<Work<R>>,
-    scan: &Arc<CsvScan>,
-    name: &str,
-) -> Result<Vec<TaskId>> {
-    let mut states: Vec<TaskId> = Vec::new();
-    for (partition, part) in scan.source.partitions.iter().enumerate() {
-        let (task_work, task_scan) = (work.clone(), scan.clone());
-        let label = format!("scan → {name} {partition}");
-        if part.exact {
-            let run = move |context: &TaskContext, _| {
-                Ok(Arc::new(task_work.run_exact(context, &task_scan, partition)?) as Arc<dyn Part>)
-            };
-            states.push(graph.add(label, Vec::new(), Box::new(run)));
-            continue;
+pub(super) fn part(part: impl Part) -> Arc<dyn Part> {
+    Arc::new(part)
+}
+
+impl Expansion {
+    /// The states of all partitions of these branches, in order.
+    pub(super) fn states<R: Reducer>(&mut self, branches: &[Branch], reducer: &Arc<R>) -> Result<Vec<TaskId>> {
+        let mut states: Vec<Vec<TaskId>> = Vec::new();
+        for branch in branches {
+            let sides = branch.steps.iter().filter_map(|step| match step {
+                Step::Map(_) => None,
+                Step::Probe { stage, .. } => Some(self.table(*stage)),
+            });
+            let sides = sides.collect::<Result<Vec<_>>>()?;
+            let work = Arc::new(Work { steps: branch.steps.clone(), reducer: reducer.clone() });
+            states.push(match &branch.source {
+                Source::Csv(scan) => self.scanned(&work, scan, &sides)?,
+                Source::Rows { .. } => self.rows(&work, branch, &sides),
+                Source::Stage { stage, pick } => self.stage(&work, *stage, *pick, &sides)?,
+                Source::Unmatched { op, stage, branches } => {
+                    let matched: Vec<TaskId> =
+                        states.get(branches.clone()).into_iter().flatten().flatten().copied().collect();
+                    vec![self.unmatched(&work, op, *stage, matched, &sides)?]
+                }
+            });
         }
-        let run = move |context: &TaskContext, _| {
-            Ok(Arc::new(task_work.run_assumed(context, &task_scan, partition)?) as Arc<dyn Part>)
-        };
-        let scanned = graph.add(label, Vec::new(), Box::new(run));
-        let (task_work, task_scan) = (work.clone(), scan.clone());
-        let before = *states.last().ok_or_else(|| Error::internal("a file's first partition is not exact"))?;
-        let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-            let (scanned, before): (&Scanned<R::State>, &Folded<R::State>) = (view(&inputs[0])?, view(&inputs[1])?);
-            Ok(Arc::new(task_work.confirm(context, &task_scan, partition, scanned, before)?) as Arc<dyn Part>)
-        };
-        states.push(graph.add(format!("confirm {partition}"), vec![scanned, before], Box::new(run)));
+        Ok(states.concat())
     }
-    Ok(states)
+
+    /// The right side of a merge: the one partition of a stage.
+    fn table(&self, stage: usize) -> Result<TaskId> {
+        match self.ends.get(stage).map(Vec::as_slice) {
+            Some([table]) => Ok(*table),
+            _ => Err(Error::internal("a merge reads a stage that is not there, or has several partitions")),
+        }
+    }
+
+    fn label(&self, source: &str, partition: usize) -> String {
+        format!("{source} → {} {partition}", self.name)
+    }
+
+    /// A state for each partition of a scan, in order: those that do not begin their file after a confirmation.
+    fn scanned<R: Reducer>(
+        &mut self,
+        work: &Arc<Work<R>>,
+        scan: &Arc<CsvScan>,
+        sides: &[TaskId],
+    ) -> Result<Vec<TaskId>> {
+        self.input.bytes += scan.source.bytes();
+        self.input.partitions += scan.source.partitions.len() as u64;
+        let mut states: Vec<TaskId> = Vec::new();
+        for (partition, range) in scan.source.partitions.iter().enumerate() {
+            let (task_work, task_scan) = (work.clone(), scan.clone());
+            let label = self.label("scan", partition);
+            if range.exact {
+                let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
+                    Ok(part(task_work.run_exact(context, &task_scan, partition, &sides)?))
+                };
+                states.push(self.graph.add(label, sides.to_vec(), Box::new(run)));
+                continue;
+            }
+            let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
+                Ok(part(task_work.run_assumed(context, &task_scan, partition, &sides)?))
+            };
+            let scanned = self.graph.add(label, sides.to_vec(), Box::new(run));
+            let (task_work, task_scan) = (work.clone(), scan.clone());
+            let before = *states.last().ok_or_else(|| Error::internal("a file's first partition is not exact"))?;
+            let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+                let (own, sides) = inputs.split_at(2);
+                let (scanned, before): (&Scanned<R::State>, &Folded<R::State>) = (view(&own[0])?, view(&own[1])?);
+                Ok(part(task_work.confirm(context, &task_scan, partition, scanned, before, sides)?))
+            };
+            let inputs = [&[scanned, before], sides].concat();
+            states.push(self.graph.add(format!("confirm {partition}"), inputs, Box::new(run)));
+        }
+        Ok(states)
+    }
+
+    /// A state for each partition of a source of rows.
+    fn rows<R: Reducer>(&mut self, work: &Arc<Work<R>>, branch: &Branch, sides: &[TaskId]) -> Vec<TaskId> {
+        let Source::Rows { source, columns, filter } = &branch.source else { return vec![] };
+        let share = Input { bytes: source.bytes() / branch.partitions.max(1) as u64, rows: 0, partitions: 1 };
+        self.input.bytes += share.bytes * branch.partitions as u64;
+        self.input.partitions += branch.partitions as u64;
+        let tasks = (0..branch.partitions).map(|partition| {
+            let (work, source, columns, filter) = (work.clone(), source.clone(), columns.clone(), filter.clone());
+            let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
+                let rows = source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?;
+                let folded = work.run_batches(context, rows, &sides)?;
+                context.advance(share);
+                Ok(part(folded))
+            };
+            let label = self.label("read", partition);
+            self.graph.add(label, sides.to_vec(), Box::new(run))
+        });
+        tasks.collect()
+    }
+
+    /// A state for each of the picked partitions of a stage.
+    fn stage<R: Reducer>(
+        &mut self,
+        work: &Arc<Work<R>>,
+        stage: usize,
+        pick: Pick,
+        sides: &[TaskId],
+    ) -> Result<Vec<TaskId>> {
+        let lacking = || Error::internal("a stage reads a partition that is not there");
+        let ends = self.ends.get(stage).ok_or_else(lacking)?;
+        let (inputs, cuts) = match pick {
+            Pick::All => (ends.clone(), None),
+            Pick::One(partition) => (vec![*ends.get(partition).ok_or_else(lacking)?], None),
+            Pick::Cut(n) => (vec![*ends.first().ok_or_else(lacking)?; n], Some(n)),
+        };
+        let tasks = inputs.into_iter().enumerate().map(|(partition, input)| {
+            let work = work.clone();
+            let run = move |context: &TaskContext, mut inputs: Vec<Arc<dyn Part>>| {
+                let sides = inputs.split_off(1);
+                let rows = inputs.pop().ok_or_else(lacking)?;
+                let mut batches = take_or_clone::<Batches>(rows)?.0;
+                if let Some(n) = cuts {
+                    batches = cut(&batches, partition, n);
+                }
+                Ok(part(work.run_batches(context, batches.into_iter().map(Ok), &sides)?))
+            };
+            let label = self.label("stage", partition);
+            self.graph.add(label, [&[input], sides].concat(), Box::new(run))
+        });
+        Ok(tasks.collect())
+    }
+
+    /// The state of the right rows of a merge that found no match in the partitions of `matched`.
+    fn unmatched<R: Reducer>(
+        &mut self,
+        work: &Arc<Work<R>>,
+        op: &Arc<ProbeOp>,
+        stage: usize,
+        matched: Vec<TaskId>,
+        sides: &[TaskId],
+    ) -> Result<TaskId> {
+        let (work, op, lefts) = (work.clone(), op.clone(), matched.len());
+        let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+            let table: &JoinTable = view(&inputs[0])?;
+            let (lefts, sides) = inputs[1..].split_at(lefts);
+            let mut all = Matched::default();
+            for left in lefts {
+                let left: &Folded<R::State> = view(left)?;
+                left.matches.iter().filter(|(of, _)| *of == stage).for_each(|(_, matched)| all.union(matched));
+            }
+            Ok(part(work.run_unmatched(context, &op, table, &all, sides)?))
+        };
+        let inputs = [&[self.table(stage)?], &matched[..], sides].concat();
+        Ok(self.graph.add(self.label("unmatched", 0), inputs, Box::new(run)))
+    }
+}
+
+/// The `nth` of `of` pieces of about the same number of rows.
+fn cut(batches: &[RecordBatch], nth: usize, of: usize) -> Vec<RecordBatch> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let (from, to) = (rows * nth / of, rows * (nth + 1) / of);
+    let mut first = 0;
+    let mut piece = Vec::new();
+    for batch in batches {
+        let (start, end) = (from.max(first), to.min(first + batch.num_rows()));
+        if start < end {
+            piece.push(batch.slice(start - first, end - start));
+        }
+        first += batch.num_rows();
+    }
+    piece
 }

@@ -112,6 +112,14 @@ impl Reservation {
         Ok(())
     }
 
+    /// Books `bytes` in all unless more than half of the limit would be booked then, by whomever.
+    pub(crate) fn try_resize_within_half(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        // Others may book between the two: half is a rule of thumb, the limit is not.
+        let fits = self.budget.state(|s| s.used.saturating_add(more) <= self.budget.limit() / 2);
+        fits && self.try_resize(bytes).is_ok()
+    }
+
     /// The bytes booked.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

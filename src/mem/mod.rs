@@ -36,6 +36,15 @@ pub(crate) fn take<T: Part>(part: Arc<dyn Part>) -> Result<T> {
     Arc::try_unwrap(value).map_err(|_| Error::internal(format!("a part ({}) to take is shared", type_name::<T>())))
 }
 
+/// The value of a part: taken out of it where nobody else holds it, else a copy.
+///
+/// # Errors
+/// `ErrorKind::Internal` when it is no `T`.
+pub(crate) fn take_or_clone<T: Part + Clone>(part: Arc<dyn Part>) -> Result<T> {
+    let any: Arc<dyn Any + Send + Sync> = part;
+    any.downcast::<T>().map(Arc::unwrap_or_clone).map_err(|_| wrong_type::<T>())
+}
+
 /// Looks at the value of a part, shared or not.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 
-use super::{Flow, OUTPUT_ROWS, Reducer};
+use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
 use crate::error::Result;
 use crate::mem::Reservation;
 
@@ -59,6 +59,7 @@ impl CollectOp {
 
 impl Reducer for CollectOp {
     type State = CollectState;
+    type Output = Batches;
 
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -111,7 +112,7 @@ impl Reducer for CollectOp {
         Ok(())
     }
 
-    fn finish(&self, mut state: CollectState) -> Result<Vec<RecordBatch>> {
+    fn finish(&self, mut state: CollectState) -> Result<Batches> {
         self.join_small(&mut state)?;
         let (mut skip, mut left) = (self.offset, self.limit.unwrap_or(usize::MAX));
         let mut result = Vec::new();
@@ -126,7 +127,7 @@ impl Reducer for CollectOp {
                 left -= rows;
             }
         }
-        Ok(result)
+        Ok(Batches(result))
     }
 
     fn bytes(&self, state: &CollectState) -> usize {
@@ -223,7 +224,7 @@ mod tests {
                 op.merge(&mut whole, state).unwrap();
             }
             let mut want = offset..rows.min(offset.saturating_add(limit.unwrap_or(usize::MAX)));
-            for batch in op.finish(whole).unwrap() {
+            for batch in op.finish(whole).unwrap().0 {
                 prop_assert!((1..=OUTPUT_ROWS).contains(&batch.num_rows()));
                 for (row, s) in batch.column(0).as_primitive::<Int64Type>().values().iter().zip(batch.column(1).as_string_view()) {
                     prop_assert_eq!(Some(*row as usize), want.next());

@@ -2,9 +2,12 @@
 
 mod aggregate;
 mod align;
+mod batches;
 mod collect;
 mod filter;
 mod key;
+mod merge;
+mod persist;
 mod project;
 mod sort;
 mod write;
@@ -13,12 +16,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
-use crate::mem::Reservation;
+use crate::mem::{Part, Reservation};
 
 pub(crate) use aggregate::AggregateOp;
 pub(crate) use align::AlignOp;
+pub(crate) use batches::Batches;
 pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
+pub(crate) use merge::{JoinTable, Matched, ProbeOp};
+pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
 pub(crate) use write::WriteOp;
@@ -41,6 +47,8 @@ pub(crate) trait BatchOp: Send + Sync {
 pub(crate) trait Reducer: Send + Sync + 'static {
     /// What is held for one run of batches.
     type State: Send + Sync + 'static;
+    /// What the last state ends as: [`Batches`], unless only an operator of another stage reads it.
+    type Output: Part;
     /// The schema of what `finish` gives.
     fn schema(&self) -> &SchemaRef;
     /// The state of no rows. It keeps `memory` and books on it what it holds.
@@ -53,10 +61,34 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     }
     /// Takes in the state of the rows that follow this state's rows.
     fn merge(&self, state: &mut Self::State, later: Self::State) -> Result<()>;
-    /// The result, as batches of a bounded number of rows.
-    fn finish(&self, state: Self::State) -> Result<Vec<RecordBatch>>;
+    /// The result; batches are of a bounded number of rows.
+    fn finish(&self, state: Self::State) -> Result<Self::Output>;
     /// What a state holds, in bytes: allocated capacity and not just length.
     fn bytes(&self, state: &Self::State) -> usize;
+}
+
+/// An operator that goes over the partitions in order: each row depends on rows before it, or behind it.
+///
+/// The law: however rows are cut into partitions, `apply` gives the same (but for the last bits of float sums).
+pub(crate) trait InOrderOp: Send + Sync + 'static {
+    /// What rows leave to their neighbours.
+    type Carry: Clone + Send + Sync + 'static;
+    /// The schema of what `apply` gives.
+    fn schema(&self) -> &SchemaRef;
+    /// What a partition leaves to others.
+    fn carry(&self, rows: &[RecordBatch]) -> Result<Self::Carry>;
+    /// What two neighbouring runs of rows leave together.
+    fn join(&self, before: &Self::Carry, after: &Self::Carry) -> Result<Self::Carry>;
+    /// Whether rows depend on rows behind them.
+    fn looks_ahead(&self) -> bool;
+    /// The rows of a partition that stands between these carries; `None` where nothing is before or behind it, and
+    /// behind it always where `looks_ahead` denies.
+    fn apply(
+        &self,
+        before: Option<&Self::Carry>,
+        rows: Vec<RecordBatch>,
+        after: Option<&Self::Carry>,
+    ) -> Result<Vec<RecordBatch>>;
 }
 
 /// Whether a sink wants more rows.

@@ -15,7 +15,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::collect::{batch_bytes, compact};
 use super::key::{KeyColumn, Rows, encode};
-use super::{Flow, OUTPUT_ROWS, Reducer, vec_bytes_with};
+use super::{Batches, Flow, OUTPUT_ROWS, Reducer, vec_bytes_with};
 use crate::error::Result;
 use crate::expr::{BoundExpr, BoundSortKey};
 use crate::mem::Reservation;
@@ -81,6 +81,7 @@ impl SortOp {
 
 impl Reducer for SortOp {
     type State = SortState;
+    type Output = Batches;
 
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -146,9 +147,10 @@ impl Reducer for SortOp {
         state.memory.try_resize(self.bytes(state))
     }
 
-    fn finish(&self, mut state: SortState) -> Result<Vec<RecordBatch>> {
+    fn finish(&self, mut state: SortState) -> Result<Batches> {
         self.settle(&mut state);
-        state.order.chunks(OUTPUT_ROWS).map(|rows| compact(&gather(&state.batches, rows)?)).collect()
+        let batches = state.order.chunks(OUTPUT_ROWS).map(|rows| compact(&gather(&state.batches, rows)?));
+        Ok(Batches(batches.collect::<Result<_>>()?))
     }
 
     fn bytes(&self, state: &SortState) -> usize {
@@ -202,7 +204,7 @@ mod tests {
             op.merge(&mut whole, state).unwrap();
         }
         let mut numbers = Vec::new();
-        for batch in op.finish(whole).unwrap() {
+        for batch in op.finish(whole).unwrap().0 {
             let found = batch.column(2).as_primitive::<Int64Type>().values().to_vec();
             for (i, row) in found.iter().enumerate() {
                 assert_eq!(batch.column(1).as_string_view().value(i), rows[*row as usize].1);
@@ -253,7 +255,7 @@ mod tests {
             op.update(&mut state, &batch(rows, i as i64 * 100)).unwrap();
             assert!(op.bytes(&state) < 20_000, "{}", op.bytes(&state));
         }
-        let result = op.finish(state).unwrap();
+        let result = op.finish(state).unwrap().0;
         assert_eq!(result[0].column(0).as_primitive::<Int64Type>().values().to_vec(), [4999, 4998, 4997, 4996, 4995]);
     }
 

@@ -5,18 +5,18 @@
 //! A state that is dropped takes its parts with it, so that it can be made again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use tempfile::TempPath;
 
 use super::{Flow, Reducer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, folder};
+use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, Written, folder};
 use crate::mem::Reservation;
 
 /// The most files that a state holds open; the one not written to for longest is closed, and its folder gets another.
@@ -25,8 +25,7 @@ const MAX_OPEN: usize = 32;
 /// Parts of a folder are joined until they have this many bytes.
 const SMALL_PART: u64 = 32 << 20;
 
-/// Writes its input to a target; gives a row with `path`, `rows` and `bytes` for each file. A path is that of the target,
-/// or within the directory that the target is.
+/// Writes its input to a target, and says what files there are.
 pub(crate) struct WriteOp {
     target: Target,
     format: Format,
@@ -37,7 +36,6 @@ pub(crate) struct WriteOp {
     /// The columns that make folders.
     keys: Vec<usize>,
     input: SchemaRef,
-    output: SchemaRef,
 }
 
 /// What a run of batches was written to.
@@ -62,12 +60,7 @@ struct Open {
 impl WriteOp {
     /// # Errors
     /// What is wrong with the options or the target; `inputs` are the files that the run reads.
-    pub(crate) fn new(
-        input: SchemaRef,
-        path: &std::path::Path,
-        options: &WriteOptions,
-        inputs: &[PathBuf],
-    ) -> Result<WriteOp> {
+    pub(crate) fn new(input: SchemaRef, path: &Path, options: &WriteOptions, inputs: &[PathBuf]) -> Result<WriteOp> {
         options.check()?;
         let mut keys: Vec<usize> = Vec::new();
         for name in &options.partition_by {
@@ -87,13 +80,7 @@ impl WriteOp {
         let directory = options.directory || !keys.is_empty();
         let target = Target::open(path, directory, options.overwrite, inputs)?;
         let schema = Arc::new(input.project(&columns)?);
-        let field = |name, data_type| Field::new(name, data_type, true);
-        let output = Arc::new(Schema::new(vec![
-            field("path", DataType::Utf8View),
-            field("rows", DataType::Int64),
-            field("bytes", DataType::Int64),
-        ]));
-        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input, output })
+        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input })
     }
 
     fn failed(&self, error: WriteError) -> Error {
@@ -198,8 +185,8 @@ impl WriteOp {
         runs.into_iter().map(|(_, run)| self.format.join(&self.target, run, &self.schema)).collect()
     }
 
-    /// Gives parts their names; returns those of the files, with rows and bytes.
-    fn publish(&self, parts: Vec<(Arc<str>, Part)>) -> Result<Vec<(String, u64, u64)>> {
+    /// Gives parts their names.
+    fn publish(&self, parts: Vec<(Arc<str>, Part)>) -> Result<Written> {
         let mut folders: BTreeMap<Arc<str>, Vec<Part>> = BTreeMap::new();
         for (folder, part) in parts {
             folders.entry(folder).or_default().push(part);
@@ -211,11 +198,12 @@ impl WriteOp {
         if !self.target.is_directory() {
             let parts = folders.into_values().flatten().collect();
             let whole = self.format.join(&self.target, parts, &self.schema)?;
-            let file = (self.target.path().display().to_string(), whole.rows, whole.bytes);
+            let files = vec![self.target.path().to_owned()];
+            let written = Written { files, rows: whole.rows, bytes: whole.bytes };
             self.target.publish_file(whole)?;
-            return Ok(vec![file]);
+            return Ok(written);
         }
-        let mut files = Vec::new();
+        let mut written = Written { files: Vec::new(), rows: 0, bytes: 0 };
         let mut placed = Vec::new();
         for (folder, parts) in folders {
             let parts = if self.keys.is_empty() { parts } else { self.join_small(parts)? };
@@ -224,12 +212,14 @@ impl WriteOp {
             for (i, part) in parts.into_iter().enumerate() {
                 let slash = if folder.is_empty() { "" } else { "/" };
                 let place = format!("{folder}{slash}part-{i:0width$}.{}", self.format.extension());
-                files.push((place.clone(), part.rows, part.bytes));
+                written.files.push(self.target.path().join(&place));
+                written.rows += part.rows;
+                written.bytes += part.bytes;
                 placed.push((place, part));
             }
         }
         self.target.publish_directory(placed)?;
-        Ok(files)
+        Ok(written)
     }
 }
 
@@ -241,9 +231,10 @@ impl Open {
 
 impl Reducer for WriteOp {
     type State = WriteState;
+    type Output = Written;
 
     fn schema(&self) -> &SchemaRef {
-        &self.output
+        &self.schema
     }
 
     fn new_state(&self, memory: Reservation) -> WriteState {
@@ -281,16 +272,9 @@ impl Reducer for WriteOp {
         Ok(())
     }
 
-    fn finish(&self, mut state: WriteState) -> Result<Vec<RecordBatch>> {
+    fn finish(&self, mut state: WriteState) -> Result<Written> {
         self.seal(&mut state)?;
-        let files = self.publish(state.parts)?;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringViewArray::from_iter_values(files.iter().map(|file| &file.0))),
-            Arc::new(Int64Array::from_iter_values(files.iter().map(|file| file.1 as i64))),
-            Arc::new(Int64Array::from_iter_values(files.iter().map(|file| file.2 as i64))),
-        ];
-        let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
-        Ok(vec![RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?])
+        self.publish(state.parts)
     }
 
     fn bytes(&self, state: &WriteState) -> usize {

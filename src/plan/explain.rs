@@ -45,9 +45,9 @@ impl LogicalPlan {
                     None => Ok(()),
                 }
             }
-            LogicalPlan::Held { table, schema, .. } => {
+            LogicalPlan::Read { source, schema, .. } => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
-                write!(f, "table of {} rows: {}", table.num_rows(), list(names))
+                write!(f, "{}: {}", source.text(), list(names))
             }
             LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),

@@ -7,13 +7,14 @@ mod explain;
 mod rules;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey, type_name};
+use crate::io::RowSource;
 use crate::io::csv::CsvSource;
 
 pub(crate) use explain::list;
@@ -22,8 +23,9 @@ pub(crate) use rules::optimise;
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]
 pub(crate) enum LogicalPlan {
-    /// Rows that the program made or computed before: these columns of them.
-    Held { table: Arc<Table>, columns: Vec<usize>, schema: SchemaRef },
+    /// Rows that are there already, or in files of another format: these columns of them (places in the source's schema).
+    /// The source may leave out rows for which the filter is certainly false; it stands again behind the source.
+    Read { source: Arc<dyn RowSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
     /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
     Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
     /// The rows for which a condition is true.
@@ -46,9 +48,9 @@ impl LogicalPlan {
         LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
     }
 
-    pub(crate) fn held(table: Table) -> LogicalPlan {
-        let schema = table.schema().clone();
-        LogicalPlan::Held { columns: (0..schema.fields().len()).collect(), schema, table: Arc::new(table) }
+    pub(crate) fn read(source: Arc<dyn RowSource>) -> LogicalPlan {
+        let schema = source.schema().clone();
+        LogicalPlan::Read { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
     }
 
     /// Columns come in the order in which the inputs name them first; a type is the narrowest that holds all inputs'.
@@ -121,7 +123,7 @@ impl LogicalPlan {
     /// The columns that come out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         match self {
-            LogicalPlan::Held { schema, .. }
+            LogicalPlan::Read { schema, .. }
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
@@ -135,7 +137,7 @@ impl LogicalPlan {
     /// The steps whose rows it takes; none for what has rows of its own.
     pub(crate) fn inputs(&self) -> &[Arc<LogicalPlan>] {
         match self {
-            LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => &[],
+            LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
@@ -149,7 +151,7 @@ impl LogicalPlan {
     fn with_inputs(&self, new: Vec<Arc<LogicalPlan>>) -> LogicalPlan {
         let mut plan = self.clone();
         match &mut plan {
-            LogicalPlan::Held { .. } | LogicalPlan::Scan { .. } => {}
+            LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
@@ -177,16 +179,23 @@ impl LogicalPlan {
         }
     }
 
+    /// The files that are read, from left to right.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            LogicalPlan::Scan { source, .. } => source.files.iter().map(|file| file.input.path.clone()).collect(),
+            LogicalPlan::Read { source, .. } => source.files(),
+            _ => self.inputs().iter().flat_map(|input| input.files()).collect(),
+        }
+    }
+
     /// How many partitions come out: those of the source until something brings them together.
     pub(crate) fn partitions(&self) -> usize {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
             LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
-            LogicalPlan::Held { .. }
-            | LogicalPlan::Aggregate { .. }
-            | LogicalPlan::Sort { .. }
-            | LogicalPlan::Slice { .. } => 1,
+            LogicalPlan::Read { source, .. } => source.partitions(),
+            LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
         }
     }
 }

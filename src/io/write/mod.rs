@@ -14,7 +14,7 @@ mod target;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::parquet::errors::ParquetError;
 use arrow::array::RecordBatch;
@@ -22,11 +22,30 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mem;
 
 pub(crate) use csv::CsvFormat;
 pub(crate) use hive::folder;
 pub use options::{Compression, WriteOptions};
 pub(crate) use target::{Part, Target};
+
+/// What was written, by [`Frame::write`](crate::Frame::write).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The files, in the order of their rows; with `partition_by`, in the order of their folders' names.
+    pub files: Vec<PathBuf>,
+    /// The rows in all of them.
+    pub rows: u64,
+    /// The bytes of all of them.
+    pub bytes: u64,
+}
+
+impl mem::Part for Written {
+    fn bytes(&self) -> usize {
+        self.files.iter().map(|file| size_of::<PathBuf>() + file.as_os_str().len()).sum()
+    }
+}
 
 /// What files are made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::groups::Groups;
 use self::shared::Shared;
-use super::{Flow, OUTPUT_ROWS, Reducer};
+use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
 use crate::mem::Reservation;
@@ -157,6 +157,7 @@ impl AggregateOp {
 
 impl Reducer for AggregateOp {
     type State = AggregateState;
+    type Output = Batches;
 
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -248,7 +249,7 @@ impl Reducer for AggregateOp {
         self.settle(state)
     }
 
-    fn finish(&self, state: AggregateState) -> Result<Vec<RecordBatch>> {
+    fn finish(&self, state: AggregateState) -> Result<Batches> {
         let mut state = state;
         // Without keys and rows there is a group that no update has made room for.
         state.accumulators.iter_mut().for_each(|a| a.resize(state.groups.len()));
@@ -265,7 +266,7 @@ impl Reducer for AggregateOp {
             }
             batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
         }
-        Ok(batches)
+        Ok(Batches(batches))
     }
 
     fn bytes(&self, state: &AggregateState) -> usize {

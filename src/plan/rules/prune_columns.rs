@@ -29,10 +29,11 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
                 schema: Arc::new(schema.project(&kept)?),
             }
         }
-        LogicalPlan::Held { table, columns, schema } => {
+        LogicalPlan::Read { source, columns, filter, schema } => {
             let kept = kept(schema, &wanted, 0);
             let columns = kept.iter().map(|&i| columns[i]).collect();
-            LogicalPlan::Held { table: table.clone(), columns, schema: Arc::new(schema.project(&kept)?) }
+            let (source, filter) = (source.clone(), filter.clone());
+            LogicalPlan::Read { source, columns, filter, schema: Arc::new(schema.project(&kept)?) }
         }
         LogicalPlan::Concat { inputs, schema } => {
             let kept = kept(schema, &wanted, 0);

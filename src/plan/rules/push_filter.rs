@@ -52,6 +52,11 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             let (source, columns, schema) = (source.clone(), columns.clone(), schema.clone());
             Ok(Arc::new(LogicalPlan::Scan { source, columns, filter, schema }))
         }
+        LogicalPlan::Read { source, columns, schema, .. } => {
+            let (source, columns, schema) = (source.clone(), columns.clone(), schema.clone());
+            let filter = conjunction(conditions.clone());
+            Ok(filtered(Arc::new(LogicalPlan::Read { source, columns, filter, schema }), conditions))
+        }
         LogicalPlan::Concat { inputs, schema } if inputs.iter().all(|input| input.schema() == schema) => {
             let inputs = inputs.iter().map(|input| push(input, conditions.clone())).collect::<Result<_>>()?;
             Ok(Arc::new(plan.with_inputs(inputs)))

@@ -1,0 +1,163 @@
+//! Rows that outlive a run: persisted frames, and results that come as a stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+
+use super::{Frame, Running};
+use crate::error::{Error, Result};
+use crate::io::{Kept, Persisted};
+use crate::lower::{Stages, deliver, expand, lower_persisted};
+use crate::mem::{Part, take, view};
+use crate::plan::{LogicalPlan, optimise};
+use crate::sched::Run;
+
+impl Frame {
+    /// Runs the steps so far once and keeps their rows, in partitions: the frame returned begins with them, lazily, and whatever
+    /// is computed from it reads no file again.
+    ///
+    /// [`compute`](Frame::compute) gives the rows to the program as one [`Table`](crate::Table) in memory; `persist` leaves them
+    /// with the engine, still in partitions, so that the next steps run on all cores, and they may be larger than memory: they
+    /// stay in memory while that is at most half full, and go to files of their own in the session's
+    /// [spill directory](crate::SessionBuilder::spill_dir) beyond, which are mapped into memory when they are read. All of it is
+    /// freed when the last handle on the frame, and on frames made from it, goes.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let live_horses = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("k").eq(10121)).persist()?;
+    /// assert_eq!(live_horses.npartitions()?, 7);
+    /// let by_year = live_horses.group_by(["t"]).agg([col("v").sum()]).compute()?; // reads what is kept
+    /// let largest = live_horses.sort([col("v").desc()]).head(3).compute()?; // and so does this
+    /// # assert!(by_year.num_rows() > 0 && largest.num_rows() == 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`compute`](Frame::compute) has; [`ErrorKind::Io`](crate::ErrorKind::Io) when the spill directory can't be written to.
+    pub fn persist(&self) -> Result<Frame> {
+        self.submit_persist().wait()
+    }
+
+    /// As [`persist`](Frame::persist), in the background.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let running = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("t").ge(2015)).submit_persist();
+    /// // … do something else …
+    /// let recent = running.wait()?;
+    /// assert_eq!(recent.agg([size()]).compute()?.num_rows(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_persist(&self) -> Running<Frame> {
+        let session = self.session.clone();
+        let run = self.persisted_stages().and_then(|stages| {
+            let (graph, ends) = expand(stages, session.split_every())?;
+            Ok(session.start(graph, &ends))
+        });
+        let schema = self.plan().map(|plan| plan.schema().clone());
+        Running::new(run, move |parts| {
+            let partitions = parts.into_iter().map(take::<Kept>).collect::<Result<_>>()?;
+            let kept = Persisted::new(schema?, partitions);
+            Ok(Frame::new(session, Ok(LogicalPlan::read(Arc::new(kept))), "persist()".to_owned()))
+        })
+    }
+
+    /// The rows as a stream of batches, for results that are larger than memory: an arrow [`RecordBatchReader`], which other
+    /// libraries (Parquet writers, databases, Python through the C stream interface) take as it is.
+    ///
+    /// The query runs in the background from now on. Partitions come in order, each as soon as it and those before it are
+    /// done; those that wait to be read are kept as [`persist`](Frame::persist) keeps them, in memory or in files. Dropping the
+    /// stream cancels the query.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let mut rows = 0;
+    /// for batch in read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("q").is_not_null()).stream()? {
+    ///     rows += batch?.num_rows();
+    /// }
+    /// assert!(rows > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong in the steps so far. What goes wrong in the run comes out of the stream, as an
+    /// [`ArrowError::ExternalError`] with an [`Error`] inside, after which it ends; `?` makes it that [`Error`] again.
+    pub fn stream(&self) -> Result<BatchStream> {
+        let (send, partitions) = channel();
+        let (mut graph, ends) = expand(self.persisted_stages()?, self.session.split_every())?;
+        let ends = deliver(&mut graph, ends, send);
+        let run = Some(self.session.start(graph, &ends));
+        let schema = self.plan()?.schema().clone();
+        Ok(BatchStream { schema, run, partitions, waiting: BTreeMap::new(), next: 0, batches: vec![].into_iter() })
+    }
+
+    fn persisted_stages(&self) -> Result<Stages> {
+        lower_persisted(&*optimise(self.plan()?)?, self.session.spill_dir())
+    }
+}
+
+/// The rows of a query as they come, made by [`Frame::stream`].
+#[must_use = "dropping a stream cancels its query"]
+pub struct BatchStream {
+    schema: SchemaRef,
+    /// None once it is over.
+    run: Option<Run>,
+    partitions: Receiver<(usize, Arc<dyn Part>)>,
+    /// Partitions that came before their turn.
+    waiting: BTreeMap<usize, Arc<dyn Part>>,
+    next: usize,
+    batches: std::vec::IntoIter<RecordBatch>,
+}
+
+impl BatchStream {
+    /// The next partition in order, once it is there.
+    fn next_partition(&mut self) -> Result<Option<Arc<dyn Part>>> {
+        loop {
+            if let Some(partition) = self.waiting.remove(&self.next) {
+                self.next += 1;
+                return Ok(Some(partition));
+            }
+            match self.partitions.recv() {
+                Ok((place, partition)) => _ = self.waiting.insert(place, partition),
+                // All tasks are gone: the run is over, well or not.
+                Err(_) => return self.run.take().map_or(Ok(None), |run| run.wait().map(|_| None)),
+            }
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.batches.next() {
+                return Ok(Some(batch));
+            }
+            let Some(partition) = self.next_partition()? else { return Ok(None) };
+            let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+            let kept: &Kept = view(&partition)?;
+            self.batches = kept.batches(&columns).collect::<Result<Vec<_>>>()?.into_iter();
+        }
+    }
+}
+
+impl Iterator for BatchStream {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().map_err(|error: Error| ArrowError::ExternalError(Box::new(error))).transpose()
+    }
+}
+
+impl RecordBatchReader for BatchStream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

@@ -1,0 +1,180 @@
+//! Partitions that a user holds: in memory, or in a file of our own that is read where it lies.
+//!
+//! A file is uncompressed Arrow IPC without a name: the system removes it with its last handle, and nobody else can write
+//! to it, so that mapping it into memory is safe. Its buffers are used as they are; their pages are the page cache's.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::Block;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::root_as_footer;
+use arrow::ipc::writer::FileWriter;
+use memmap2::Mmap;
+
+use super::{RowSource, Rows};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Expr;
+use crate::mem::{Part, Reservation};
+
+/// The rows of a partition for as long as somebody wants them.
+pub(crate) enum Kept {
+    /// In memory, booked.
+    Memory { batches: Vec<RecordBatch>, bytes: usize, _memory: Reservation },
+    /// In a file.
+    File(KeptFile),
+}
+
+/// A file under way.
+pub(crate) struct KeptWriter {
+    file: FileWriter<File>,
+    schema: SchemaRef,
+    directory: String,
+}
+
+/// A file that is complete, mapped into memory.
+pub(crate) struct KeptFile {
+    map: Buffer,
+    schema: SchemaRef,
+    blocks: Vec<Block>,
+    version: arrow::ipc::MetadataVersion,
+}
+
+impl KeptWriter {
+    /// A new file without a name in this directory.
+    pub(crate) fn create(directory: &Path, schema: &SchemaRef) -> Result<KeptWriter> {
+        let name = directory.display().to_string();
+        let file = tempfile::tempfile_in(directory).map_err(|e| failed(&name, e))?;
+        let file = FileWriter::try_new(file, schema).map_err(|e| failed(&name, e))?;
+        Ok(KeptWriter { file, schema: schema.clone(), directory: name })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.file.write(batch).map_err(|e| failed(&self.directory, e))
+    }
+
+    /// Ends the file and maps it.
+    pub(crate) fn seal(mut self) -> Result<KeptFile> {
+        self.file.finish().map_err(|e| failed(&self.directory, e))?;
+        let file = self.file.into_inner().map_err(|e| failed(&self.directory, e))?;
+        // SAFETY: the file has no name and this process alone has a handle on it, which is not written to any more: the
+        // bytes behind the map do not change for as long as it lives.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| failed(&self.directory, e))?;
+        let map = Buffer::from(bytes::Bytes::from_owner(map));
+        let (blocks, version) = footer(&map)?;
+        Ok(KeptFile { map, schema: self.schema, blocks, version })
+    }
+}
+
+/// Where the batches of an IPC file are.
+fn footer(file: &[u8]) -> Result<(Vec<Block>, arrow::ipc::MetadataVersion)> {
+    let damaged = || Error::internal("a file of a persisted partition is damaged");
+    let (rest, trailer) = file.split_last_chunk::<10>().ok_or_else(damaged)?;
+    let length = read_footer_length(*trailer)?;
+    let start = rest.len().checked_sub(length).ok_or_else(damaged)?;
+    let footer = root_as_footer(&rest[start..]).map_err(|_| damaged())?;
+    let blocks = footer.recordBatches().map_or_else(Vec::new, |blocks| blocks.iter().copied().collect());
+    Ok((blocks, footer.version()))
+}
+
+impl KeptFile {
+    fn batches(&self, columns: Vec<usize>) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let decoder = FileDecoder::new(self.schema.clone(), self.version).with_projection(columns);
+        self.blocks.iter().map(move |block| {
+            let length = block.metaDataLength() as usize + block.bodyLength() as usize;
+            let bytes = self.map.slice_with_length(block.offset() as usize, length);
+            decoder
+                .read_record_batch(block, &bytes)?
+                .ok_or_else(|| Error::internal("a file of a persisted partition lacks a batch"))
+        })
+    }
+}
+
+impl Kept {
+    /// The batches, of these columns alone.
+    pub(crate) fn batches<'a>(&'a self, columns: &[usize]) -> Rows<'a> {
+        let columns = columns.to_vec();
+        match self {
+            Kept::Memory { batches, .. } => Box::new(batches.iter().map(move |batch| Ok(batch.project(&columns)?))),
+            Kept::File(file) => Box::new(file.batches(columns)),
+        }
+    }
+
+    /// The bytes, wherever they are.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Kept::Memory { bytes, .. } => *bytes,
+            Kept::File(file) => file.map.len(),
+        }
+    }
+}
+
+impl Part for Kept {
+    fn bytes(&self) -> usize {
+        match self {
+            Kept::Memory { bytes, .. } => *bytes,
+            // The pages are the page cache's.
+            Kept::File(_) => 0,
+        }
+    }
+}
+
+/// A frame's rows, kept in partitions.
+pub(crate) struct Persisted {
+    schema: SchemaRef,
+    partitions: Vec<Kept>,
+}
+
+impl Persisted {
+    pub(crate) fn new(schema: SchemaRef, partitions: Vec<Kept>) -> Persisted {
+        Persisted { schema, partitions }
+    }
+}
+
+impl fmt::Debug for Persisted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Persisted({} partitions)", self.partitions.len())
+    }
+}
+
+impl RowSource for Persisted {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn text(&self) -> String {
+        let plural = if self.partitions.len() == 1 { "" } else { "s" };
+        format!("persisted in {} partition{plural}", self.partitions.len())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.partitions.iter().map(|kept| kept.size() as u64).sum()
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: usize,
+        columns: &[usize],
+        _filter: Option<&Expr>,
+        _memory: Reservation,
+    ) -> Result<Rows<'a>> {
+        match self.partitions.get(partition) {
+            Some(kept) => Ok(kept.batches(columns)),
+            None => Err(Error::internal("a persisted frame lacks a partition")),
+        }
+    }
+}
+
+fn failed(directory: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot keep rows in a file in '{directory}': {error}"))
+        .help("is the disk full, or the directory gone? Session::builder().spill_dir(..) names another")
+        .caused_by(error)
+}

@@ -1,0 +1,65 @@
+//! How a stage ends: from the states of its partitions to the partitions that the next stage reads.
+
+use std::sync::Arc;
+
+use super::Branch;
+use super::scan::{Folded, merge};
+use super::tasks::{Expansion, part};
+use crate::error::Result;
+use crate::graph::{TaskId, tree_reduce};
+use crate::mem::view;
+use crate::ops::Reducer;
+
+/// How a stage ends.
+pub(super) trait End: Send + Sync {
+    /// Whether the partitions become one; else as many come out as went in.
+    fn merges(&self) -> bool;
+    /// Adds the tasks of these branches and of this end. Gives those of the partitions that come out.
+    fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>>;
+}
+
+/// States merge in the order of partitions, as a tree; the last one is finished.
+pub(super) struct Reduce<R>(pub Arc<R>);
+
+/// Each state is finished by itself.
+pub(super) struct Each<R>(pub Arc<R>);
+
+impl<R: Reducer> End for Reduce<R> {
+    fn merges(&self) -> bool {
+        true
+    }
+
+    fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let states = to.states(branches, &self.0)?;
+        let reducer = self.0.clone();
+        let split_every = to.split_every;
+        let merged = tree_reduce(&mut to.graph, "merge", states, split_every, move |context, inputs| {
+            let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
+            Ok(part(merge(&*reducer, context, &parts)?))
+        });
+        Ok(vec![finish(&self.0, merged, to)])
+    }
+}
+
+impl<R: Reducer> End for Each<R> {
+    fn merges(&self) -> bool {
+        false
+    }
+
+    fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let states = to.states(branches, &self.0)?;
+        Ok(states.into_iter().map(|state| finish(&self.0, state, to)).collect())
+    }
+}
+
+fn finish<R: Reducer>(reducer: &Arc<R>, state: TaskId, to: &mut Expansion) -> TaskId {
+    let reducer = reducer.clone();
+    to.graph.add(
+        "finish",
+        vec![state],
+        Box::new(move |_, inputs| {
+            let state: &Folded<R::State> = view(&inputs[0])?;
+            Ok(part(reducer.finish(state.take()?)?))
+        }),
+    )
+}

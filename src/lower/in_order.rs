@@ -1,0 +1,126 @@
+//! Stages that go over the partitions in order: cumulative sums, shifts, rolling windows.
+//!
+//! 1. Every partition is collected, and says what it leaves to the rows behind it (its *carry*) and before it.
+//! 2. Carries are joined along the partitions: a short task each.
+//! 3. Every partition is gone over again, with the carry of all before it, and of all behind it where that is asked for.
+
+use std::sync::Arc;
+
+use super::Branch;
+use super::end::End;
+use super::scan::Folded;
+use super::tasks::{Expansion, part};
+use crate::error::Result;
+use crate::graph::TaskId;
+use crate::mem::{Part, take_or_clone, view};
+use crate::ops::{Batches, CollectOp, InOrderOp, Reducer};
+
+/// The partitions, gone over in order.
+pub(super) struct InOrder<P> {
+    pub collect: Arc<CollectOp>,
+    pub op: Arc<P>,
+}
+
+/// A partition between its two passes.
+struct Collected<C> {
+    rows: Batches,
+    carry: C,
+}
+
+/// What several partitions leave to their neighbours.
+struct Carried<C>(C);
+
+impl<C: Send + Sync + 'static> Part for Collected<C> {
+    fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+}
+
+impl<C: Send + Sync + 'static> Part for Carried<C> {
+    fn bytes(&self) -> usize {
+        size_of::<C>()
+    }
+}
+
+impl<P: InOrderOp> End for InOrder<P> {
+    fn merges(&self) -> bool {
+        false
+    }
+
+    fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let states = to.states(branches, &self.collect)?;
+        let collected: Vec<TaskId> = states.into_iter().map(|state| self.collected(state, to)).collect();
+        let before = self.carried(collected.iter().copied(), to, false);
+        let mut after = match self.op.looks_ahead() {
+            true => self.carried(collected.iter().rev().copied(), to, true),
+            false => vec![None; collected.len()],
+        };
+        after.reverse();
+        let neighbours = before.into_iter().zip(after);
+        Ok(collected.into_iter().zip(neighbours).map(|(rows, (b, a))| self.applied(rows, b, a, to)).collect())
+    }
+}
+
+impl<P: InOrderOp> InOrder<P> {
+    fn collected(&self, state: TaskId, to: &mut Expansion) -> TaskId {
+        let (collect, op) = (self.collect.clone(), self.op.clone());
+        let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+            let state: &Folded<_> = view(&inputs[0])?;
+            let rows = collect.finish(state.take()?)?;
+            let carry = op.carry(&rows.0)?;
+            Ok(part(Collected { rows, carry }))
+        };
+        to.graph.add("collect", vec![state], Box::new(run))
+    }
+
+    /// For each of these partitions the carry of all that stand before it in this order, the first without one.
+    fn carried(
+        &self,
+        partitions: impl Iterator<Item = TaskId>,
+        to: &mut Expansion,
+        backwards: bool,
+    ) -> Vec<Option<TaskId>> {
+        let mut carries = vec![];
+        let mut last: Option<TaskId> = None;
+        for partition in partitions {
+            carries.push(last);
+            let op = self.op.clone();
+            let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+                let own = &view::<Collected<P::Carry>>(&inputs[0])?.carry;
+                let Some(before) = inputs.get(1) else { return Ok(part(Carried(own.clone()))) };
+                let before = &view::<Carried<P::Carry>>(before)?.0;
+                Ok(part(Carried(if backwards { op.join(own, before)? } else { op.join(before, own)? })))
+            };
+            let inputs = [Some(partition), last].into_iter().flatten().collect();
+            last = Some(to.graph.add("carry", inputs, Box::new(run)));
+        }
+        carries
+    }
+
+    fn applied(&self, rows: TaskId, before: Option<TaskId>, after: Option<TaskId>, to: &mut Expansion) -> TaskId {
+        let op = self.op.clone();
+        let (has_before, has_after) = (before.is_some(), after.is_some());
+        let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+            let mut inputs = inputs.into_iter();
+            let rows = inputs.next();
+            let before = if has_before { inputs.next() } else { None };
+            let after = if has_after { inputs.next() } else { None };
+            let carry = |carried: &'_ Option<Arc<dyn Part>>| -> Result<Option<P::Carry>> {
+                carried.as_ref().map(|c| Ok(view::<Carried<P::Carry>>(c)?.0.clone())).transpose()
+            };
+            let rows = match rows {
+                Some(rows) => take_or_clone::<Collected<P::Carry>>(rows)?.rows.0,
+                None => vec![],
+            };
+            Ok(part(Batches(op.apply(carry(&before)?.as_ref(), rows, carry(&after)?.as_ref())?)))
+        };
+        let inputs = [Some(rows), before, after].into_iter().flatten().collect();
+        to.graph.add("in order", inputs, Box::new(run))
+    }
+}
+
+impl<C: Clone> Clone for Collected<C> {
+    fn clone(&self) -> Self {
+        Collected { rows: self.rows.clone(), carry: self.carry.clone() }
+    }
+}

@@ -1,0 +1,180 @@
+//! Keeps the rows of a partition for later runs: in memory while there is room, else in a file.
+
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+
+use super::collect::{batch_bytes, compact};
+use super::{Flow, OUTPUT_ROWS, Reducer};
+use crate::error::{Error, Result};
+use crate::io::{Kept, KeptWriter};
+use crate::mem::Reservation;
+
+/// Keeps all rows of a partition, in their order.
+pub(crate) struct PersistOp {
+    schema: SchemaRef,
+    /// Where files go.
+    directory: PathBuf,
+}
+
+/// The rows of a partition so far.
+pub(crate) struct PersistState {
+    /// Batches too small to keep by themselves.
+    small: Vec<RecordBatch>,
+    small_rows: usize,
+    /// Those in memory; none once there is a file.
+    batches: Vec<RecordBatch>,
+    file: Option<KeptWriter>,
+    bytes: usize,
+    memory: Reservation,
+}
+
+/// Below this, batches are joined: what a batch costs beside its rows should not count.
+const SMALL_ROWS: usize = 1 << 13;
+
+impl PersistOp {
+    pub(crate) fn new(schema: SchemaRef, directory: PathBuf) -> PersistOp {
+        PersistOp { schema, directory }
+    }
+
+    fn keep_small(&self, state: &mut PersistState) -> Result<()> {
+        let small = std::mem::take(&mut state.small);
+        state.small_rows = 0;
+        match small.as_slice() {
+            [] => Ok(()),
+            [only] => self.keep(state, only.clone()),
+            _ => self.keep(state, compact(&concat_batches(&self.schema, &small)?)?),
+        }
+    }
+
+    fn keep(&self, state: &mut PersistState, batch: RecordBatch) -> Result<()> {
+        if let Some(file) = &mut state.file {
+            return file.write(&batch);
+        }
+        let bytes = state.bytes + batch.get_array_memory_size();
+        // Runs need memory too: what is kept never takes more than half of all.
+        if state.memory.try_resize_within_half(bytes) {
+            state.bytes = bytes;
+            state.batches.push(batch);
+            return Ok(());
+        }
+        let mut file = KeptWriter::create(&self.directory, &self.schema)?;
+        state.batches.drain(..).try_for_each(|batch| file.write(&batch))?;
+        file.write(&batch)?;
+        state.bytes = 0;
+        state.memory.try_resize(0)?;
+        state.file = Some(file);
+        Ok(())
+    }
+}
+
+impl Reducer for PersistOp {
+    type State = PersistState;
+    type Output = Kept;
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn new_state(&self, memory: Reservation) -> PersistState {
+        PersistState { small: vec![], small_rows: 0, batches: vec![], file: None, bytes: 0, memory }
+    }
+
+    fn update(&self, state: &mut PersistState, batch: &RecordBatch) -> Result<Flow> {
+        for start in (0..batch.num_rows()).step_by(OUTPUT_ROWS) {
+            let batch = compact(&batch.slice(start, OUTPUT_ROWS.min(batch.num_rows() - start)))?;
+            state.small_rows += batch.num_rows();
+            state.small.push(batch);
+            if state.small_rows >= SMALL_ROWS {
+                self.keep_small(state)?;
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn seal(&self, state: &mut PersistState) -> Result<()> {
+        self.keep_small(state)
+    }
+
+    fn merge(&self, _: &mut PersistState, _: PersistState) -> Result<()> {
+        Err(Error::internal("persisted partitions stay apart"))
+    }
+
+    fn finish(&self, mut state: PersistState) -> Result<Kept> {
+        self.keep_small(&mut state)?;
+        let PersistState { batches, file, bytes, memory, .. } = state;
+        Ok(match file {
+            Some(file) => Kept::File(file.seal()?),
+            None => Kept::Memory { batches, bytes, _memory: memory },
+        })
+    }
+
+    fn bytes(&self, state: &PersistState) -> usize {
+        state.bytes + state.small.iter().map(batch_bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Int64Array, StringViewArray};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::mem::{Budget, Part};
+
+    fn batch(first: i64, rows: i64) -> RecordBatch {
+        let numbers = Int64Array::from_iter((first..first + rows).map(|i| (i % 7 != 0).then_some(i)));
+        let texts = StringViewArray::from_iter(
+            (first..first + rows).map(|i| (i % 5 != 0).then(|| format!("text that is long {i}"))),
+        );
+        RecordBatch::try_from_iter_with_nullable([
+            ("n", Arc::new(numbers) as _, true),
+            ("s", Arc::new(texts) as _, true),
+        ])
+        .unwrap()
+    }
+
+    /// Keeps 40,000 rows in batches of many sizes within `limit`, and reads them again.
+    fn kept(limit: usize) -> (Kept, RecordBatch) {
+        let op = PersistOp::new(batch(0, 0).schema(), std::env::temp_dir());
+        let budget = Budget::new(limit);
+        let mut state = op.new_state(budget.reserve("kept"));
+        let (mut first, mut all) = (0, vec![]);
+        while first < 40_000 {
+            let next = batch(first, (first % 1009 + 1).min(40_000 - first));
+            op.update(&mut state, &next).unwrap();
+            first += next.num_rows() as i64;
+            all.push(next);
+        }
+        op.seal(&mut state).unwrap();
+        let kept = op.finish(state).unwrap();
+        assert_eq!(budget.used(), kept.bytes());
+        (kept, concat_batches(&batch(0, 0).schema(), &all).unwrap())
+    }
+
+    #[test]
+    fn in_memory_or_in_a_file_the_rows_are_the_same() {
+        for (limit, in_file) in [(1 << 30, false), (1 << 20, true), (1, true)] {
+            let (kept, all) = kept(limit);
+            assert_eq!(matches!(kept, Kept::File(_)), in_file);
+            let read: Vec<RecordBatch> = kept.batches(&[0, 1]).collect::<Result<_>>().unwrap();
+            assert!(read.iter().all(|batch| batch.num_rows() <= OUTPUT_ROWS));
+            assert_eq!(concat_batches(&all.schema(), &read).unwrap(), all);
+            let second: Vec<RecordBatch> = kept.batches(&[0]).collect::<Result<_>>().unwrap();
+            assert_eq!(second.iter().map(|b| b.num_columns()).max(), Some(1));
+            assert_eq!(second[0].column(0).as_primitive::<Int64Type>().value(1), 1);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_an_error() {
+        let op = PersistOp::new(batch(0, 0).schema(), "/no/such/directory".into());
+        let mut state = op.new_state(Budget::new(1).reserve("kept"));
+        let error = op.update(&mut state, &batch(0, 10_000)).unwrap_err();
+        assert!(error.to_string().contains("/no/such/directory"), "{error}");
+    }
+}

@@ -1,0 +1,104 @@
+//! Persisted frames and streams give the rows that `compute` gives, within the memory limit or beyond it.
+
+mod common;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use common::{Files, rows, sessions};
+use partita::arrow;
+use partita::prelude::*;
+
+const GENERATED: &str = "testdata/baci/BACI_HS12_Y*.csv";
+
+#[test]
+fn what_is_kept_is_what_was_computed() {
+    for (name, session) in sessions() {
+        let priced = session.read_csv(GENERATED).filter(col("v").gt(50)).with_column("price", col("v") / col("q"));
+        let kept = priced.persist().unwrap();
+        assert_eq!(kept.npartitions().unwrap(), priced.npartitions().unwrap(), "{name}");
+        assert_eq!(kept.compute().unwrap(), priced.compute().unwrap(), "{name}");
+        let by_exporter = |df: &Frame| rows(&df.group_by(["i"]).agg([size(), col("k").max()]).compute().unwrap());
+        assert_eq!(by_exporter(&kept), by_exporter(&priced), "{name}");
+        assert_eq!(kept.select(["k"]).head(7).compute().unwrap(), priced.select(["k"]).head(7).compute().unwrap());
+    }
+}
+
+#[test]
+fn the_files_are_not_read_again() {
+    let files = Files::new(&[("a.csv", b"x,y\n1,one\n2,two\n")]);
+    let kept = read_csv(files.path("a.csv")).persist().unwrap();
+    drop(files);
+    assert_eq!(kept.compute().unwrap().num_rows(), 2);
+    let plan = kept.select(["y"]).explain(Stop::Optimised).unwrap();
+    assert_eq!(plan, "select y\n  persisted in 1 partition: y\n");
+}
+
+#[test]
+fn beyond_half_of_the_memory_rows_go_to_files() {
+    let row = format!("7,{}\n", "a text that is no view in place ".repeat(4));
+    let files = Files::new(&[("a.csv", format!("x,s\n{}", row.repeat(200_000)).as_bytes())]);
+    let session = Session::builder().threads(2).memory(16 << 20).partition_size(1 << 20).build().unwrap();
+    let all = session.read_csv(files.path("a.csv"));
+    assert_eq!(all.compute().unwrap_err().kind(), ErrorKind::Memory);
+    let kept = all.persist().unwrap();
+    let totals = |df: &Frame| rows(&df.group_by(["s"]).agg([size(), col("x").sum()]).compute().unwrap());
+    assert_eq!(totals(&kept), totals(&all));
+    // What is derived from it can be kept too, and what went to files leaves the memory to others.
+    let derived = kept.with_column("y", col("x") + 1).persist().unwrap();
+    drop(kept);
+    assert_eq!(rows(&derived.agg([col("y").sum()]).compute().unwrap())[0][0], common::Value::Int(1_600_000));
+    let streamed: usize = all.stream().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(streamed, 200_000);
+}
+
+#[test]
+fn a_stream_has_the_rows_in_order() {
+    for (name, session) in sessions() {
+        for df in [session.read_csv(GENERATED).filter(col("q").is_not_null()), session.read_csv(GENERATED).sort(["v"])]
+        {
+            let stream = df.stream().unwrap();
+            let schema = stream.schema();
+            let batches: Vec<RecordBatch> = stream.collect::<Result<_, _>>().unwrap();
+            assert_eq!(Table::new(schema, batches).unwrap(), df.compute().unwrap(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_goes_wrong_comes_out_of_the_stream() {
+    let good = "1,2\n".repeat(30_000);
+    let files = Files::new(&[("a.csv", format!("a,b\n{good}x,2\n{good}").as_bytes())]);
+    let options = || CsvOptions::default().dtype("a", Type::Int64);
+    let session = Session::builder().threads(2).partition_size(10_000).build().unwrap();
+    let df = session.read_csv_with(files.path("a.csv"), options());
+    let error = df.compute().unwrap_err();
+    let results: Vec<_> = df.stream().unwrap().collect();
+    let streamed = results.iter().find_map(|r| r.as_ref().err()).unwrap();
+    assert!(streamed.to_string().contains(error.message()), "{streamed}");
+    assert!(results.last().unwrap().is_err(), "nothing follows an error");
+    let again = |df: &Frame| -> Result<()> { df.stream()?.try_for_each(|batch| Ok(batch.map(drop)?)) };
+    assert_eq!(again(&df).unwrap_err().to_string(), error.to_string());
+    assert_eq!(df.persist().unwrap_err().to_string(), error.to_string());
+    assert_eq!(df.drop(["z"]).stream().err().unwrap().kind(), ErrorKind::Column);
+}
+
+#[test]
+fn streams_and_persisted_frames_are_dropped_at_any_time() {
+    for session in sessions().into_iter().map(|(_, session)| session) {
+        let mut stream = session.read_csv(GENERATED).stream().unwrap();
+        assert!(stream.next().unwrap().is_ok());
+        drop(stream);
+        drop(session.read_csv(GENERATED).submit_persist());
+        let running = session.read_csv(GENERATED).submit_persist();
+        running.cancel();
+        if let Err(error) = running.wait() {
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+        }
+        let kept = session.read_csv(GENERATED).submit_persist().wait().unwrap();
+        let sum = kept.agg([size()]);
+        drop(kept);
+        assert_eq!(
+            rows(&sum.compute().unwrap())[0][0],
+            rows(&session.read_csv(GENERATED).agg([size()]).compute().unwrap())[0][0]
+        );
+    }
+}
