@@ -34,8 +34,7 @@ pub use types::Type;
 
 pub(crate) use agg::{AggKind, BoundAgg, Operand};
 pub(crate) use bind::BoundExpr;
-#[cfg(feature = "sql")]
-pub(crate) use build::Node;
+pub(crate) use build::{BinaryOp, Node, UnaryOp};
 pub(crate) use matching::{Direction, Gap, MergeKind, Nearness};
 pub(crate) use share::BoundSet;
 pub(crate) use sort_key::BoundSortKey;

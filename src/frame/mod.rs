@@ -11,6 +11,7 @@ mod persist;
 mod read;
 mod running;
 mod sample;
+mod write;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
 pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
-pub use read::{read_csv, read_csv_with};
+pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
 
 /// A lazy table in partitions: a description of what to read and what to do with it.

@@ -25,7 +25,10 @@ use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
-use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
+use crate::io::write::WriteOptions;
+use crate::ops::{
+    AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp, WriteOp,
+};
 use crate::plan::{LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, deliver, expand};
@@ -132,6 +135,12 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<St
     stages.each(stream, sink, "persist".to_owned());
     stages.roots.push(stages.stages.len() - 1);
     Ok(stages)
+}
+
+/// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
+pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
+    let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
+    lower_reduced(plan, sink, "write")
 }
 
 impl Stages {

@@ -12,6 +12,7 @@ mod persist;
 mod project;
 mod sort;
 mod tee;
+mod write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -29,6 +30,7 @@ pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use sort::SortOp;
 pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
+pub(crate) use write::WriteOp;
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;

@@ -8,6 +8,7 @@ mod merge;
 mod rules;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -202,6 +203,15 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Scan { source, .. } => vec![source],
             _ => self.inputs().iter().flat_map(|input| input.sources()).collect(),
+        }
+    }
+
+    /// The files that are read, from left to right.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            LogicalPlan::Scan { source, .. } => source.files.iter().map(|file| file.text.input.path.clone()).collect(),
+            LogicalPlan::Read { source, .. } => source.files(),
+            _ => self.inputs().iter().flat_map(|input| input.files()).collect(),
         }
     }
 
