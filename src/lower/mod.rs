@@ -19,11 +19,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::end::{Each, End, Reduce};
+use self::in_order::InOrder;
 use crate::error::Result;
 use crate::expr::Expr;
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
-use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
+use crate::ops::{AggregateOp, AlignOp, AppendOp, BatchOp, CollectOp, FilterOp, InOrderOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
 use crate::plan::LogicalPlan;
 
 pub(crate) use tasks::{answer, deliver, expand};
@@ -162,6 +163,17 @@ impl Stages {
                 let op = ProjectOp::new(schema.clone(), exprs);
                 Ok(stream.map(op, &plan.step_text()))
             }
+            LogicalPlan::InOrder { input, columns, .. } => {
+                let mut stream = self.stream(input)?;
+                if columns.iter().any(Expr::needs_all_rows) && stream.partitions() > 1 {
+                    let collect = CollectOp::new(stream.schema.clone(), 0, None);
+                    stream = self.reduce(stream, collect, "bring all rows together".to_owned());
+                }
+                let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
+                let columns = columns.iter().map(named).collect::<Result<_>>()?;
+                let op = AppendOp::new(&stream.schema, columns)?;
+                Ok(self.in_order(stream, op, plan.step_text()))
+            }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
                 let stream = self.stream(input)?;
                 let bind = |key: &Expr| Ok((key.name(), key.bind(&stream.schema)?));
@@ -194,6 +206,12 @@ impl Stages {
     fn each<R: Reducer>(&mut self, stream: Stream, sink: R, text: String) -> Stream {
         let schema = sink.schema().clone();
         self.end(stream, Arc::new(Each(Arc::new(sink))), schema, text)
+    }
+
+    /// Ends a stream in an operator that goes over its partitions in order.
+    fn in_order<P: InOrderOp>(&mut self, stream: Stream, op: P, text: String) -> Stream {
+        let (schema, collect) = (op.schema().clone(), Arc::new(CollectOp::new(stream.schema.clone(), 0, None)));
+        self.end(stream, Arc::new(InOrder { collect, op: Arc::new(op) }), schema, text)
     }
 
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {

@@ -52,6 +52,9 @@ impl LogicalPlan {
             LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
+            LogicalPlan::InOrder { columns, .. } => {
+                write!(f, "in order {}", list(columns.iter().map(|column| column.unaliased().to_string())))
+            }
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {
                 write!(f, "aggregate {}", list(aggs.iter().map(|a| a.to_string())))?;
                 if !keys.is_empty() {

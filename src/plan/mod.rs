@@ -4,6 +4,7 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod in_order;
 mod rules;
 
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey, type_name};
+use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
 use crate::io::RowSource;
 use crate::io::csv::CsvSource;
 
@@ -31,6 +32,8 @@ pub(crate) enum LogicalPlan {
     Filter { input: Arc<LogicalPlan>, predicate: Expr },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
+    /// All columns of the input, and behind them functions that go over its rows in order, each under its alias.
+    InOrder { input: Arc<LogicalPlan>, columns: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
     Aggregate { input: Arc<LogicalPlan>, keys: Vec<Expr>, aggs: Vec<AggExpr>, keep_nulls: bool, schema: SchemaRef },
     /// All rows in order, ties in input order; with a limit the first ones only.
@@ -75,14 +78,22 @@ impl LogicalPlan {
     }
 
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
+        if predicate.has_in_order() {
+            let columns = input.schema().fields().iter().map(|field| col(field.name())).collect();
+            let mut exprs = [predicate];
+            let input = LogicalPlan::in_order(input, &mut exprs)?;
+            let [predicate] = exprs;
+            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate)?), columns);
+        }
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
     }
 
-    pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
+    pub(crate) fn project(input: Arc<LogicalPlan>, mut exprs: Vec<Expr>) -> Result<LogicalPlan> {
         if exprs.is_empty() {
             return Err(Error::new(ErrorKind::Config, "nothing is selected").help("name one column at least"));
         }
+        let input = LogicalPlan::in_order(input, &mut exprs)?;
         let fields = exprs.iter().map(|e| field(e, input.schema())).collect::<Result<Vec<_>>>()?;
         Ok(LogicalPlan::Project { schema: unique(fields)?, input, exprs })
     }
@@ -125,6 +136,7 @@ impl LogicalPlan {
             LogicalPlan::Read { schema, .. }
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
+            | LogicalPlan::InOrder { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. } => schema,
             LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
@@ -139,6 +151,7 @@ impl LogicalPlan {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
@@ -153,6 +166,7 @@ impl LogicalPlan {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. } => {
@@ -183,6 +197,8 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
             LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
+            LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
+            LogicalPlan::InOrder { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
             LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
