@@ -83,9 +83,9 @@ pub use config::parse_bytes;
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type, When, coalesce, col,
-    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, row_number, seconds, size, weeks, when,
-    years,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
+    When, coalesce, col, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+    row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{BatchStream, Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
@@ -99,8 +99,8 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, RankMethod, Result, Session, SortKey, Stop,
-        Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes,
-        months, read_csv, read_csv_with, row_number, seconds, size, weeks, when, years,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, RankMethod, Result, Session,
+        SortKey, Stop, Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date,
+        lit_timestamp, minutes, months, read_csv, read_csv_with, row_number, seconds, size, weeks, when, years,
     };
 }

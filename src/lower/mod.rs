@@ -24,7 +24,10 @@ use crate::error::Result;
 use crate::expr::Expr;
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
-use crate::ops::{AggregateOp, AlignOp, AppendOp, BatchOp, CollectOp, FilterOp, InOrderOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
+use crate::ops::{
+    AggregateOp, AlignOp, AppendOp, BatchOp, CollectOp, FilterOp, InOrderOp, PersistOp, ProbeOp, ProjectOp, Reducer,
+    SortOp,
+};
 use crate::plan::LogicalPlan;
 
 pub(crate) use tasks::{answer, deliver, expand};

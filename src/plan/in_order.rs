@@ -15,7 +15,8 @@ use crate::expr::{Expr, col, is_same};
 impl LogicalPlan {
     /// The input with the columns that `exprs` need, which afterwards are row-wise, under the names that they had.
     pub(super) fn in_order(mut input: Arc<LogicalPlan>, exprs: &mut [Expr]) -> Result<Arc<LogicalPlan>> {
-        let named: Vec<(usize, String)> = (0..).zip(&*exprs).filter(|(_, e)| e.has_in_order()).map(|(i, e)| (i, e.name())).collect();
+        let named: Vec<(usize, String)> =
+            (0..).zip(&*exprs).filter(|(_, e)| e.has_in_order()).map(|(i, e)| (i, e.name())).collect();
         for (at, _) in &named {
             exprs[*at].check_size()?;
         }

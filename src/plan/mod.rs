@@ -83,7 +83,7 @@ impl LogicalPlan {
             let mut exprs = [predicate];
             let input = LogicalPlan::in_order(input, &mut exprs)?;
             let [predicate] = exprs;
-            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate)?), columns);
+            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate.unaliased())?), columns);
         }
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })

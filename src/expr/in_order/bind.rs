@@ -71,16 +71,20 @@ fn check_window(window: Window, summary: Summary, min_periods: Option<usize>) ->
     match window {
         Window::Rows(0) => error("a rolling window of no rows".into(), "give it one row at least, as in rolling(3)"),
         Window::Rows(rows) if summary != Summary::Count && min_periods.is_some_and(|values| values > rows) => {
-            let message = format!("a rolling window of {rows} rows never has the {} values of min_periods", min_periods.unwrap_or(0));
+            let message = format!(
+                "a rolling window of {rows} rows never has the {} values of min_periods",
+                min_periods.unwrap_or(0)
+            );
             error(message, "give fewer, or a longer window")
         }
         Window::Span(Interval { months, .. }) if months != 0 => error(
             "a rolling window of months, which are not equally long".into(),
             "give its length in days or hours, as in rolling_by(\"time\", days(30))",
         ),
-        Window::Span(span) if span.micros_in_all().is_none_or(|micros| micros <= 0) => {
-            error(format!("a rolling window of {span}"), "give it a length above zero, as in rolling_by(\"time\", hours(2))")
-        }
+        Window::Span(span) if span.micros_in_all().is_none_or(|micros| micros <= 0) => error(
+            format!("a rolling window of {span}"),
+            "give it a length above zero, as in rolling_by(\"time\", hours(2))",
+        ),
         _ => Ok(()),
     }
 }
@@ -115,7 +119,8 @@ fn refused(function: InOrderFn, input: &BoundExpr, call: &Expr) -> Error {
         (_, Type::Bool) => "make a number of it with cast(Type::Int64): true is 1",
         _ => "it takes numbers; min, max, count, shift and rank of it work",
     };
-    Error::new(ErrorKind::Type, format!("'{input}' is {}, which {} does not take", input.kind(), call.quoted())).help(help)
+    Error::new(ErrorKind::Type, format!("'{input}' is {}, which {} does not take", input.kind(), call.quoted()))
+        .help(help)
 }
 
 impl Interval {

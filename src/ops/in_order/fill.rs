@@ -34,7 +34,11 @@ impl Fill {
             }
             from[row] = last;
         };
-        if self.backward { (0..values.len()).rev().for_each(&mut fill) } else { (0..values.len()).for_each(&mut fill) };
+        if self.backward {
+            (0..values.len()).rev().for_each(&mut fill)
+        } else {
+            (0..values.len()).for_each(&mut fill)
+        };
         let edge = if self.backward {
             from.iter().rev().take_while(|row| row.is_none()).count()
         } else {
@@ -75,12 +79,7 @@ impl Kernel for Fill {
         Ok(if near.is_empty() { far.clone() } else { near.clone() })
     }
 
-    fn apply(
-        &self,
-        before: Option<&ArrayRef>,
-        rows: &[Rows],
-        after: Option<&ArrayRef>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn apply(&self, before: Option<&ArrayRef>, rows: &[Rows], after: Option<&ArrayRef>) -> Result<Vec<ArrayRef>> {
         let beyond = if self.backward { after } else { before };
         let mut beyond = beyond.filter(|value| !value.is_empty()).cloned();
         let mut column = |rows: &Rows| {

@@ -56,12 +56,7 @@ trait Kernel: Send + Sync + 'static {
     fn carry(&self, rows: &[Rows]) -> Result<Self::Carry>;
     fn join(&self, before: &Self::Carry, after: &Self::Carry) -> Result<Self::Carry>;
     /// The values of every batch.
-    fn apply(
-        &self,
-        before: Option<&Self::Carry>,
-        rows: &[Rows],
-        after: Option<&Self::Carry>,
-    ) -> Result<Vec<ArrayRef>>;
+    fn apply(&self, before: Option<&Self::Carry>, rows: &[Rows], after: Option<&Self::Carry>) -> Result<Vec<ArrayRef>>;
 }
 
 /// A kernel's carry, whichever kernel it is.

@@ -46,12 +46,7 @@ impl Kernel for Shift {
         self.needed(vec![before.clone(), after.clone()])
     }
 
-    fn apply(
-        &self,
-        before: Option<&ArrayRef>,
-        rows: &[Rows],
-        after: Option<&ArrayRef>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn apply(&self, before: Option<&ArrayRef>, rows: &[Rows], after: Option<&ArrayRef>) -> Result<Vec<ArrayRef>> {
         let before = if self.ahead { None } else { before };
         let mut pieces: Vec<ArrayRef> = before.into_iter().cloned().collect();
         let start = -(pieces.first().map_or(0, |piece| piece.len()) as i128);
