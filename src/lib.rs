@@ -83,9 +83,9 @@ pub use config::parse_bytes;
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col,
-    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
-    years,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
+    When, coalesce, col, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+    row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{
     AsOf, BatchStream, Column, Frame, GroupBy, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all, concat,
@@ -104,8 +104,8 @@ pub mod prelude {
     pub use crate::sql;
     pub use crate::{
         AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval,
-        Literal, Merge, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col, compute_all,
-        concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, read_csv,
-        read_csv_with, read_ipc, read_parquet, seconds, size, submit_all, weeks, when, years,
+        Literal, Merge, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col,
+        compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+        read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size, submit_all, weeks, when, years,
     };
 }

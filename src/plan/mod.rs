@@ -4,6 +4,7 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod in_order;
 mod merge;
 mod rules;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey, type_name};
+use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
 use crate::io::csv::CsvSource;
 use crate::io::{RowSource, Sample};
 
@@ -43,6 +44,8 @@ pub(crate) enum LogicalPlan {
     Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
+    /// All columns of the input, and behind them functions that go over its rows in order, each under its alias.
+    InOrder { input: Arc<LogicalPlan>, columns: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
     Aggregate { input: Arc<LogicalPlan>, keys: Vec<Expr>, aggs: Vec<AggExpr>, keep_nulls: bool, schema: SchemaRef },
     /// All rows in order, ties in input order; with a limit the first ones only.
@@ -89,6 +92,13 @@ impl LogicalPlan {
     }
 
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
+        if predicate.has_in_order() {
+            let columns = input.schema().fields().iter().map(|field| col(field.name())).collect();
+            let mut exprs = [predicate];
+            let input = LogicalPlan::in_order(input, &mut exprs)?;
+            let [predicate] = exprs;
+            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate.unaliased())?), columns);
+        }
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
     }
@@ -97,10 +107,11 @@ impl LogicalPlan {
         Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
     }
 
-    pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
+    pub(crate) fn project(input: Arc<LogicalPlan>, mut exprs: Vec<Expr>) -> Result<LogicalPlan> {
         if exprs.is_empty() {
             return Err(Error::new(ErrorKind::Config, "nothing is selected").help("name one column at least"));
         }
+        let input = LogicalPlan::in_order(input, &mut exprs)?;
         let fields = exprs.iter().map(|e| field(e, input.schema())).collect::<Result<Vec<_>>>()?;
         Ok(LogicalPlan::Project { schema: unique(fields)?, input, exprs })
     }
@@ -143,6 +154,7 @@ impl LogicalPlan {
             LogicalPlan::Read { schema, .. }
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
+            | LogicalPlan::InOrder { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. }
             | LogicalPlan::Merge { schema, .. } => schema,
@@ -160,6 +172,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
@@ -176,6 +189,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. } => {
@@ -222,6 +236,8 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. } => input.partitions(),
+            LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
+            LogicalPlan::InOrder { input, .. } => input.partitions(),
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
             // Right rows without a match come behind, in a partition of their own.
