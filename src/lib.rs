@@ -87,7 +87,7 @@ pub use expr::{
     concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
     years,
 };
-pub use frame::{BatchStream, Frame, GroupBy, Running, Stop, concat, read_csv, read_csv_with};
+pub use frame::{BatchStream, Frame, GroupBy, Keep, Running, Stop, concat, read_csv, read_csv_with};
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
 pub use sched::{Event, Observer, Session, SessionBuilder};
@@ -99,8 +99,8 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Result, Session, SortKey, Stop,
-        Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes,
-        months, read_csv, read_csv_with, seconds, size, weeks, when, years,
+        AggExpr, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep, Result, Session, SortKey,
+        Stop, Table, Type, coalesce, col, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp,
+        minutes, months, read_csv, read_csv_with, seconds, size, weeks, when, years,
     };
 }

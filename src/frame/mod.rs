@@ -4,8 +4,12 @@ mod columns;
 mod combine;
 mod display;
 mod group_by;
+mod maps;
+mod partitions;
 mod persist;
 mod read;
+mod reshape;
+mod rows;
 mod running;
 
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use crate::lower::{Stages, answer, expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
+pub use crate::plan::Keep;
 pub use combine::concat;
 pub use group_by::GroupBy;
 pub use persist::BatchStream;

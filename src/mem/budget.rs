@@ -120,6 +120,11 @@ impl Reservation {
         fits && self.try_resize(bytes).is_ok()
     }
 
+    /// An empty reservation of the same holder on the same budget.
+    pub(crate) fn another(&self) -> Reservation {
+        self.budget.reserve(self.holder)
+    }
+
     /// The bytes booked.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

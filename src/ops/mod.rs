@@ -2,14 +2,20 @@
 
 mod aggregate;
 mod align;
+mod apply;
 mod batches;
 mod collect;
 mod filter;
+mod fold;
+mod group_rows;
 mod groups;
 mod key;
+mod map;
 mod merge;
 mod persist;
 mod project;
+mod reshape;
+mod route;
 mod sort;
 
 use arrow::array::RecordBatch;
@@ -20,12 +26,18 @@ use crate::mem::{Part, Reservation};
 
 pub(crate) use aggregate::AggregateOp;
 pub(crate) use align::AlignOp;
+pub(crate) use apply::ApplyOp;
 pub(crate) use batches::Batches;
 pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
+pub(crate) use fold::FoldOp;
+pub(crate) use group_rows::GroupRowsOp;
+pub(crate) use map::{MapOp, MapPartitionsOp};
 pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
+pub(crate) use reshape::{ExplodeOp, UnpivotOp};
+pub(crate) use route::{Buckets, RouteOp};
 pub(crate) use sort::SortOp;
 
 /// The most rows in a batch that a sink gives.
