@@ -48,9 +48,9 @@ impl CollectOp {
     }
 
     /// All rows as one batch, and what is booked for them while they are used.
-    pub(super) fn whole(&self, mut state: CollectState) -> Result<(RecordBatch, Reservation)> {
-        self.join_small(&mut state)?;
-        let CollectState { batches, bytes, mut memory, .. } = state;
+    pub(super) fn whole(&self, state: CollectState) -> Result<(RecordBatch, Reservation)> {
+        let bytes = state.bytes;
+        let (batches, mut memory) = self.into_parts(state)?;
         let whole = match batches.as_slice() {
             [only] => only.clone(),
             batches => {

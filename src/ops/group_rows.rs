@@ -116,12 +116,7 @@ impl GroupRowsOp {
     /// The rows held, and what is booked for them; none are held any more.
     fn release(&self, state: &mut GroupRowsState) -> Result<(Vec<RecordBatch>, Reservation)> {
         let nothing = self.collect.new_state(state.memory.another());
-        let held = std::mem::replace(&mut state.held, nothing);
-        let mut booked = state.memory.another();
-        let bytes = self.collect.bytes(&held);
-        let batches = self.collect.finish(held)?.0;
-        booked.try_resize(bytes)?;
-        Ok((batches, booked))
+        self.collect.into_parts(std::mem::replace(&mut state.held, nothing))
     }
 
     /// The most that is allocated, but for the rows, while this many come in.
