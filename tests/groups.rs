@@ -82,3 +82,41 @@ fn apply_sees_each_group_once_and_whole() {
     let e = df.group_by(["x"]).apply(|_| Err("no")).schema().unwrap_err();
     assert!(e.to_string().contains("group_by(x).apply(..)") && e.to_string().contains("apply_with_schema"), "{e}");
 }
+
+#[test]
+fn aggregates_come_back_as_in_pandas() {
+    for (what, session) in sessions() {
+        let df = session.read_csv(GENERATED);
+        let with_total = df.group_by(["i"]).transform([col("v").sum().alias("total"), col("q").mean()]);
+        let got = rows(&with_total.filter(col("t").eq(2018)).compute().unwrap());
+        assert_same(&got, &expected("rows_transform", &got), &format!("transform, {what}"));
+        let common = col("size").gt(200).and(col("q").lt(1e6));
+        let large = df.group_by(["i"]).filter([size(), col("q").max()], common).filter(col("t").eq(2018));
+        let got = rows(&large.compute().unwrap());
+        assert!(!got.is_empty() && got.len() < 2000);
+        assert_same(&got, &expected("rows_filter_groups", &got), &format!("filter, {what}"));
+        // By an expression, and all rows in one group.
+        let chapters = df.group_by([col("k").floor_div(10_000).alias("c")]).transform([size()]).select(["size"]);
+        let twin = df.with_column("c", col("k").floor_div(10_000)).group_by(["c"]).transform([size()]).select(["size"]);
+        assert_eq!(chapters.compute().unwrap(), twin.compute().unwrap());
+        let all = df.group_by::<&str>([]).transform([size()]).select(["size"]).distinct();
+        assert_eq!(rows(&all.compute().unwrap()), [[Value::Int(14_000)]], "{what}");
+        assert_eq!(df.group_by::<&str>([]).filter([size()], col("size").lt(5)).compute().unwrap().num_rows(), 0);
+    }
+    let files = Files::new(&[("a.csv", b"k,n\nb,1\n,2\na,3\n,4\nb,5\n")]);
+    let by = || session(1000).read_csv(files.path("a.csv")).group_by(["k"]);
+    let last = |frame: Frame| {
+        rows(&frame.compute().unwrap()).into_iter().map(|mut row| row.pop().unwrap()).collect::<Vec<_>>()
+    };
+    let sum = || col("n").sum();
+    assert_eq!(
+        last(by().transform([sum()])),
+        [6, 0, 3, 0, 6].map(|n| if n == 0 { Value::Null } else { Value::Int(n) })
+    );
+    assert_eq!(last(by().keep_nulls().transform([sum()])), [6, 6, 3, 6, 6].map(Value::Int));
+    assert_eq!(last(by().filter([size()], col("size").eq(2))), [1, 5].map(Value::Int));
+    assert_eq!(last(by().keep_nulls().filter([size()], col("size").eq(2))), [1, 2, 4, 5].map(Value::Int));
+    assert_eq!(by().transform([]).schema().unwrap_err().kind(), ErrorKind::Config);
+    let e = by().filter([size()], col("n").gt(1)).schema().unwrap_err();
+    assert!(e.kind() == ErrorKind::Column && e.to_string().contains("group_by(k).filter("), "{e}");
+}

@@ -16,9 +16,9 @@ use crate::plan::{Keep, LogicalPlan, list};
 #[derive(Debug, Clone)]
 #[must_use = "groups are lazy: say what to make of them with agg()"]
 pub struct GroupBy {
-    frame: Frame,
-    keys: Vec<Expr>,
-    keep_nulls: bool,
+    pub(super) frame: Frame,
+    pub(super) keys: Vec<Expr>,
+    pub(super) keep_nulls: bool,
 }
 
 impl GroupBy {
@@ -169,7 +169,7 @@ impl GroupBy {
 }
 
 /// The step for people.
-fn text(keys: &[Expr], keep_nulls: bool, what: &str) -> String {
+pub(super) fn text(keys: &[Expr], keep_nulls: bool, what: &str) -> String {
     let nulls = if keep_nulls { ".keep_nulls()" } else { "" };
     format!("group_by({}){nulls}.{what}", list(keys.iter().map(Expr::to_string)))
 }

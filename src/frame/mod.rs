@@ -1,16 +1,21 @@
 //! What a person holds: the lazy dataframe and its parts.
 
+mod column;
 mod columns;
 mod combine;
+mod compute_all;
 mod display;
+mod group_back;
 mod group_by;
 mod maps;
+mod merge;
 mod partitions;
 mod persist;
 mod read;
 mod reshape;
 mod rows;
 mod running;
+mod sample;
 
 use std::sync::Arc;
 
@@ -20,13 +25,18 @@ use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
 use crate::io::csv::ColumnReport;
-use crate::lower::{Stages, answer, expand, lower};
+use crate::lower::{expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
+use self::compute_all::submit_frames;
+
 pub use crate::plan::Keep;
+pub use column::{Column, Scalar};
 pub use combine::concat;
+pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
+pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
 pub use read::{read_csv, read_csv_with};
 pub use running::Running;
@@ -74,6 +84,16 @@ pub enum Stop {
     Tasks,
     /// All of these.
     All,
+}
+
+/// How many tasks a query becomes, from [`Frame::ntasks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskCount {
+    /// A task for every step on every partition, and for every merge of partial results.
+    pub before_fusion: usize,
+    /// What is run: row-wise steps are one task with what reads before them and what collects behind them.
+    pub after_fusion: usize,
 }
 
 impl Frame {
@@ -204,6 +224,29 @@ impl Frame {
         Ok(self.plan()?.partitions())
     }
 
+    /// How many tasks the query becomes, before and after row-wise steps are fused. Nothing runs.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y*.csv");
+    /// let filtered = df.filter(col("t").eq(2018));
+    /// // A filter is a task more for each of the seven partitions, and none once it is fused into the scan.
+    /// assert_eq!(filtered.ntasks()?.before_fusion - df.ntasks()?.before_fusion, 7);
+    /// assert_eq!(filtered.ntasks()?.after_fusion, df.ntasks()?.after_fusion);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong in the steps so far.
+    pub fn ntasks(&self) -> Result<TaskCount> {
+        let (plan, split_every) = (self.plan()?, self.session.split_every());
+        let before_fusion = lower(std::slice::from_ref(plan))?.tasks_unfused(split_every);
+        let (graph, _) = expand(lower(&[optimise(plan)?])?, split_every)?;
+        Ok(TaskCount { before_fusion, after_fusion: graph.len() })
+    }
+
     /// The plan as text, at one of its stops. Nothing runs.
     ///
     /// ```
@@ -224,21 +267,19 @@ impl Frame {
     pub fn explain(&self, stop: Stop) -> Result<String> {
         let plan = self.plan()?;
         let optimised = optimise(plan)?;
-        let stages = lower(&optimised)?;
-        let split_every = self.session.split_every();
-        let unfused = lower(plan)?.tasks_unfused(split_every);
-        let tasks = |stages: Stages| -> Result<String> {
-            let (graph, _) = expand(stages, split_every)?;
-            Ok(format!("{unfused} before fusion, {} after\n", graph.len()))
+        let stages = || lower(std::slice::from_ref(&optimised)).map(|stages| stages.to_string());
+        let tasks = || -> Result<String> {
+            let TaskCount { before_fusion, after_fusion } = self.ntasks()?;
+            Ok(format!("{before_fusion} before fusion, {after_fusion} after\n"))
         };
         Ok(match stop {
             Stop::Logical => plan.to_string(),
             Stop::Optimised => optimised.to_string(),
-            Stop::Stages => stages.to_string(),
-            Stop::Tasks => tasks(stages)?,
+            Stop::Stages => stages()?,
+            Stop::Tasks => tasks()?,
             Stop::All => {
-                let text = stages.to_string();
-                format!("logical plan\n{plan}\noptimised plan\n{optimised}\nstages\n{text}\ntasks\n{}", tasks(stages)?)
+                let (stages, tasks) = (stages()?, tasks()?);
+                format!("logical plan\n{plan}\noptimised plan\n{optimised}\nstages\n{stages}\ntasks\n{tasks}")
             }
         })
     }
@@ -264,12 +305,7 @@ impl Frame {
     /// # }
     /// ```
     pub fn submit(&self) -> Running {
-        let run = self.plan().and_then(|plan| {
-            let (graph, ends) = expand(lower(&*optimise(plan)?)?, self.session.split_every())?;
-            Ok(self.session.start(graph, &ends))
-        });
-        let schema = self.plan().map(|plan| plan.schema().clone());
-        Running::new(run, |parts| Table::new(schema?, answer(parts)?))
+        submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
     }
 
     /// For each column that is read, its type and the file and line that decided it.

@@ -29,10 +29,10 @@ impl Frame {
     /// ```
     /// # fn main() -> partita::Result<()> {
     /// use partita::prelude::*;
-    /// let live_horses = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("k").eq(10121)).persist()?;
-    /// assert_eq!(live_horses.npartitions()?, 7);
-    /// let by_year = live_horses.group_by(["t"]).agg([col("v").sum()]).compute()?; // reads what is kept
-    /// let largest = live_horses.sort([col("v").desc()]).head(3).compute()?; // and so does this
+    /// let petroleum = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("k").eq(270521)).persist()?;
+    /// assert_eq!(petroleum.npartitions()?, 7);
+    /// let by_year = petroleum.group_by(["t"]).agg([col("v").sum()]).compute()?; // reads what is kept
+    /// let largest = petroleum.sort([col("v").desc()]).head(3).compute()?; // and so does this
     /// # assert!(by_year.num_rows() > 0 && largest.num_rows() == 3);
     /// # Ok(())
     /// # }
@@ -60,7 +60,7 @@ impl Frame {
         let session = self.session.clone();
         let run = self.persisted_stages().and_then(|stages| {
             let (graph, ends) = expand(stages, session.split_every())?;
-            Ok(session.start(graph, &ends))
+            Ok(session.start(graph, &ends.concat()))
         });
         let schema = self.plan().map(|plan| plan.schema().clone());
         Running::new(run, move |parts| {
@@ -95,7 +95,7 @@ impl Frame {
     pub fn stream(&self) -> Result<BatchStream> {
         let (send, partitions) = channel();
         let (mut graph, ends) = expand(self.persisted_stages()?, self.session.split_every())?;
-        let ends = deliver(&mut graph, ends, send);
+        let ends = deliver(&mut graph, ends.concat(), send);
         let run = Some(self.session.start(graph, &ends));
         let schema = self.plan()?.schema().clone();
         Ok(BatchStream { schema, run, partitions, waiting: BTreeMap::new(), next: 0, batches: vec![].into_iter() })

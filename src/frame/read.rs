@@ -10,9 +10,9 @@ use crate::sched::Session;
 
 /// CSV files as one lazy frame, in the default session.
 ///
-/// `paths` is a path, a glob (its matches sorted), or a list of these. Now only headers and samples are looked at, at
+/// `paths` is a path, a glob (its matches sorted), `-` for standard input, bytes in memory, or a list of these: [`Paths`]. Now only headers and samples are looked at, at
 /// the beginning, the middle and the end of every file, for the types of the columns: int64, float64, bool, date,
-/// timestamp or text, agreed over all files. Files may order their columns differently, but must have the same ones.
+/// timestamp or text, agreed over all files. Files may order their columns differently, but must have the same ones (unless [`CsvOptions::columns_may_differ`]).
 /// What counts as missing, how numbers may be written, and all that can be set: [`CsvOptions`].
 ///
 /// Rows keep the order of the files and of the lines in them. A value that turns out not to fit its column's type stops
@@ -46,7 +46,7 @@ impl Session {
     pub fn read_csv_with(&self, paths: impl Into<Paths>, options: CsvOptions) -> Frame {
         let paths = paths.into();
         let step = format!("read_csv({paths})");
-        let source = CsvSource::open(paths, options, self.partition_size() as u64);
+        let source = CsvSource::open(paths, options, self.partition_size() as u64, self.spill_dir());
         Frame::new(self.clone(), source.map(|source| LogicalPlan::scan(Arc::new(source))), step)
     }
 }

@@ -30,7 +30,8 @@ impl Frame {
 
     /// Of rows that are alike in these columns, the first one or the last one, where it stands.
     ///
-    /// Null is like null and NaN like NaN, as in pandas.
+    /// Null is like null and NaN like NaN, as in pandas. [`GroupBy::filter`](crate::GroupBy::filter) drops all that have a like,
+    /// as pandas' `keep=False`.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {

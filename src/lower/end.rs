@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Branch;
 use super::scan::{Folded, merge};
 use super::tasks::{Expansion, part};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskId, tree_reduce};
 use crate::mem::{Part, view};
-use crate::ops::{Batches, Buckets, Reducer, RouteOp};
+use crate::ops::{AnyReducer, Batches, Buckets, Reducer, RouteOp, TeeParts};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
@@ -18,12 +18,22 @@ pub(super) trait End: Send + Sync {
     fn partitions(&self, of: usize) -> usize {
         if self.merges() { 1 } else { of }
     }
+    /// The sink, if it could stand beside others behind one source.
+    fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
+        None
+    }
     /// Adds the tasks of these branches and of this end. Gives those of the partitions that come out.
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>>;
 }
 
 /// States merge in the order of partitions, as a tree; the last one is finished.
 pub(super) struct Reduce<R>(pub Arc<R>);
+
+/// What one of the sinks of a shared stage gave.
+pub(super) struct Line {
+    pub stage: usize,
+    pub line: usize,
+}
 
 /// Each state is finished by itself.
 pub(super) struct Each<R>(pub Arc<R>);
@@ -34,6 +44,10 @@ pub(super) struct Exchange(pub Arc<RouteOp>);
 impl<R: Reducer> End for Reduce<R> {
     fn merges(&self) -> bool {
         true
+    }
+
+    fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
+        Some(self.0.clone())
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -82,6 +96,21 @@ impl End for Exchange {
             to.graph.add("gather", routed.clone(), Box::new(run))
         };
         Ok((0..self.0.buckets()).map(gather).collect())
+    }
+}
+
+impl End for Line {
+    fn merges(&self) -> bool {
+        true
+    }
+
+    fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let (shared, line) = (to.table(self.stage)?, self.line);
+        let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+            let parts: &TeeParts = view(&inputs[0])?;
+            parts.0.get(line).cloned().ok_or_else(|| Error::internal("a shared stage lacks a line"))
+        };
+        Ok(vec![to.graph.add(format!("line {line}"), vec![shared], Box::new(run))])
     }
 }
 

@@ -8,7 +8,9 @@
 mod end;
 mod explain;
 mod in_order;
+mod merge;
 mod scan;
+mod share;
 mod steps;
 mod tasks;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::end::{Each, End, Exchange, Reduce};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
@@ -27,13 +29,15 @@ use crate::ops::{
     AggregateOp, AlignOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, MapOp,
     MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SortOp, UnpivotOp,
 };
-use crate::plan::{Keep, LogicalPlan};
+use crate::plan::{Keep, LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, deliver, expand};
 
-/// The stages of a query, each after those that it reads; the last one's partitions are the answer.
+/// The stages of one query or several, each after those that it reads.
 pub(crate) struct Stages {
     stages: Vec<Pipeline>,
+    /// For each query, the stage whose partitions are its answer.
+    roots: Vec<usize>,
 }
 
 /// Branches and how they end.
@@ -94,37 +98,42 @@ struct Stream {
     schema: SchemaRef,
 }
 
-/// The stages of an optimised plan, which end in its rows.
-pub(crate) fn lower(plan: &LogicalPlan) -> Result<Stages> {
-    let mut stages = Stages { stages: Vec::new() };
-    let stream = stages.stream(plan)?;
-    // Last stages that nothing follows are the answer as they are.
-    let is_answer = matches!(
-        &stream.branches[..],
-        [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }]
-            if steps.is_empty() && *stage + 1 == stages.stages.len()
-    );
-    if !is_answer {
-        let collect = CollectOp::new(stream.schema.clone(), 0, None);
-        stages.reduce(stream, collect, "collect".to_owned());
+/// The stages of optimised plans, which end in their rows. Plans that read the same files share the scan.
+pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
+    let mut stages = Stages { stages: vec![], roots: vec![] };
+    for plan in plans {
+        let stream = stages.stream(plan)?;
+        let root = match &stream.branches[..] {
+            // Stages that nothing follows are the answer as they are.
+            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() => *stage,
+            _ => {
+                let collect = CollectOp::new(stream.schema.clone(), 0, None);
+                stages.reduce(stream, collect, "collect".to_owned());
+                stages.stages.len() - 1
+            }
+        };
+        stages.roots.push(root);
     }
+    stages.share_scans()?;
     Ok(stages)
 }
 
 /// The stages of an optimised plan whose rows go into a sink of their own: a state for each partition, merged in order.
 pub(crate) fn lower_reduced<R: Reducer>(plan: &LogicalPlan, sink: R, text: &str) -> Result<Stages> {
-    let mut stages = Stages { stages: Vec::new() };
+    let mut stages = Stages { stages: vec![], roots: vec![] };
     let stream = stages.stream(plan)?;
     stages.reduce(stream, sink, text.to_owned());
+    stages.roots.push(stages.stages.len() - 1);
     Ok(stages)
 }
 
 /// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files in this directory.
 pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<Stages> {
-    let mut stages = Stages { stages: Vec::new() };
+    let mut stages = Stages { stages: vec![], roots: vec![] };
     let stream = stages.stream(plan)?;
     let sink = PersistOp::new(stream.schema.clone(), directory.to_owned());
     stages.each(stream, sink, "persist".to_owned());
+    stages.roots.push(stages.stages.len() - 1);
     Ok(stages)
 }
 
@@ -137,8 +146,8 @@ impl Stages {
                 let source = Source::Rows { source: source.clone(), columns: columns.clone(), filter: filter.clone() };
                 Ok(Stream::new(source, partitions, plan.step_text(), schema.clone()))
             }
-            LogicalPlan::Scan { source, columns, filter, .. } => {
-                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
+            LogicalPlan::Scan { source, columns, sample, filter, .. } => {
+                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref(), *sample)?);
                 let (schema, partitions) = (scan.schema().clone(), source.partitions.len());
                 Ok(Stream::new(Source::Csv(scan), partitions, plan.step_text(), schema))
             }
@@ -154,6 +163,17 @@ impl Stages {
                 }
                 Ok(Stream { branches, schema: schema.clone() })
             }
+            LogicalPlan::Merge { inputs, matching, columns, schema } => {
+                merge::stream(self, inputs, matching, columns, schema)
+            }
+            // Rows of files are drawn in the scan, also where the plan is not rewritten. Rows of anything else are known by
+            // their number alone, which no partition knows by itself.
+            LogicalPlan::Sample { .. } => match push_samples(&Arc::new(plan.clone())) {
+                left if matches!(*left, LogicalPlan::Sample { .. }) => {
+                    Err(Error::internal("a sample of what is no scan is not lowered yet"))
+                }
+                sunk => self.stream(&sunk),
+            },
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);

@@ -24,8 +24,8 @@ pub(super) struct Expansion {
     input: Input,
 }
 
-/// The tasks of all stages, and those that give the partitions of the last one.
-pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, Vec<TaskId>)> {
+/// The tasks of all stages, and for each of the queries those that give its partitions.
+pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
     let (graph, input) = (TaskGraph::new(), Input::default());
     let mut expansion = Expansion { graph, split_every, name: String::new(), ends: vec![], input };
     for Pipeline { branches, end, text, .. } in &stages.stages {
@@ -34,8 +34,9 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, V
         expansion.ends.push(end);
     }
     expansion.graph.set_input(expansion.input);
-    let ends = expansion.ends.pop().ok_or_else(|| Error::internal("a plan became no stage"))?;
-    Ok((expansion.graph, ends))
+    let ends = stages.roots.iter().map(|root| expansion.ends.get(*root).cloned());
+    let ends: Option<Vec<_>> = ends.collect();
+    Ok((expansion.graph, ends.ok_or_else(|| Error::internal("a plan became no stage"))?))
 }
 
 /// The batches of the tasks that [`expand`] named, from what their run gave.
@@ -88,11 +89,11 @@ impl Expansion {
         Ok(states.concat())
     }
 
-    /// The right side of a merge: the one partition of a stage.
-    fn table(&self, stage: usize) -> Result<TaskId> {
+    /// The one partition of a stage.
+    pub(super) fn table(&self, stage: usize) -> Result<TaskId> {
         match self.ends.get(stage).map(Vec::as_slice) {
             Some([table]) => Ok(*table),
-            _ => Err(Error::internal("a merge reads a stage that is not there, or has several partitions")),
+            _ => Err(Error::internal("a stage is read that is not there, or has several partitions")),
         }
     }
 

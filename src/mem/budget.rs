@@ -120,8 +120,8 @@ impl Reservation {
         fits && self.try_resize(bytes).is_ok()
     }
 
-    /// An empty reservation of the same holder on the same budget.
-    pub(crate) fn another(&self) -> Reservation {
+    /// Another reservation, empty, of the same holder on the same budget.
+    pub(crate) fn sibling(&self) -> Reservation {
         self.budget.reserve(self.holder)
     }
 

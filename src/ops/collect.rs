@@ -42,7 +42,7 @@ impl CollectOp {
     }
 
     /// The rows as batches in memory of their own, and the reservation that books them.
-    pub(super) fn into_parts(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
+    pub(super) fn rows(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
         self.join_small(&mut state)?;
         Ok((state.batches, state.memory))
     }

@@ -115,7 +115,7 @@ impl GroupRowsOp {
 
     /// The rows held, and what is booked for them; none are held any more.
     fn release(&self, state: &mut GroupRowsState) -> Result<(Vec<RecordBatch>, Reservation)> {
-        let nothing = self.collect.new_state(state.memory.another());
+        let nothing = self.collect.new_state(state.memory.sibling());
         self.collect.into_parts(std::mem::replace(&mut state.held, nothing))
     }
 
@@ -146,7 +146,7 @@ impl Reducer for GroupRowsOp {
 
     fn new_state(&self, memory: Reservation) -> GroupRowsState {
         let kinds: Vec<Type> = self.keys.iter().map(BoundExpr::kind).collect();
-        let held = self.collect.new_state(memory.another());
+        let held = self.collect.new_state(memory.sibling());
         GroupRowsState { groups: Groups::new(kinds), counts: vec![], seen: vec![], held, ids: vec![], live: 0, memory }
     }
 

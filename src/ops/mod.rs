@@ -17,6 +17,7 @@ mod project;
 mod reshape;
 mod route;
 mod sort;
+mod tee;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -39,6 +40,7 @@ pub(crate) use project::ProjectOp;
 pub(crate) use reshape::{ExplodeOp, UnpivotOp};
 pub(crate) use route::{Buckets, RouteOp};
 pub(crate) use sort::SortOp;
+pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;

@@ -59,7 +59,7 @@ impl Reducer for RouteOp {
     }
 
     fn new_state(&self, memory: Reservation) -> Vec<CollectState> {
-        (0..self.buckets).map(|_| self.collect.new_state(memory.another())).collect()
+        (0..self.buckets).map(|_| self.collect.new_state(memory.sibling())).collect()
     }
 
     fn update(&self, state: &mut Vec<CollectState>, batch: &RecordBatch) -> Result<Flow> {

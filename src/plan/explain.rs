@@ -33,12 +33,15 @@ impl LogicalPlan {
 
     fn write_step(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LogicalPlan::Scan { source, filter, schema, .. } => {
+            LogicalPlan::Scan { source, sample, filter, schema, .. } => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
                 write!(f, "scan csv {}: ", source.paths)?;
                 match schema.fields().len() {
                     0 => f.write_str("no columns")?,
                     _ => f.write_str(&list(names))?,
+                }
+                if let Some(sample) = sample {
+                    write!(f, ", {sample}")?;
                 }
                 match filter {
                     Some(filter) => write!(f, " where {filter}"),
@@ -50,7 +53,9 @@ impl LogicalPlan {
                 write!(f, "{}: {}", source.text(), list(names))
             }
             LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
+            LogicalPlan::Merge { matching, .. } => write!(f, "{matching}"),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
+            LogicalPlan::Sample { sample, .. } => write!(f, "{sample}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {
                 write!(f, "aggregate {}", list(aggs.iter().map(|a| a.to_string())))?;

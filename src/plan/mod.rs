@@ -4,6 +4,7 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod merge;
 mod rows;
 mod rules;
 
@@ -15,12 +16,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey, type_name};
-use crate::io::RowSource;
 use crate::io::csv::CsvSource;
+use crate::io::{RowSource, Sample};
 
 pub(crate) use explain::list;
+pub(crate) use merge::{AsOfSpec, Matching, MergeSpec, Origin};
 pub use rows::Keep;
-pub(crate) use rules::optimise;
+pub(crate) use rules::{optimise, push_samples};
 
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]
@@ -28,10 +30,19 @@ pub(crate) enum LogicalPlan {
     /// Rows that are there already, or in files of another format: these columns of them (places in the source's schema).
     /// The source may leave out rows for which the filter is certainly false; it stands again behind the source.
     Read { source: Arc<dyn RowSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
-    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
-    Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
+    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the sample draws and the filter
+    /// lets pass.
+    Scan {
+        source: Arc<CsvSource>,
+        columns: Vec<usize>,
+        sample: Option<Sample>,
+        filter: Option<Expr>,
+        schema: SchemaRef,
+    },
     /// The rows for which a condition is true.
     Filter { input: Arc<LogicalPlan>, predicate: Expr },
+    /// A share of the rows.
+    Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
@@ -60,12 +71,14 @@ pub(crate) enum LogicalPlan {
     Partition { input: Arc<LogicalPlan>, number: usize },
     /// What the closures of a reduction make of all rows.
     Fold { input: Arc<LogicalPlan>, functions: FoldFunctions, schema: SchemaRef },
+    /// Rows of the left with the rows of the right that they match: these columns of them.
+    Merge { inputs: [Arc<LogicalPlan>; 2], matching: Arc<Matching>, columns: Vec<Origin>, schema: SchemaRef },
 }
 
 impl LogicalPlan {
     pub(crate) fn scan(source: Arc<CsvSource>) -> LogicalPlan {
         let schema = source.schema.clone();
-        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
+        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), sample: None, filter: None, schema, source }
     }
 
     pub(crate) fn read(source: Arc<dyn RowSource>) -> LogicalPlan {
@@ -98,6 +111,10 @@ impl LogicalPlan {
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
+    }
+
+    pub(crate) fn sample(input: Arc<LogicalPlan>, fraction: f64, seed: u64) -> Result<LogicalPlan> {
+        Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
     }
 
     pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -152,8 +169,10 @@ impl LogicalPlan {
             | LogicalPlan::MapPartitions { schema, .. }
             | LogicalPlan::Apply { schema, .. }
             | LogicalPlan::Unpivot { schema, .. }
-            | LogicalPlan::Fold { schema, .. } => schema,
+            | LogicalPlan::Fold { schema, .. }
+            | LogicalPlan::Merge { schema, .. } => schema,
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. }
             | LogicalPlan::GroupRows { input, .. }
@@ -168,6 +187,7 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -182,6 +202,7 @@ impl LogicalPlan {
             | LogicalPlan::Partition { input, .. }
             | LogicalPlan::Fold { input, .. } => std::slice::from_ref(input),
             LogicalPlan::Concat { inputs, .. } => inputs,
+            LogicalPlan::Merge { inputs, .. } => inputs,
         }
     }
 
@@ -191,6 +212,7 @@ impl LogicalPlan {
         match &mut plan {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
@@ -209,6 +231,11 @@ impl LogicalPlan {
                 }
             }
             LogicalPlan::Concat { inputs, .. } => *inputs = new,
+            LogicalPlan::Merge { inputs, .. } => {
+                if let Ok(new) = new.try_into() {
+                    *inputs = new;
+                }
+            }
         }
         plan
     }
@@ -231,6 +258,7 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::MapBatches { input, .. }
             | LogicalPlan::MapPartitions { input, .. }
@@ -239,6 +267,10 @@ impl LogicalPlan {
             LogicalPlan::Repartition { partitions, .. } => *partitions,
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
+            // Right rows without a match come behind, in a partition of their own.
+            LogicalPlan::Merge { inputs: [left, _], matching, .. } => {
+                left.partitions() + usize::from(matching.kind.keeps_right())
+            }
             LogicalPlan::Aggregate { .. }
             | LogicalPlan::Sort { .. }
             | LogicalPlan::Slice { .. }

@@ -24,3 +24,9 @@ wide = generated.pivot_table(index="i", columns="t", values="v", aggfunc="sum")
 write("rows_pivot_sum", wide)
 wide = generated.pivot_table(index=["i", "j"], columns="t", values="q", aggfunc="mean", dropna=False)
 write("rows_pivot_mean", wide.dropna(how="all"))
+
+of_group = by_exporter[["v", "q"]]
+with_total = generated.assign(total=of_group.transform("sum")["v"], q=of_group.transform("mean")["q"])
+write("rows_transform", with_total[with_total["t"] == 2018], index=False)
+large = by_exporter.filter(lambda group: len(group) > 200 and group["q"].max() < 1e6)
+write("rows_filter_groups", large[large["t"] == 2018], index=False)

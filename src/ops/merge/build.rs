@@ -64,6 +64,7 @@ impl BuildOp {
         let count = rows.num_rows();
         let keys = self.keys.iter().map(|key| key.eval(rows)).collect::<Result<Vec<_>>>()?;
         let held = memory.bytes() + (count + OUTPUT_ROWS) * size_of::<u32>();
+        memory.try_resize(held)?;
         let mut all = Vec::with_capacity(count);
         let mut part = Vec::new();
         for start in (0..count).step_by(OUTPUT_ROWS) {
@@ -127,7 +128,7 @@ impl Reducer for BuildOp {
     }
 
     fn finish(&self, state: CollectState) -> Result<JoinTable> {
-        let (batches, mut memory) = self.collect.into_parts(state)?;
+        let (batches, mut memory) = self.collect.rows(state)?;
         let rows = joined(self.schema(), batches, &mut memory)?;
         if rows.num_rows() >= MISSING as usize {
             return Err(Error::new(ErrorKind::Memory, "the right side of a merge has more than 4 billion rows")

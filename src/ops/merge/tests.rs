@@ -447,3 +447,12 @@ fn too_little_memory_is_an_error() {
     }
     assert!(build(&build_op, &Budget::new(peak), &batches).is_ok());
 }
+
+#[test]
+fn a_key_that_does_not_fit_is_no_other() {
+    // Two keys share 64 bits: what the second has too much would fall on the first, where it changes nothing.
+    let kinds = &[Type::Int64, Type::Timestamp];
+    let rows = |value| vec![vec![Key::Int(1), Key::Int(value)]];
+    assert_eq!(counted(MergeKind::Inner, kinds, &rows(5 + (1 << 32)), &rows(5)), (0, 0));
+    assert_eq!(counted(MergeKind::Inner, kinds, &rows(5), &rows(5)), (1, 1));
+}

@@ -18,13 +18,14 @@ pub(super) fn prune_columns(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>>
 /// below needs them.
 fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPlan>> {
     let plan = match &**plan {
-        LogicalPlan::Scan { source, columns, filter, schema } => {
+        LogicalPlan::Scan { source, columns, sample, filter, schema } => {
             let Some(wanted) = wanted else { return Ok(plan.clone()) };
             let kept: Vec<usize> =
                 (0..columns.len()).filter(|&i| wanted.contains(schema.field(i).name().as_str())).collect();
             LogicalPlan::Scan {
                 source: source.clone(),
                 columns: kept.iter().map(|&i| columns[i]).collect(),
+                sample: *sample,
                 filter: filter.clone(),
                 schema: Arc::new(schema.project(&kept)?),
             }
@@ -40,6 +41,14 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let inputs = inputs.iter().map(|input| prune(input, wanted.clone())).collect::<Result<_>>()?;
             LogicalPlan::Concat { inputs, schema: Arc::new(schema.project(&kept)?) }
         }
+        LogicalPlan::Merge { inputs: [left, right], matching, columns, schema } => {
+            let kept = kept(schema, &wanted, 0);
+            let columns: Vec<_> = kept.iter().map(|&i| columns[i].clone()).collect();
+            let [of_left, of_right] = matching.needed(&columns);
+            let inputs = [prune(left, Some(of_left))?, prune(right, Some(of_right))?];
+            let schema = Arc::new(schema.project(&kept)?);
+            LogicalPlan::Merge { inputs, matching: matching.clone(), columns, schema }
+        }
         LogicalPlan::Filter { input, predicate } => {
             let wanted = wanted.map(|w| &w | &predicate.columns());
             plan.with_input(prune(input, wanted)?)
@@ -48,7 +57,7 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.expr.columns()));
             plan.with_input(prune(input, wanted)?)
         }
-        LogicalPlan::Slice { input, .. } | LogicalPlan::Partition { input, .. } => {
+        LogicalPlan::Slice { input, .. } | LogicalPlan::Sample { input, .. } | LogicalPlan::Partition { input, .. } => {
             plan.with_input(prune(input, wanted)?)
         }
         LogicalPlan::GroupRows { input, keys, .. } | LogicalPlan::Repartition { input, keys, .. } => {

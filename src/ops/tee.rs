@@ -1,0 +1,133 @@
+//! Several sinks behind one source: every batch goes through the steps of each into its state.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::{BatchOp, Flow, Reducer};
+use crate::error::{Error, Result};
+use crate::mem::{Part, Reservation};
+
+/// Feeds several sinks.
+pub(crate) struct TeeOp {
+    schema: SchemaRef,
+    lines: Vec<TeeLine>,
+}
+
+/// A sink and the row-wise steps before it.
+pub(crate) struct TeeLine {
+    pub steps: Vec<Arc<dyn BatchOp>>,
+    pub reducer: Arc<dyn AnyReducer>,
+}
+
+/// The state of a sink, and whether it has enough.
+pub(crate) struct LineState {
+    state: AnyState,
+    flow: Flow,
+}
+
+/// What each of the sinks gave.
+pub(crate) struct TeeParts(pub Vec<Arc<dyn Part>>);
+
+type AnyState = Box<dyn Any + Send + Sync>;
+
+/// A [`Reducer`] of any state.
+pub(crate) trait AnyReducer: Send + Sync {
+    fn new_state(&self, memory: Reservation) -> AnyState;
+    fn update(&self, state: &mut AnyState, batch: &RecordBatch) -> Result<Flow>;
+    fn seal(&self, state: &mut AnyState) -> Result<()>;
+    fn merge(&self, state: &mut AnyState, later: AnyState) -> Result<()>;
+    fn finish(&self, state: AnyState) -> Result<Arc<dyn Part>>;
+    fn bytes(&self, state: &AnyState) -> usize;
+}
+
+impl<R: Reducer> AnyReducer for R {
+    fn new_state(&self, memory: Reservation) -> AnyState {
+        Box::new(Reducer::new_state(self, memory))
+    }
+
+    fn update(&self, state: &mut AnyState, batch: &RecordBatch) -> Result<Flow> {
+        Reducer::update(self, known::<R>(state)?, batch)
+    }
+
+    fn seal(&self, state: &mut AnyState) -> Result<()> {
+        Reducer::seal(self, known::<R>(state)?)
+    }
+
+    fn merge(&self, state: &mut AnyState, later: AnyState) -> Result<()> {
+        Reducer::merge(self, known::<R>(state)?, *later.downcast().map_err(|_| foreign())?)
+    }
+
+    fn finish(&self, state: AnyState) -> Result<Arc<dyn Part>> {
+        Ok(Arc::new(Reducer::finish(self, *state.downcast().map_err(|_| foreign())?)?))
+    }
+
+    fn bytes(&self, state: &AnyState) -> usize {
+        state.downcast_ref::<R::State>().map_or(0, |state| Reducer::bytes(self, state))
+    }
+}
+
+fn known<R: Reducer>(state: &mut AnyState) -> Result<&mut R::State> {
+    state.downcast_mut().ok_or_else(foreign)
+}
+
+fn foreign() -> Error {
+    Error::internal("a sink was given the state of another")
+}
+
+impl Part for TeeParts {
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|part| part.bytes()).sum()
+    }
+}
+
+impl TeeOp {
+    /// Batches of `schema` come in.
+    pub(crate) fn new(schema: SchemaRef, lines: Vec<TeeLine>) -> TeeOp {
+        TeeOp { schema, lines }
+    }
+}
+
+impl Reducer for TeeOp {
+    type State = Vec<LineState>;
+    type Output = TeeParts;
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn new_state(&self, memory: Reservation) -> Vec<LineState> {
+        let state = |line: &TeeLine| LineState { state: line.reducer.new_state(memory.sibling()), flow: Flow::More };
+        self.lines.iter().map(state).collect()
+    }
+
+    fn update(&self, states: &mut Vec<LineState>, batch: &RecordBatch) -> Result<Flow> {
+        for (line, state) in self.lines.iter().zip(states.iter_mut()).filter(|(_, state)| state.flow == Flow::More) {
+            let batch = line.steps.iter().try_fold(batch.clone(), |batch, step| step.apply(batch))?;
+            if batch.num_rows() > 0 {
+                state.flow = line.reducer.update(&mut state.state, &batch)?;
+            }
+        }
+        Ok(if states.iter().all(|state| state.flow == Flow::Enough) { Flow::Enough } else { Flow::More })
+    }
+
+    fn seal(&self, states: &mut Vec<LineState>) -> Result<()> {
+        self.lines.iter().zip(states).try_for_each(|(line, state)| line.reducer.seal(&mut state.state))
+    }
+
+    fn merge(&self, states: &mut Vec<LineState>, later: Vec<LineState>) -> Result<()> {
+        let lines = self.lines.iter().zip(states).zip(later);
+        lines.into_iter().try_for_each(|((line, state), later)| line.reducer.merge(&mut state.state, later.state))
+    }
+
+    fn finish(&self, states: Vec<LineState>) -> Result<TeeParts> {
+        let parts = self.lines.iter().zip(states).map(|(line, state)| line.reducer.finish(state.state));
+        Ok(TeeParts(parts.collect::<Result<_>>()?))
+    }
+
+    fn bytes(&self, states: &Vec<LineState>) -> usize {
+        self.lines.iter().zip(states).map(|(line, state)| line.reducer.bytes(&state.state)).sum()
+    }
+}
