@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchIterator, RecordBatchReader, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchIterator, RecordBatchReader, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -12,8 +12,10 @@ use crate::expr::type_name;
 
 mod conform;
 mod display;
+mod function;
 
 pub(crate) use conform::{conform, conform_schema};
+pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///
@@ -202,6 +204,15 @@ fn list_columns(schema: &Schema) -> String {
     let columns: Vec<String> =
         schema.fields().iter().map(|f| format!("'{}' {}", f.name(), type_name(f.data_type()))).collect();
     format!("({})", columns.join(", "))
+}
+
+/// The bytes that a copy of these rows takes.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
+}
+
+fn text_bytes(column: &ArrayRef) -> usize {
+    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
 }
 
 #[cfg(test)]

@@ -88,8 +88,8 @@ pub use expr::{
     row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{
-    AsOf, BatchStream, Column, Frame, GroupBy, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all, concat,
-    read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
+    AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all,
+    concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
@@ -103,7 +103,7 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
         Literal, Merge, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col,
         compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
         read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size, submit_all, weeks, when, years,

@@ -5,10 +5,15 @@ mod columns;
 mod combine;
 mod compute_all;
 mod display;
+mod group_back;
 mod group_by;
+mod maps;
 mod merge;
+mod partitions;
 mod persist;
 mod read;
+mod reshape;
+mod rows;
 mod running;
 mod sample;
 mod write;
@@ -27,6 +32,7 @@ use crate::sched::Session;
 
 use self::compute_all::submit_frames;
 
+pub use crate::plan::Keep;
 pub use column::{Column, Scalar};
 pub use combine::concat;
 pub use compute_all::{Lazy, compute_all, submit_all};

@@ -20,18 +20,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use self::end::{Each, End, Reduce};
+use self::end::{Each, End, Exchange, Reduce};
 use self::in_order::InOrder;
-use crate::error::Result;
-use crate::expr::Expr;
+use crate::error::{Error, Result};
+use crate::expr::{BoundExpr, Expr};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
 use crate::io::write::WriteOptions;
 use crate::ops::{
-    AggregateOp, AlignOp, AppendOp, BatchOp, CollectOp, FilterOp, InOrderOp, PersistOp, ProbeOp, ProjectOp, Reducer,
-    SampleOp, SortOp, WriteOp,
+    AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
+    MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp, WriteOp,
 };
-use crate::plan::{LogicalPlan, push_samples};
+use crate::plan::{Keep, LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, deliver, expand};
 
@@ -224,6 +224,61 @@ impl Stages {
                 let op = CollectOp::new(stream.schema.clone(), *offset, *limit);
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
+            LogicalPlan::MapBatches { input, function, schema } => {
+                let stream = self.stream(input)?;
+                Ok(stream.map(MapOp::new(function.clone(), schema.clone()), &plan.step_text()))
+            }
+            LogicalPlan::MapPartitions { input, function, fitting, schema } => {
+                let stream = self.stream(input)?;
+                let op = MapPartitionsOp::new(stream.schema.clone(), function.clone(), schema.clone(), *fitting);
+                Ok(self.each(stream, op, plan.step_text()))
+            }
+            LogicalPlan::GroupRows { input, keys, rows, keep, keep_nulls } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let last = *keep == Keep::Last;
+                let op = GroupRowsOp::new(stream.schema.clone(), keys, *rows, last, *keep_nulls);
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
+            LogicalPlan::Apply { input, keys, function, schema } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let op = ApplyOp::new(stream.schema.clone(), keys, function.clone(), schema.clone());
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
+            LogicalPlan::Unpivot { input, index, columns, schema } => {
+                let stream = self.stream(input)?;
+                let op = UnpivotOp::new(&stream.schema, index, columns, schema.clone())?;
+                Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::Explode { input, column, separator } => {
+                let stream = self.stream(input)?;
+                let op = ExplodeOp::new(stream.schema.clone(), column, separator)?;
+                Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::Repartition { input, partitions, keys } if keys.is_empty() => {
+                let stream = self.stream(input)?;
+                let op = CollectOp::new(stream.schema.clone(), 0, None);
+                let whole = self.reduce(stream, op, plan.step_text());
+                Ok(whole.picked(Pick::Cut(*partitions), *partitions))
+            }
+            LogicalPlan::Repartition { input, partitions, keys } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let (op, schema) = (RouteOp::new(stream.schema.clone(), keys, *partitions), stream.schema.clone());
+                Ok(self.end(stream, Arc::new(Exchange(Arc::new(op))), schema, plan.step_text()))
+            }
+            LogicalPlan::Partition { input, number } => {
+                let stream = self.stream(input)?;
+                let op = CollectOp::new(stream.schema.clone(), 0, None);
+                let all = self.each(stream, op, "collect each partition".to_owned());
+                Ok(all.picked(Pick::One(*number), 1))
+            }
+            LogicalPlan::Fold { input, functions, schema } => {
+                let stream = self.stream(input)?;
+                let op = FoldOp::new(stream.schema.clone(), functions.clone(), schema.clone());
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
         }
     }
 
@@ -247,7 +302,7 @@ impl Stages {
 
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
         let partitions = stream.partitions();
-        let partitions_out = if end.merges() { 1 } else { partitions };
+        let partitions_out = end.partitions(partitions);
         self.stages.push(Pipeline { branches: stream.branches, partitions, end, text });
         let stage = self.stages.len() - 1;
         let source = Source::Stage { stage, pick: Pick::All };
@@ -262,6 +317,17 @@ impl Stream {
 
     fn partitions(&self) -> usize {
         self.branches.iter().map(|branch| branch.partitions).sum()
+    }
+
+    /// Other partitions of the one stage that it reads.
+    fn picked(mut self, which: Pick, partitions: usize) -> Stream {
+        for branch in &mut self.branches {
+            if let Source::Stage { pick, .. } = &mut branch.source {
+                (*pick, branch.partitions) = (which, partitions);
+            }
+            branch.texts.extend(which.text());
+        }
+        self
     }
 
     /// One more step, on every branch.
@@ -290,6 +356,21 @@ impl Stream {
         }
         stream
     }
+}
+
+impl Pick {
+    /// For people; nothing when it is all.
+    fn text(self) -> Option<String> {
+        match self {
+            Pick::All => None,
+            Pick::One(partition) => Some(format!("partition {partition} alone")),
+            Pick::Cut(n) => Some(format!("cut into {n}")),
+        }
+    }
+}
+
+fn bind_all(exprs: &[Expr], schema: &SchemaRef) -> Result<Vec<BoundExpr>> {
+    exprs.iter().map(|expr| expr.bind(schema)).collect()
 }
 
 impl Branch {

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 
 use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
+pub(super) use crate::batch::batch_bytes;
 use crate::error::Result;
 use crate::mem::Reservation;
 
@@ -44,6 +45,23 @@ impl CollectOp {
     pub(super) fn rows(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
         self.join_small(&mut state)?;
         Ok((state.batches, state.memory))
+    }
+
+    /// All rows as one batch, and what is booked for them while they are used.
+    pub(super) fn whole(&self, state: CollectState) -> Result<(RecordBatch, Reservation)> {
+        let bytes = state.bytes;
+        let (batches, mut memory) = self.rows(state)?;
+        let whole = match batches.as_slice() {
+            [only] => only.clone(),
+            batches => {
+                // Both live until the copy is whole.
+                memory.try_resize(2 * bytes)?;
+                concat_batches(&self.schema, batches)?
+            }
+        };
+        drop(batches);
+        memory.try_resize(bytes)?;
+        Ok((whole, memory))
     }
 
     fn join_small(&self, state: &mut CollectState) -> Result<()> {
@@ -139,15 +157,6 @@ impl Reducer for CollectOp {
     fn bytes(&self, state: &CollectState) -> usize {
         state.bytes
     }
-}
-
-/// The bytes that a copy of these rows takes.
-pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
-}
-
-fn text_bytes(column: &ArrayRef) -> usize {
-    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
 }
 
 /// The same rows in memory of their own: text in a block of its own, and slices of larger arrays copied.

@@ -6,6 +6,7 @@
 mod explain;
 mod in_order;
 mod merge;
+mod rows;
 mod rules;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
 use crate::io::csv::CsvSource;
@@ -21,6 +23,7 @@ use crate::io::{RowSource, Sample};
 
 pub(crate) use explain::list;
 pub(crate) use merge::{AsOfSpec, Matching, MergeSpec, Origin};
+pub use rows::Keep;
 pub(crate) use rules::{optimise, push_samples};
 
 /// A step and all that comes before it.
@@ -54,6 +57,24 @@ pub(crate) enum LogicalPlan {
     Slice { input: Arc<LogicalPlan>, offset: usize, limit: Option<usize> },
     /// The rows of all inputs, one input after the other; columns found by name.
     Concat { inputs: Vec<Arc<LogicalPlan>>, schema: SchemaRef },
+    /// What a closure makes of each batch.
+    MapBatches { input: Arc<LogicalPlan>, function: BatchFunction, schema: SchemaRef },
+    /// What a closure makes of each partition; partitions of `fitting` bytes would fit in memory.
+    MapPartitions { input: Arc<LogicalPlan>, function: BatchFunction, fitting: usize, schema: SchemaRef },
+    /// The first or last rows of each group, in the order of the input; without keys, of all rows.
+    GroupRows { input: Arc<LogicalPlan>, keys: Vec<Expr>, rows: usize, keep: Keep, keep_nulls: bool },
+    /// What a closure makes of each group of an input that is sorted by these keys.
+    Apply { input: Arc<LogicalPlan>, keys: Vec<Expr>, function: BatchFunction, schema: SchemaRef },
+    /// A row for each of some columns: the index columns, the column's name, its value.
+    Unpivot { input: Arc<LogicalPlan>, index: Vec<String>, columns: Vec<String>, schema: SchemaRef },
+    /// A row for each piece of a text.
+    Explode { input: Arc<LogicalPlan>, column: String, separator: String },
+    /// The same rows in so many partitions: cut in order, or, by keys, with all rows of equal key in one.
+    Repartition { input: Arc<LogicalPlan>, partitions: usize, keys: Vec<Expr> },
+    /// The rows of one partition.
+    Partition { input: Arc<LogicalPlan>, number: usize },
+    /// What the closures of a reduction make of all rows.
+    Fold { input: Arc<LogicalPlan>, functions: FoldFunctions, schema: SchemaRef },
     /// Rows of the left with the rows of the right that they match: these columns of them.
     Merge { inputs: [Arc<LogicalPlan>; 2], matching: Arc<Matching>, columns: Vec<Origin>, schema: SchemaRef },
 }
@@ -157,11 +178,20 @@ impl LogicalPlan {
             | LogicalPlan::InOrder { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. }
+            | LogicalPlan::MapBatches { schema, .. }
+            | LogicalPlan::MapPartitions { schema, .. }
+            | LogicalPlan::Apply { schema, .. }
+            | LogicalPlan::Unpivot { schema, .. }
+            | LogicalPlan::Fold { schema, .. }
             | LogicalPlan::Merge { schema, .. } => schema,
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => input.schema(),
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. } => input.schema(),
         }
     }
 
@@ -175,7 +205,16 @@ impl LogicalPlan {
             | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Apply { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. }
+            | LogicalPlan::Fold { input, .. } => std::slice::from_ref(input),
             LogicalPlan::Concat { inputs, .. } => inputs,
             LogicalPlan::Merge { inputs, .. } => inputs,
         }
@@ -192,7 +231,16 @@ impl LogicalPlan {
             | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => {
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Apply { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. }
+            | LogicalPlan::Fold { input, .. } => {
                 if let Some(new) = new.into_iter().next() {
                     *input = new;
                 }
@@ -235,16 +283,27 @@ impl LogicalPlan {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
-            | LogicalPlan::Project { input, .. } => input.partitions(),
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. } => input.partitions(),
             LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
             LogicalPlan::InOrder { input, .. } => input.partitions(),
+            LogicalPlan::Repartition { partitions, .. } => *partitions,
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
             // Right rows without a match come behind, in a partition of their own.
             LogicalPlan::Merge { inputs: [left, _], matching, .. } => {
                 left.partitions() + usize::from(matching.kind.keeps_right())
             }
-            LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
+            LogicalPlan::Aggregate { .. }
+            | LogicalPlan::Sort { .. }
+            | LogicalPlan::Slice { .. }
+            | LogicalPlan::GroupRows { .. }
+            | LogicalPlan::Apply { .. }
+            | LogicalPlan::Partition { .. }
+            | LogicalPlan::Fold { .. } => 1,
         }
     }
 }

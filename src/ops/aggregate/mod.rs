@@ -275,7 +275,7 @@ fn text_bytes(column: &ArrayRef) -> usize {
 }
 
 /// The rows without a null in any key; None when that is all.
-fn valid_rows(keys: &[ArrayRef]) -> Option<BooleanArray> {
+pub(super) fn valid_rows(keys: &[ArrayRef]) -> Option<BooleanArray> {
     let nulls = NullBuffer::union_many(keys.iter().map(|key| key.nulls().filter(|n| n.null_count() > 0)));
     nulls.map(|nulls| BooleanArray::new(nulls.into_inner(), None))
 }

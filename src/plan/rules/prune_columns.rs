@@ -58,7 +58,29 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.expr.columns()));
             plan.with_input(prune(input, wanted)?)
         }
-        LogicalPlan::Slice { input, .. } | LogicalPlan::Sample { input, .. } => plan.with_input(prune(input, wanted)?),
+        LogicalPlan::Slice { input, .. } | LogicalPlan::Sample { input, .. } | LogicalPlan::Partition { input, .. } => {
+            plan.with_input(prune(input, wanted)?)
+        }
+        LogicalPlan::GroupRows { input, keys, .. } | LogicalPlan::Repartition { input, keys, .. } => {
+            let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.columns()));
+            plan.with_input(prune(input, wanted)?)
+        }
+        LogicalPlan::Unpivot { input, index, columns, .. } => {
+            let needed = index.iter().chain(columns).map(|name| Arc::from(name.as_str())).collect();
+            plan.with_input(prune(input, Some(needed))?)
+        }
+        LogicalPlan::Explode { input, column, .. } => {
+            let wanted = wanted.map(|mut w| {
+                w.insert(Arc::from(column.as_str()));
+                w
+            });
+            plan.with_input(prune(input, wanted)?)
+        }
+        // Closures may look at any column.
+        LogicalPlan::MapBatches { input, .. }
+        | LogicalPlan::MapPartitions { input, .. }
+        | LogicalPlan::Apply { input, .. }
+        | LogicalPlan::Fold { input, .. } => plan.with_input(prune(input, None)?),
         LogicalPlan::Project { input, exprs, schema } => {
             let kept = kept(schema, &wanted, 0);
             let exprs: Vec<_> = kept.iter().map(|&i| exprs[i].clone()).collect();
