@@ -50,7 +50,7 @@ impl CollectOp {
     /// All rows as one batch, and what is booked for them while they are used.
     pub(super) fn whole(&self, state: CollectState) -> Result<(RecordBatch, Reservation)> {
         let bytes = state.bytes;
-        let (batches, mut memory) = self.into_parts(state)?;
+        let (batches, mut memory) = self.rows(state)?;
         let whole = match batches.as_slice() {
             [only] => only.clone(),
             batches => {

@@ -116,7 +116,7 @@ impl GroupRowsOp {
     /// The rows held, and what is booked for them; none are held any more.
     fn release(&self, state: &mut GroupRowsState) -> Result<(Vec<RecordBatch>, Reservation)> {
         let nothing = self.collect.new_state(state.memory.sibling());
-        self.collect.into_parts(std::mem::replace(&mut state.held, nothing))
+        self.collect.rows(std::mem::replace(&mut state.held, nothing))
     }
 
     /// The most that is allocated, but for the rows, while this many come in.
