@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchIterator, RecordBatchReader, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
@@ -88,6 +89,52 @@ impl Table {
     /// The batches, to keep.
     pub fn into_batches(self) -> Vec<RecordBatch> {
         self.batches.to_vec()
+    }
+
+    /// The rows as an arrow [`RecordBatchReader`], which other libraries take as it is: writers of files, databases, and
+    /// through the C stream interface programs in other languages.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use arrow::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+    /// use partita::prelude::*;
+    /// let top = read_csv("testdata/baci/BACI_HS12_Y2018.csv").sort([col("v").desc()]).head(10).compute()?;
+    ///
+    /// // What a C program, or Python's `pyarrow.RecordBatchReader._import_from_c`, takes a pointer to …
+    /// let stream = FFI_ArrowArrayStream::new(Box::new(top.clone().into_reader()));
+    /// // … and what is done with one that comes from there.
+    /// let again = Table::from_reader(ArrowArrayStreamReader::try_new(stream)?)?;
+    /// assert_eq!(again, top);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_reader(self) -> impl RecordBatchReader + Send + 'static {
+        let schema = self.schema.clone();
+        RecordBatchIterator::new(self.into_batches().into_iter().map(Ok), schema)
+    }
+
+    /// A table of all batches that a reader gives.
+    ///
+    /// The columns may be of any arrow type: a [`Frame`](crate::Frame) made from the table brings them into its own.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let frame = read_csv("testdata/baci/BACI_HS12_Y2018.csv").filter(col("v").gt(100));
+    /// assert_eq!(Table::from_reader(frame.stream()?)?, frame.compute()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What goes wrong in the reader, and batches whose columns are not those that it announced.
+    pub fn from_reader(reader: impl RecordBatchReader) -> Result<Table> {
+        let schema = reader.schema();
+        let failed = |e: ArrowError| match e {
+            ArrowError::ExternalError(_) => e.into(),
+            other => Error::new(ErrorKind::Io, "a reader of batches failed").caused_by(other),
+        };
+        Table::new(schema, reader.collect::<Result<Vec<_>, _>>().map_err(failed)?)
     }
 
     /// The number of rows.

@@ -14,6 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// No file matches, or a file is gone.
     NotFound,
+    /// Something of that name is there already, where it may not be replaced.
+    Exists,
     /// The system refused: permission, a directory in place of a file, a failing disk.
     Io,
     /// The bytes are no CSV of the stated dialect: a ragged row, an unclosed quote, a record without end.

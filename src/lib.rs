@@ -83,16 +83,17 @@ pub use config::parse_bytes;
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col,
-    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
-    years,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
+    When, coalesce, col, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+    row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{
     AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all,
-    concat, read_csv, read_csv_with, submit_all,
+    concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
+pub use io::write::{Compression, WriteOptions, Written};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
 pub use sql::sql;
@@ -102,9 +103,9 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, Column, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep, Literal,
-        Merge, Result, Scalar, Session, SortKey, Stop, Table, Type, coalesce, col, compute_all, concat, concat_text,
-        corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, seconds, size,
-        submit_all, weeks, when, years,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
+        Literal, Merge, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col,
+        compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+        read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size, submit_all, weeks, when, years,
     };
 }

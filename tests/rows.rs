@@ -200,7 +200,7 @@ fn partitions_are_cut_anew() {
             assert_eq!(cut.npartitions().unwrap(), n);
             assert_eq!(cut.compute().unwrap(), all, "{n}, {what}");
             let sizes = sizes(&cut);
-            let (least, most) = (14_000 / n as i64, 14_000_i64.div_ceil(n as i64));
+            let (least, most) = (14_000 / n as i64, (14_000 + n as i64 - 1) / n as i64);
             assert!(sizes.len() == n && sizes.iter().all(|rows| (least..=most).contains(rows)), "{sizes:?}, {what}");
         }
         let few = df.head(2).repartition(5);

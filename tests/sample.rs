@@ -136,3 +136,24 @@ fn the_plan_and_wrong_fractions() {
         assert_eq!(e.steps().len(), 1, "{e}");
     }
 }
+
+#[test]
+fn rows_of_no_file_are_drawn_by_their_number() {
+    let whole = session(1 << 30);
+    let groups = |session: &Session| session.read_csv("testdata/baci/BACI_HS12_Y*.csv").group_by(["k"]).agg([size()]);
+    let all = rows(&groups(&whole).compute().unwrap());
+    let drawn = rows(&groups(&whole).sample(0.3, 5).compute().unwrap());
+    let expected = 0.3 * all.len() as f64;
+    assert!((drawn.len() as f64 - expected).abs() < 5.0 * (expected * 0.7).sqrt(), "{} of {}", drawn.len(), all.len());
+    assert!(drawn.iter().all(|row| all.contains(row)));
+    // The same rows again: cut otherwise, kept, as a table, filtered behind.
+    assert_eq!(rows(&groups(&session(2000)).sample(0.3, 5).compute().unwrap()), drawn);
+    let table = groups(&whole).compute().unwrap();
+    assert_eq!(rows(&whole.frame(table).sample(0.3, 5).compute().unwrap()), drawn);
+    let kept = session(2000).read_csv("testdata/baci/BACI_HS12_Y*.csv").sort(["v"]).repartition(9).persist().unwrap();
+    let one = whole.read_csv("testdata/baci/BACI_HS12_Y*.csv").sort(["v"]);
+    assert_eq!(rows(&kept.sample(0.1, 1).compute().unwrap()), rows(&one.sample(0.1, 1).compute().unwrap()));
+    let filtered = groups(&whole).sample(0.3, 5).filter(col("size").gt(3)).compute().unwrap();
+    let naive: Vec<_> = drawn.iter().filter(|row| matches!(row[1], Value::Int(n) if n > 3)).cloned().collect();
+    assert_eq!(rows(&filtered), naive);
+}

@@ -12,6 +12,7 @@ mod coerce;
 mod display;
 mod eval;
 mod functions;
+mod in_order;
 mod interval;
 mod literal;
 mod matching;
@@ -26,16 +27,17 @@ mod types;
 pub use agg::{AggExpr, Interpolation, corr, cov, size};
 pub use build::{Expr, col};
 pub use functions::{Then, When, coalesce, concat_text, when};
+pub use in_order::{RankMethod, Ranking, Rolling, row_number};
 pub use interval::{Interval, days, hours, minutes, months, seconds, weeks, years};
 pub use literal::{Literal, lit, lit_date, lit_timestamp};
 pub use operators::IntoOperand;
 pub use sort_key::SortKey;
 pub use types::Type;
 
-pub(crate) use agg::{AggKind, BoundAgg, Operand};
+pub(crate) use agg::{AggKind, BoundAgg, Operand, is_same};
 pub(crate) use bind::BoundExpr;
-#[cfg(feature = "sql")]
-pub(crate) use build::Node;
+pub(crate) use build::{BinaryOp, Node, UnaryOp};
+pub(crate) use in_order::{BoundInOrder, InOrderFn, Summary, Window};
 pub(crate) use matching::{Direction, Gap, MergeKind, Nearness};
 pub(crate) use share::BoundSet;
 pub(crate) use sort_key::BoundSortKey;

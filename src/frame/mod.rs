@@ -16,6 +16,7 @@ mod reshape;
 mod rows;
 mod running;
 mod sample;
+mod write;
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
 pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
-pub use read::{read_csv, read_csv_with};
+pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
 
 /// A lazy table in partitions: a description of what to read and what to do with it.

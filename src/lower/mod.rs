@@ -21,13 +21,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::end::{Each, End, Exchange, Reduce};
+use self::in_order::InOrder;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
+use crate::io::write::WriteOptions;
 use crate::ops::{
-    AggregateOp, AlignOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, MapOp,
-    MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SortOp, UnpivotOp,
+    AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
+    MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp, WriteOp,
 };
 use crate::plan::{Keep, LogicalPlan, push_samples};
 
@@ -137,6 +139,12 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<St
     Ok(stages)
 }
 
+/// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
+pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
+    let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
+    lower_reduced(plan, sink, "write")
+}
+
 impl Stages {
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
@@ -166,13 +174,14 @@ impl Stages {
             LogicalPlan::Merge { inputs, matching, columns, schema } => {
                 merge::stream(self, inputs, matching, columns, schema)
             }
-            // Rows of files are drawn in the scan, also where the plan is not rewritten. Rows of anything else are known by
-            // their number alone, which no partition knows by itself.
-            LogicalPlan::Sample { .. } => match push_samples(&Arc::new(plan.clone())) {
-                left if matches!(*left, LogicalPlan::Sample { .. }) => {
-                    Err(Error::internal("a sample of what is no scan is not lowered yet"))
+            // Rows of files are drawn in the scan, also where the plan is not rewritten; rows of anything else by their number.
+            LogicalPlan::Sample { .. } => match &*push_samples(&Arc::new(plan.clone())) {
+                LogicalPlan::Sample { input, sample } => {
+                    let stream = self.stream(input)?;
+                    let op = SampleOp::new(stream.schema.clone(), *sample);
+                    Ok(self.in_order(stream, op, plan.step_text()))
                 }
-                sunk => self.stream(&sunk),
+                sunk => self.stream(sunk),
             },
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
@@ -184,6 +193,17 @@ impl Stages {
                 let exprs = exprs.iter().map(|e| e.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = ProjectOp::new(schema.clone(), exprs);
                 Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::InOrder { input, columns, .. } => {
+                let mut stream = self.stream(input)?;
+                if columns.iter().any(Expr::needs_all_rows) && stream.partitions() > 1 {
+                    let collect = CollectOp::new(stream.schema.clone(), 0, None);
+                    stream = self.reduce(stream, collect, "bring all rows together".to_owned());
+                }
+                let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
+                let columns = columns.iter().map(named).collect::<Result<_>>()?;
+                let op = AppendOp::new(&stream.schema, columns)?;
+                Ok(self.in_order(stream, op, plan.step_text()))
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
                 let stream = self.stream(input)?;
@@ -272,6 +292,12 @@ impl Stages {
     fn each<R: Reducer>(&mut self, stream: Stream, sink: R, text: String) -> Stream {
         let schema = sink.schema().clone();
         self.end(stream, Arc::new(Each(Arc::new(sink))), schema, text)
+    }
+
+    /// Ends a stream in an operator that goes over its partitions in order.
+    fn in_order<P: InOrderOp>(&mut self, stream: Stream, op: P, text: String) -> Stream {
+        let (schema, collect) = (op.schema().clone(), Arc::new(CollectOp::new(stream.schema.clone(), 0, None)));
+        self.end(stream, Arc::new(InOrder { collect, op: Arc::new(op) }), schema, text)
     }
 
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {

@@ -95,7 +95,8 @@ impl Stages {
         }
         let names: Vec<&str> = scan.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let filter = filter.map_or_else(String::new, |filter| format!(" where {filter}"));
-        texts.insert(0, format!("scan csv {}: {}{filter}", source.paths, names.join(", ")));
+        let sample = scan.sample().map_or_else(String::new, |sample| format!(", {sample}"));
+        texts.insert(0, format!("scan csv {}: {}{sample}{filter}", source.paths, names.join(", ")));
         let partitions = source.partitions.len();
         let tee = TeeOp::new(scan.schema().clone(), lines);
         let branch = Branch { source: Source::Csv(scan), partitions, steps: vec![], texts };

@@ -161,20 +161,22 @@ impl Reducer for CollectOp {
 
 /// The same rows in memory of their own: text in a block of its own, and slices of larger arrays copied.
 pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let copy = |column: &ArrayRef| -> Result<ArrayRef> {
-        match column.data_type() {
-            DataType::Utf8View => {
-                let text = column.as_string_view().gc();
-                // `gc` keeps the views of a slice where they are; a slice of few rows must not pin many.
-                Ok(if is_slice(&text) { take_all(&text)? } else { Arc::new(text) })
-            }
-            _ if is_slice(column) => take_all(column),
-            _ => Ok(column.clone()),
-        }
-    };
-    let columns = batch.columns().iter().map(copy).collect::<Result<Vec<_>>>()?;
+    let columns = batch.columns().iter().map(compact_column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+/// The same values in memory of their own.
+pub(super) fn compact_column(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Utf8View => {
+            let text = column.as_string_view().gc();
+            // `gc` keeps the views of a slice where they are; a slice of few rows must not pin many.
+            Ok(if is_slice(&text) { take_all(&text)? } else { Arc::new(text) })
+        }
+        _ if is_slice(column) => take_all(column),
+        _ => Ok(column.clone()),
+    }
 }
 
 /// Whether the array shows less than half of the memory that it holds.

@@ -57,6 +57,9 @@ impl LogicalPlan {
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
             LogicalPlan::Sample { sample, .. } => write!(f, "{sample}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
+            LogicalPlan::InOrder { columns, .. } => {
+                write!(f, "in order {}", list(columns.iter().map(|column| column.unaliased().to_string())))
+            }
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {
                 write!(f, "aggregate {}", list(aggs.iter().map(|a| a.to_string())))?;
                 if !keys.is_empty() {

@@ -4,18 +4,20 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod in_order;
 mod merge;
 mod rows;
 mod rules;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey, type_name};
+use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
 use crate::io::csv::CsvSource;
 use crate::io::{RowSource, Sample};
 
@@ -45,6 +47,8 @@ pub(crate) enum LogicalPlan {
     Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
+    /// All columns of the input, and behind them functions that go over its rows in order, each under its alias.
+    InOrder { input: Arc<LogicalPlan>, columns: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
     Aggregate { input: Arc<LogicalPlan>, keys: Vec<Expr>, aggs: Vec<AggExpr>, keep_nulls: bool, schema: SchemaRef },
     /// All rows in order, ties in input order; with a limit the first ones only.
@@ -109,6 +113,13 @@ impl LogicalPlan {
     }
 
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
+        if predicate.has_in_order() {
+            let columns = input.schema().fields().iter().map(|field| col(field.name())).collect();
+            let mut exprs = [predicate];
+            let input = LogicalPlan::in_order(input, &mut exprs)?;
+            let [predicate] = exprs;
+            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate.unaliased())?), columns);
+        }
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
     }
@@ -117,10 +128,11 @@ impl LogicalPlan {
         Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
     }
 
-    pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
+    pub(crate) fn project(input: Arc<LogicalPlan>, mut exprs: Vec<Expr>) -> Result<LogicalPlan> {
         if exprs.is_empty() {
             return Err(Error::new(ErrorKind::Config, "nothing is selected").help("name one column at least"));
         }
+        let input = LogicalPlan::in_order(input, &mut exprs)?;
         let fields = exprs.iter().map(|e| field(e, input.schema())).collect::<Result<Vec<_>>>()?;
         Ok(LogicalPlan::Project { schema: unique(fields)?, input, exprs })
     }
@@ -163,6 +175,7 @@ impl LogicalPlan {
             LogicalPlan::Read { schema, .. }
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
+            | LogicalPlan::InOrder { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
             | LogicalPlan::Concat { schema, .. }
             | LogicalPlan::MapBatches { schema, .. }
@@ -189,6 +202,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. }
@@ -214,6 +228,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Slice { input, .. }
@@ -253,6 +268,15 @@ impl LogicalPlan {
         }
     }
 
+    /// The files that are read, from left to right.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            LogicalPlan::Scan { source, .. } => source.files.iter().map(|file| file.text.input.path.clone()).collect(),
+            LogicalPlan::Read { source, .. } => source.files(),
+            _ => self.inputs().iter().flat_map(|input| input.files()).collect(),
+        }
+    }
+
     /// How many partitions come out: those of the source until something brings them together.
     pub(crate) fn partitions(&self) -> usize {
         match self {
@@ -264,6 +288,8 @@ impl LogicalPlan {
             | LogicalPlan::MapPartitions { input, .. }
             | LogicalPlan::Unpivot { input, .. }
             | LogicalPlan::Explode { input, .. } => input.partitions(),
+            LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
+            LogicalPlan::InOrder { input, .. } => input.partitions(),
             LogicalPlan::Repartition { partitions, .. } => *partitions,
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),

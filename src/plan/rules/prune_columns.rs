@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 
 use crate::error::Result;
+use crate::expr::Expr;
 use crate::plan::LogicalPlan;
 
 type Names = BTreeSet<Arc<str>>;
@@ -87,6 +88,23 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let input = prune(input, Some(needed))?;
             LogicalPlan::Project { input, exprs, schema: Arc::new(schema.project(&kept)?) }
         }
+        LogicalPlan::InOrder { input, columns, .. } => {
+            let is_wanted = |column: &&Expr| wanted.as_ref().is_none_or(|w| w.contains(column.name().as_str()));
+            let columns: Vec<Expr> = columns.iter().filter(is_wanted).cloned().collect();
+            let needed = wanted.map(|mut wanted| {
+                columns.iter().for_each(|column| _ = wanted.remove(column.name().as_str()));
+                columns.iter().for_each(|column| wanted.extend(column.columns()));
+                wanted
+            });
+            let input = prune(input, needed)?;
+            if columns.is_empty() {
+                return Ok(input);
+            }
+            let added = &plan.schema().fields()[input_columns(plan)..];
+            let added = added.iter().filter(|field| columns.iter().any(|column| column.name() == *field.name()));
+            let fields: Vec<_> = input.schema().fields().iter().chain(added).cloned().collect();
+            LogicalPlan::InOrder { input, columns, schema: Arc::new(Schema::new(fields)) }
+        }
         LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema } => {
             let kept = kept(schema, &wanted, keys.len());
             let aggs: Vec<_> =
@@ -98,6 +116,11 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
         }
     };
     Ok(Arc::new(plan))
+}
+
+/// How many columns the first input has.
+fn input_columns(plan: &LogicalPlan) -> usize {
+    plan.inputs().first().map_or(0, |input| input.schema().fields().len())
 }
 
 /// The places of the wanted columns, and of the first `always`, which make the rows what they are.

@@ -3,7 +3,8 @@
 //! A filter passes below a projection by putting the projected expressions in the place of their names, below a sort as it is
 //! (ties keep their order), into all frames of a concatenation that have the same columns, and below an aggregation as far
 //! as it speaks of keys alone (unless that numbers rows). Below a merge it goes to the side whose columns it speaks of, where
-//! rows that it drops could only have become rows that it drops; what speaks of keys alone goes to both. It does not pass a slice, and
+//! rows that it drops could only have become rows that it drops; what speaks of keys alone goes to both. It does not pass a slice,
+//! nor what goes over the rows in order, and
 //! a condition that can fail on a row (integer arithmetic may overflow) does not pass an earlier filter.
 
 use std::collections::{BTreeSet, HashMap};
