@@ -22,7 +22,7 @@ use arrow::datatypes::SchemaRef;
 
 use self::end::{Each, End, Exchange, Reduce};
 use self::in_order::InOrder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::{BoundExpr, Expr};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
