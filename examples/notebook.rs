@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     // Several results at once share one scan.
     let (mean, std, median, missing) =
         compute_all((price.mean(), price.std(), price.quantile(0.5), price.is_null().agg(|missing| missing.sum())))?;
-    println!("mean {mean:?}, standard deviation {std:?}, median {median:?}, missing {missing:?}\n");
+    println!("mean {mean}, standard deviation {std}, median {median}, missing {missing}\n");
 
     println!("7. Everything at a glance, and the most traded products\n");
     let (summary, frequent, dearest) = compute_all((
