@@ -87,8 +87,8 @@ fn nested_in_expressions_filters_and_each_other() {
     let files = Files::new(&[("a.csv", csv.as_bytes())]);
     use Value::{Int, Null, Text};
     let text = |text: &str| Text(text.to_owned());
-    for bytes in [1 << 30, 8] {
-        let df = session(bytes).read_csv(files.path("a.csv"));
+    for partition_size in [1 << 30, 8] {
+        let df = session(partition_size).read_csv(files.path("a.csv"));
         let check = |df: Frame, want: &[&[Value]]| {
             let want: Vec<Vec<Value>> = want.iter().map(|row| row.to_vec()).collect();
             let table = df.compute().unwrap_or_else(|e| panic!("{e}\n{}", df.explain(Stop::All).unwrap()));
