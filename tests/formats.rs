@@ -19,7 +19,7 @@ fn expected() -> Vec<Vec<Value>> {
         (0 | 1, number) => Value::Int(number.parse().unwrap()),
         (2, number) => Value::Float(number.parse().unwrap()),
         (6 | 7, text) => Value::Text(text.strip_prefix('\'').unwrap().replace("\\n", "\n")),
-        (5, time) => Value::Text(time.trim_end_matches("000").trim_end_matches(".000").to_owned()),
+        (5, time) => Value::Text(time.trim_end_matches("000").trim_end_matches('.').to_owned()),
         (_, text) => Value::Text(text.to_owned()),
     };
     text.lines().skip(1).map(|line| line.split('\t').enumerate().map(value).collect()).collect()
@@ -47,7 +47,7 @@ fn files() -> Vec<PathBuf> {
 #[test]
 fn every_program_s_file_reads_as_the_rows_that_it_holds() {
     let expected = expected();
-    assert_eq!((expected.len(), files().len()), (200, 14));
+    assert_eq!((expected.len(), files().len()), (200, 15));
     for (name, session) in sessions() {
         for file in files() {
             let frame = read(&session, &file);
@@ -194,7 +194,7 @@ fn row_groups_that_a_filter_rules_out_are_not_read() {
         let day = |text: &str| lit_date(text);
         let ruled_out = [
             (col("id").lt(50), 50),
-            (col("id").le(49).and(col("price").is_null()), 4),
+            (col("id").le(49).and(col("price").is_null()), 5),
             (lit(50).gt(col("id")), 50),
             (col("id").eq(7).or(col("id").eq(9)), 2),
             (col("id").between(10, 20), 11),
@@ -204,7 +204,7 @@ fn row_groups_that_a_filter_rules_out_are_not_read() {
             (col("day").lt(day("2012-02-01")), 29),
             (col("day").lt("2012-02-01"), 29),
             (col("at").lt(lit_timestamp("2018-07-31 12:00:10")), 9),
-            (col("id").lt(50).and(col("text").len_chars().gt(0)), 46),
+            (col("id").lt(50).and(col("text").len_chars().gt(0)), 47),
         ];
         for (filter, rows) in ruled_out {
             let text = filter.to_string();
@@ -302,14 +302,13 @@ fn files_cut_anywhere_are_errors() {
 #[test]
 fn flipped_bytes_never_panic() {
     let dir = Files::new(&[]);
-    std::panic::set_hook(Box::new(|_| {})); // Panics of decoders, which are caught.
     let session = session(1);
     for (n, file) in files().into_iter().enumerate() {
         let bytes = fs::read(&file).unwrap();
         let path = dir.path(file.file_name().unwrap().to_str().unwrap());
         // Everything in the footer, where lengths are, and places all over the file.
         let tail = bytes.len().saturating_sub(1500)..bytes.len();
-        for at in (n % 7..bytes.len()).step_by(97).chain(tail.step_by(3)) {
+        for at in (n % 7..bytes.len()).step_by(293).chain(tail.step_by(7)) {
             for flip in [0xff, 0x80, 1 << (at % 7)] {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= flip;
@@ -328,7 +327,6 @@ fn flipped_bytes_never_panic() {
             }
         }
     }
-    let _ = std::panic::take_hook();
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod column;
 mod columns;
 mod combine;
 mod compute_all;
+mod describe;
 mod display;
 mod group_back;
 mod group_by;

@@ -61,7 +61,8 @@ impl TypedFile {
         Err(match error {
             DecodeError::Ours(error) if error.position().is_some() => error,
             DecodeError::Ours(error) => error.at(position(&self.path)),
-            DecodeError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => io_error(&self.path, &error),
+            // What the system did not say, a decompressor did.
+            DecodeError::Io(error) if error.raw_os_error().is_some() => io_error(&self.path, &error),
             DecodeError::Io(error) => self.damaged(error.to_string()),
             DecodeError::Damaged(what) => self.damaged(what),
         })

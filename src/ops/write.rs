@@ -84,7 +84,7 @@ impl WriteOp {
     }
 
     fn failed(&self, error: WriteError) -> Error {
-        error.of(self.target.path())
+        error.of(self.target.given())
     }
 
     /// Writes rows into a folder.
@@ -198,7 +198,7 @@ impl WriteOp {
         if !self.target.is_directory() {
             let parts = folders.into_values().flatten().collect();
             let whole = self.format.join(&self.target, parts, &self.schema)?;
-            let files = vec![self.target.path().to_owned()];
+            let files = vec![self.target.given().to_owned()];
             let written = Written { files, rows: whole.rows, bytes: whole.bytes };
             self.target.publish_file(whole)?;
             return Ok(written);
@@ -212,7 +212,7 @@ impl WriteOp {
             for (i, part) in parts.into_iter().enumerate() {
                 let slash = if folder.is_empty() { "" } else { "/" };
                 let place = format!("{folder}{slash}part-{i:0width$}.{}", self.format.extension());
-                written.files.push(self.target.path().join(&place));
+                written.files.push(self.target.given().join(&place));
                 written.rows += part.rows;
                 written.bytes += part.bytes;
                 placed.push((place, part));

@@ -171,8 +171,7 @@ impl Encoder for CsvEncoder {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<File, WriteError> {
-        self.flush()?;
-        Ok(self.file)
+    fn finish(mut self: Box<Self>) -> Result<(), WriteError> {
+        self.flush()
     }
 }

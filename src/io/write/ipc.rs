@@ -79,10 +79,9 @@ impl Encoder for IpcEncoder {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<File, WriteError> {
+    fn finish(mut self: Box<Self>) -> Result<(), WriteError> {
         self.flush()?;
-        let buffer = self.writer.into_inner()?;
-        buffer.into_inner().map_err(|e| e.into_error().into())
+        Ok(self.writer.finish()?)
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) trait Encoder: Send {
     /// Moves what is held into the file.
     fn flush(&mut self) -> Result<(), WriteError>;
     /// Completes the file.
-    fn finish(self: Box<Self>) -> Result<File, WriteError>;
+    fn finish(self: Box<Self>) -> Result<(), WriteError>;
 }
 
 /// Why a file can't be written, before it is known which.
@@ -97,7 +97,7 @@ impl Format {
             return Ok(parts.remove(0));
         }
         let rows = parts.iter().map(|part| part.rows).sum();
-        let mut joined = self.join_files(target, parts, schema).map_err(|e| e.of(target.path()))?;
+        let mut joined = self.join_files(target, parts, schema).map_err(|e| e.of(target.given()))?;
         joined.rows = rows;
         Ok(joined)
     }

@@ -62,9 +62,9 @@ impl Encoder for ParquetEncoder {
         Ok(self.0.flush()?)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<File, WriteError> {
-        self.0.finish()?;
-        Ok(self.0.into_inner()?)
+    fn finish(self: Box<Self>) -> Result<(), WriteError> {
+        self.0.close()?;
+        Ok(())
     }
 }
 

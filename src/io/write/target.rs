@@ -68,7 +68,7 @@ impl Target {
     }
 
     /// The target as it was asked for.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn given(&self) -> &Path {
         &self.given
     }
 

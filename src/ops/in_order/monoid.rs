@@ -319,7 +319,8 @@ impl Monoid for Moments {
 
     fn of(value: f64) -> Moment {
         // An infinity has no distance from itself.
-        Moment { n: 1.0, mean: value, squares: value - value }
+        let squares = if value.is_finite() { 0.0 } else { f64::NAN };
+        Moment { n: 1.0, mean: value, squares }
     }
 
     /// Chan, Golub and LeVeque's update, as `var` has it.

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::DataType;
 
 use super::{Kernel, Rows};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{RankMethod, Ranking};
 use crate::ops::key::as_ints;
 
@@ -60,8 +60,10 @@ impl Kernel for Rank {
         }
         let inputs = rows.iter().map(Rows::input).collect::<Result<Vec<_>>>()?;
         let all: usize = rows.iter().map(|rows| rows.len).sum();
-        let too_many = |_| Error::internal(format!("{} of more than 4 billion rows", self.text));
-        u32::try_from(all).map_err(too_many)?;
+        if u32::try_from(all).is_err() {
+            let message = format!("'{}' is of more than 4 billion rows", self.text);
+            return Err(Error::new(ErrorKind::Config, message).help("rank fewer rows: filter or aggregate them first"));
+        }
         let mut ranks = vec![None; all];
         let mut first = 0;
         if inputs.first().is_some_and(|input| *input.data_type() == DataType::Utf8View) {
