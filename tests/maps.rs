@@ -130,9 +130,10 @@ fn what_goes_wrong_in_a_closure_is_an_error_that_names_the_step() {
 #[test]
 fn a_partition_too_large_is_refused_with_a_size_that_fits() {
     let with = |size: usize| {
-        let session = Session::builder().threads(1).memory(2_000_000).partition_size(size).build().unwrap();
+        let session = Session::builder().threads(1).memory(1 << 24).partition_size(size).build().unwrap();
         let df = session.read_csv("testdata/baci/BACI_HS92_Y2021_V202301_exporters_4_710.csv");
-        df.map_partitions(|b| Ok::<_, Error>(one([("rows", b.num_rows() as i64)]))).agg([col("rows").sum()]).compute()
+        let wide = df.with_columns((0..26).map(|i| col("k").alias(format!("k{i}"))));
+        wide.map_partitions(|b| Ok::<_, Error>(one([("rows", b.num_rows() as i64)]))).agg([col("rows").sum()]).compute()
     };
     let refused = with(1 << 30).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Memory);

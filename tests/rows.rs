@@ -243,6 +243,7 @@ fn rows_of_equal_key_come_together() {
     }
     let df = session(1000).read_csv(GENERATED);
     assert_eq!(df.repartition_by::<&str>([], 2).schema().unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(df.repartition_by(["i"], 5000).schema().unwrap_err().kind(), ErrorKind::Config);
     assert_eq!(df.repartition_by(["x"], 2).schema().unwrap_err().kind(), ErrorKind::Column);
 }
 

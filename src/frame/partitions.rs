@@ -47,7 +47,7 @@ impl Frame {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] without keys, or unless `n` is from 1 to 100,000.
+    /// [`ErrorKind::Config`] without keys, or unless `n` is from 1 to 4096.
     pub fn repartition_by<E: Into<Expr>>(&self, keys: impl IntoIterator<Item = E>, n: usize) -> Frame {
         let keys: Vec<Expr> = keys.into_iter().map(Into::into).collect();
         let step = format!("repartition_by({}, {n})", list(keys.iter().map(Expr::to_string)));

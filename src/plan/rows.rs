@@ -21,6 +21,9 @@ pub enum Keep {
 /// More partitions than this are taken for a slip.
 const MOST_PARTITIONS: usize = 100_000;
 
+/// Rows that go by key are collected for each of these in every partition.
+const MOST_BUCKETS: usize = 4096;
+
 impl LogicalPlan {
     /// The columns that come out are announced, or found by a call with no rows.
     pub(crate) fn map_batches(
@@ -106,9 +109,10 @@ impl LogicalPlan {
     /// Without keys, rows are cut in order.
     pub(crate) fn repartition(input: Arc<LogicalPlan>, partitions: usize, keys: Vec<Expr>) -> Result<LogicalPlan> {
         keys.iter().try_for_each(|key| key.bind(input.schema()).map(|_| ()))?;
-        if !(1..=MOST_PARTITIONS).contains(&partitions) {
-            return Err(Error::new(ErrorKind::Config, format!("a frame can't have {partitions} partitions"))
-                .help(format!("give a number from 1 to {MOST_PARTITIONS}")));
+        let (most, how) = if keys.is_empty() { (MOST_PARTITIONS, "") } else { (MOST_BUCKETS, " by key") };
+        if !(1..=most).contains(&partitions) {
+            return Err(Error::new(ErrorKind::Config, format!("a frame can't have {partitions} partitions{how}"))
+                .help(format!("give a number from 1 to {most}")));
         }
         Ok(LogicalPlan::Repartition { input, partitions, keys })
     }
