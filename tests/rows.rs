@@ -67,6 +67,22 @@ fn tails_and_limits() {
 }
 
 #[test]
+fn only_the_rows_that_stay_are_held() {
+    // 600,000 rows of 48 bytes, within 17 MB.
+    let session = Session::builder().threads(2).memory(1 << 24).partition_size(200_000).build().unwrap();
+    let df = session.read_csv("testdata/baci/BACI_HS92_Y2021_V202301_exporters_4_710.csv");
+    let many = concat(vec![df.clone(); 8]);
+    assert_eq!(many.compute().unwrap_err().kind(), ErrorKind::Memory);
+    let pairs = df.group_by(["i", "j"]).agg([size()]).compute().unwrap().num_rows();
+    for keep in [Keep::First, Keep::Last] {
+        assert_eq!(many.drop_duplicates(["i", "j"], keep).compute().unwrap().num_rows(), pairs);
+    }
+    assert_eq!(many.tail(1000).compute().unwrap(), df.tail(1000).compute().unwrap());
+    let three = many.group_by(["i"]).tail(3).compute().unwrap();
+    assert_eq!(three, df.group_by(["i"]).tail(3).compute().unwrap());
+}
+
+#[test]
 fn nulls_go_or_are_filled() {
     let files = Files::new(&[("a.csv", b"i,f,s,d\n1,1.5,a,2020-01-01\n,,,\n2,,b,\n,2.5,,2020-01-02\n")]);
     for (_, session) in sessions() {

@@ -86,7 +86,8 @@ impl GroupBy {
     /// The `n` rows of each group that have the largest values of `by`, with all columns: sorted by key, then by value from the
     /// largest on; ties keep the order of the frame. Nulls come last, where a group has not `n` values; NaN is above all numbers.
     ///
-    /// pandas says `sort_values(by, ascending=False).groupby(keys).head(n)`, and gives them in the order of `by` alone.
+    /// All rows are sorted in memory. pandas says `sort_values(by, ascending=False).groupby(keys).head(n)`, and gives them in the
+    /// order of `by` alone.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
