@@ -127,8 +127,8 @@ fn bars_in_svg(path: &Path, title: &str, values: &[i64]) -> Result<(), Box<dyn S
         .margin(15)
         .x_label_area_size(40)
         .y_label_area_size(80)
-        .build_cartesian_2d((0..values.len()).into_segmented(), 0..most + most / 10)?;
-    chart.configure_mesh().disable_x_mesh().x_desc("partition").draw()?;
+        .build_cartesian_2d((0..values.len().saturating_sub(1)).into_segmented(), 0..most + most / 10)?;
+    chart.configure_mesh().disable_x_mesh().light_line_style(WHITE).x_desc("partition").draw()?;
     let bars = values.iter().enumerate().map(|(i, &value)| (i, value));
     chart.draw_series(Histogram::vertical(&chart).style(BLUE.mix(0.7).filled()).margin(2).data(bars))?;
     area.present()?;

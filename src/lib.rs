@@ -27,7 +27,8 @@
 //!   before it as it is added. Its rewrites sink filters into the scan, and leave out columns that nobody uses.
 //! - *Stages* say how: pipelines that pull batches of some thousand rows from their source through row-wise steps into a sink.
 //! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, cut between records. A sink
-//!   makes one state a partition; states are merged in the order of the partitions, as a tree.
+//!   makes one state a partition; states are merged in the order of the partitions, as a tree, or stay partitions: persisted,
+//!   given to a closure, or gone over a second time with what those before them left.
 //! - A [`Session`] owns what runs share: threads, memory budget, spill directory. Calls that name none use a default session.
 //!
 //! [`Frame::explain`] prints a query at each of these stops.
@@ -39,11 +40,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `sql`, `cli` | fronts on the public API: SQL text, the command line |
-//! | `frame` | [`Frame`], [`GroupBy`], [`read_csv`] |
+//! | `frame` | [`Frame`], [`Column`], [`GroupBy`], [`read_csv`] |
 //! | `lower` | plan → stages → tasks; the one place that sees both plans and operators |
 //! | `plan` | the logical plan, its text, its rewrites (one a file) |
 //! | `ops` | sequential kernels, one operator a file |
-//! | `io` | files and partitions; `io::csv` is the scan |
+//! | `io` | files and partitions, read and written; `io::csv` is the scan |
 //! | `expr` | expressions and aggregates: built, bound to columns, evaluated |
 //! | `batch` | [`Table`] |
 //! | `sched`, `graph` | runs task graphs; knows nothing of tables |

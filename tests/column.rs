@@ -187,3 +187,50 @@ fn an_error_in_one_stops_all_and_nothing_is_nothing() {
     assert_eq!(e.kind(), ErrorKind::Column);
     assert!(compute_all(Vec::<Frame>::new()).unwrap().is_empty());
 }
+
+#[test]
+fn a_frame_at_a_glance() {
+    let files = Files::new(&[("a.csv", b"x,s,y\n4,a,0.5\n,b,\n1,,2.5\n2,c,nan\n")]);
+    let csv = CsvOptions::default().dtype("y", Type::Float64);
+    // Of x: 1, 2, 4; of y: 0.5, 2.5 and a NaN that is above both, and makes NaN of what looks at all values.
+    let (mean, std) = (7.0 / 3.0, (7.0_f64 / 3.0).sqrt());
+    let expected = [
+        ("count", 3.0, 3.0),
+        ("mean", mean, f64::NAN),
+        ("std", std, f64::NAN),
+        ("min", 1.0, 0.5),
+        ("25%", 1.5, 1.5),
+        ("50%", 2.0, 2.5),
+        ("75%", 3.0, f64::NAN),
+        ("max", 4.0, f64::NAN),
+    ];
+    let expected: Vec<Vec<Value>> =
+        expected.iter().map(|&(s, x, y)| vec![Value::Text(s.to_owned()), Value::Float(x), Value::Float(y)]).collect();
+    for (name, session) in sessions() {
+        let df = session.read_csv_with(files.path("a.csv"), csv.clone());
+        common::assert_same(&rows(&df.describe().compute().unwrap()), &expected, name);
+        let of_x = rows(&df.column("x").describe().compute().unwrap());
+        common::assert_same(&of_x, &expected.iter().map(|row| row[..2].to_vec()).collect::<Vec<_>>(), name);
+        let nothing = rows(&df.filter(col("x").gt(9)).select(["x"]).describe().compute().unwrap());
+        assert_eq!(nothing[0], [Value::Text("count".into()), Value::Float(0.0)]);
+        assert!(nothing[1..].iter().all(|row| row[1] == Value::Null), "{name}: {nothing:?}");
+        assert_eq!(df.select(["s"]).describe().schema().unwrap_err().kind(), ErrorKind::Type);
+        let seen = rows(&df.column("s").unique().compute().unwrap());
+        assert_eq!(
+            seen,
+            [["a", "b"], ["", "c"]]
+                .concat()
+                .iter()
+                .map(|s| vec![match *s {
+                    "" => Value::Null,
+                    s => Value::Text(s.into()),
+                }])
+                .collect::<Vec<_>>()
+        );
+    }
+    let quartiles = |df: &Frame| rows(&df.describe().compute().unwrap());
+    let df = read_csv(GENERATED);
+    for (i, p) in [(4, 0.25), (5, 0.5), (6, 0.75)] {
+        assert!(same(&quartiles(&df)[i][6], &as_value(df.column("q").quantile(p).compute().unwrap())));
+    }
+}

@@ -339,7 +339,7 @@ fn a_file_that_changes_under_a_frame_is_an_error() {
         frame.schema().unwrap();
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3000).unwrap();
         let error = frame.compute().unwrap_err();
-        assert!(error.message().contains("now has 3000"), "{error}");
+        assert!(error.message().contains("now 3000"), "{error}");
         fs::remove_file(&path).unwrap();
         assert_eq!(frame.compute().unwrap_err().kind(), ErrorKind::NotFound);
     }

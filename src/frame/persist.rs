@@ -161,3 +161,26 @@ impl RecordBatchReader for BatchStream {
         self.schema.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::expr::col;
+    use crate::sched::Session;
+
+    #[test]
+    fn memory_is_freed_with_the_last_handle() {
+        let session = Session::builder().threads(2).partition_size(20_000).build().unwrap();
+        let kept = session.read_csv("testdata/baci/BACI_HS12_Y*.csv").persist().unwrap();
+        let held = session.budget().used();
+        // 14,000 rows of six columns.
+        assert!(held >= 14_000 * 6 * 8, "{held}");
+        let derived = kept.filter(col("v").gt(1));
+        drop(kept);
+        assert_eq!(session.budget().used(), held, "the frame made from it still needs it");
+        drop(derived);
+        assert_eq!(session.budget().used(), 0);
+        drop(session.read_csv("testdata/baci/BACI_HS12_Y*.csv").stream().unwrap().take(1).collect::<Vec<_>>());
+        let whole = session.read_csv("testdata/baci/BACI_HS12_Y2018.csv").stream().unwrap();
+        assert_eq!(whole.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 2000);
+    }
+}
