@@ -41,4 +41,4 @@ pub(crate) use in_order::{BoundInOrder, InOrderFn, Summary, Window};
 pub(crate) use matching::{Direction, Gap, MergeKind, Nearness};
 pub(crate) use share::BoundSet;
 pub(crate) use sort_key::BoundSortKey;
-pub(crate) use types::type_name;
+pub(crate) use types::{type_name, widened};

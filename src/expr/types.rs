@@ -102,6 +102,18 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// The narrowest type that holds the values of both, if one does.
+pub(crate) fn widened(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Date32, Float64, Int64, Timestamp};
+    match (a, b) {
+        _ if a == b => Some(a.clone()),
+        (Int64, Float64) | (Float64, Int64) => Some(Float64),
+        (Date32, Timestamp(..)) => Some(b.clone()),
+        (Timestamp(..), Date32) => Some(a.clone()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use super::discover::{InputFile, io_error};
 use super::read_at::Input;
 use crate::batch::{conform, conform_schema};
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::expr::type_name;
+use crate::expr::{type_name, widened};
 
 /// An open file that is read from anywhere. What is gone by then is an error: a map of it would end the process.
 #[derive(Debug, Clone)]
@@ -192,19 +192,6 @@ fn lacks(name: &str, lacking: &Path, having: &Path) -> Error {
     Error::new(ErrorKind::Column, what)
         .at(position(lacking))
         .help("files of one glob must have the same columns, in any order: read the others by a call of their own")
-}
-
-/// The narrowest type that holds the values of both, if one does.
-fn widened(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Date32, Float64, Int64, Timestamp};
-    match (a, b) {
-        _ if a == b => Some(a.clone()),
-        (Int64, Float64) | (Float64, Int64) => Some(Float64),
-        (Date32, Timestamp(..)) | (Timestamp(..), Date32) => {
-            Some(if a.is_temporal() && *a != Date32 { a.clone() } else { b.clone() })
-        }
-        _ => None,
-    }
 }
 
 impl FileColumns {

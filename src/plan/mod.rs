@@ -13,11 +13,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
+use crate::expr::{AggExpr, Expr, SortKey, col, type_name, widened};
 use crate::io::csv::CsvSource;
 use crate::io::{RowSource, Sample};
 
@@ -305,18 +305,6 @@ impl LogicalPlan {
             | LogicalPlan::Partition { .. }
             | LogicalPlan::Fold { .. } => 1,
         }
-    }
-}
-
-/// The narrowest type that holds the values of both, if one does.
-fn widened(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Date32, Float64, Int64, Timestamp};
-    match (a, b) {
-        _ if a == b => Some(a.clone()),
-        (Int64, Float64) | (Float64, Int64) => Some(Float64),
-        (Date32, Timestamp(..)) => Some(b.clone()),
-        (Timestamp(..), Date32) => Some(a.clone()),
-        _ => None,
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::{LogicalPlan, unique, widened};
+use super::{LogicalPlan, unique};
 use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, type_name};
+use crate::expr::{Expr, type_name, widened};
 
 /// Which of several rows that have something in common stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
