@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use super::Frame;
 use crate::batch::{Table, conform, conform_schema};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +58,45 @@ impl Session {
     pub fn frame(&self, table: Table) -> Frame {
         let step = format!("table of {} rows", table.num_rows());
         Frame::new(self.clone(), conformed(table).map(|table| LogicalPlan::read(Arc::new(table))), step)
+    }
+}
+
+impl From<&Table> for Frame {
+    /// As [`Session::frame`], in the default session. The rows are shared, not copied.
+    fn from(table: &Table) -> Frame {
+        Frame::from(table.clone())
+    }
+}
+
+impl From<RecordBatch> for Frame {
+    /// The rows of a batch that the program made, as [`Session::frame`] takes those of a table.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use std::sync::Arc;
+    /// use partita::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+    /// use partita::prelude::*;
+    /// let codes: ArrayRef = Arc::new(Int32Array::from(vec![4, 8]));
+    /// let regions: ArrayRef = Arc::new(StringArray::from(vec!["Asia", "Europe"]));
+    /// let regions = RecordBatch::try_from_iter([("i", codes), ("region", regions)])?;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv").merge(regions, Merge::left());
+    /// assert_eq!(df.schema()?.field(6).name(), "region");
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn from(batch: RecordBatch) -> Frame {
+        let schema = batch.schema();
+        match Table::new(schema, vec![batch]) {
+            Ok(table) => Frame::from(table),
+            Err(error) => Frame::new(Session::default(), Err(error), "record batch".to_owned()),
+        }
+    }
+}
+
+impl From<&Frame> for Frame {
+    /// Another handle on the same frame.
+    fn from(frame: &Frame) -> Frame {
+        frame.clone()
     }
 }
 

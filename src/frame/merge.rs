@@ -308,10 +308,10 @@ impl Frame {
     ///
     /// *Size*: the right side is read whole and held in memory, with an index of its keys; the left side streams by, and stops when a
     /// [`head`](Frame::head) behind it has enough. So let the larger frame be the left one. A
-    /// table of the program is a frame too: `Frame::from(table)`. The session of the left one runs it.
-    pub fn merge(&self, right: &Frame, how: Merge) -> Frame {
+    /// [`Table`](crate::Table) or a `RecordBatch` of the program can be the right side as it is. The session of the left one runs it.
+    pub fn merge(&self, right: impl Into<Frame>, how: Merge) -> Frame {
         let step = format!("merge({})", how.text());
-        self.merged(right, step, how.spec())
+        self.merged(&right.into(), step, how.spec())
     }
 
     /// Each row of this frame, the left, with the one right row that is nearest in time, or in another ordered column: of a trade the
@@ -343,9 +343,9 @@ impl Frame {
     /// equal values, [`backward`](AsOf::backward) and [`nearest`](AsOf::nearest) take the last, [`forward`](AsOf::forward) the first, as
     /// pandas does. Unlike in pandas, neither side need be sorted, and a null or NaN is no error: it is near to nothing. The right side is held in memory
     /// whole, sorted.
-    pub fn merge_asof(&self, right: &Frame, how: AsOf) -> Frame {
+    pub fn merge_asof(&self, right: impl Into<Frame>, how: AsOf) -> Frame {
         let step = format!("merge_asof({})", how.text());
-        self.merged(right, step, Ok(how.spec()))
+        self.merged(&right.into(), step, Ok(how.spec()))
     }
 
     fn merged(&self, right: &Frame, step: String, spec: Result<MergeSpec>) -> Frame {
