@@ -62,6 +62,8 @@ pub use running::Running;
 ///
 /// A row-wise result keeps the order of the files and of the rows in them; groups come
 /// sorted by key; a sort is stable. None of it depends on the number of threads or the size of partitions.
+///
+#[doc = include_str!("pandas.md")]
 #[derive(Clone, Debug)]
 #[must_use = "a frame is lazy: nothing runs until compute()"]
 pub struct Frame {
