@@ -126,9 +126,15 @@ impl Error {
     /// What a closure that was handed in failed with: an error of ours as it is, any other as its cause.
     pub(crate) fn of_function(error: Box<dyn StdError + Send + Sync>) -> Error {
         match error.downcast::<Error>() {
+            // An error of arrow that `?` made ours is the closure's, not a defect of the engine.
+            Ok(ours) if ours.kind() == ErrorKind::Internal && ours.0.source.is_some() => {
+                let mut error = Error::new(ErrorKind::Function, "the closure failed");
+                error.0.source = ours.0.source;
+                error
+            }
             Ok(ours) => *ours,
             Err(other) => {
-                let mut error = Error::new(ErrorKind::Function, format!("the closure failed: {other}"));
+                let mut error = Error::new(ErrorKind::Function, "the closure failed");
                 error.0.source = Some(Arc::from(other));
                 error
             }

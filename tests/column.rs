@@ -139,7 +139,7 @@ fn results_together_are_those_alone_and_share_the_scan() {
         let by_year = df.group_by(["t"]).agg([col("v").sum()]);
         let dear = df.filter(col("v").gt(col("q"))).select(["k", "v"]).sort([col("v").desc()]).head(20);
         let first = df.filter(col("q").is_null()).head(3);
-        let nested = df.group_by(["i", "j"]).agg([size()]).group_by(["i"]).agg([col("size").max()]);
+        let nested = df.group_by(["i", "j", "k"]).agg([size()]).group_by(["i"]).agg([col("size").max()]);
         (
             by_year,
             dear,
@@ -232,5 +232,33 @@ fn a_frame_at_a_glance() {
     let df = read_csv(GENERATED);
     for (i, p) in [(4, 0.25), (5, 0.5), (6, 0.75)] {
         assert!(same(&quartiles(&df)[i][6], &as_value(df.column("q").quantile(p).compute().unwrap())));
+    }
+}
+
+#[test]
+fn a_column_called_like_a_condition_is_not_that_condition() {
+    let files = Files::new(&[("b.csv", b"a,a > 1\n1,true\n2,false\n5,false\n")]);
+    for (name, session) in sessions() {
+        let df = session.read_csv(files.path("b.csv"));
+        let flagged = df.filter(col("a > 1")).select(["a"]);
+        let larger = df.filter(col("a").gt(1)).select(["a"]);
+        let (flagged, larger) = compute_all((flagged, larger)).unwrap();
+        assert_eq!(rows(&flagged).concat(), [Value::Int(1)], "{name}");
+        assert_eq!(rows(&larger).concat(), [Value::Int(2), Value::Int(5)], "{name}");
+    }
+}
+
+#[test]
+fn together_nothing_is_decoded_that_none_alone_decodes() {
+    let files = Files::new(&[("j.csv", b"kind,x\na,1\na,2\ntotal,n.a.\n")]);
+    for (name, session) in sessions() {
+        let df = session.read_csv_with(files.path("j.csv"), CsvOptions::default().dtype("x", Type::Int64));
+        let sum = df.filter(col("kind").ne("total")).agg([col("x").sum()]);
+        let count = df.agg([size().alias("x")]);
+        let both = compute_all((&sum, &count)).unwrap();
+        assert_eq!((rows(&both.0), rows(&both.1)), (vec![vec![Value::Int(3)]], vec![vec![Value::Int(3)]]), "{name}");
+        assert_eq!(concat([sum.clone(), count]).compute().unwrap().num_rows(), 2, "{name}");
+        // What one of them decodes anyway is an error of that one.
+        assert_eq!(compute_all((&sum, df.agg([col("x").max()]))).unwrap_err().kind(), ErrorKind::Value, "{name}");
     }
 }

@@ -120,3 +120,44 @@ fn aggregates_come_back_as_in_pandas() {
     let e = by().filter([size()], col("n").gt(1)).schema().unwrap_err();
     assert!(e.kind() == ErrorKind::Column && e.to_string().contains("group_by(k).filter("), "{e}");
 }
+
+#[test]
+fn keys_that_are_one_group_are_filtered_as_one() {
+    let files = Files::new(&[
+        ("zeros.csv", b"x,v\n0.0,1\n-0.0,2\n1.5,3\n"),
+        ("nulls.csv", b"a,b\n1,2\n,9223372036854775807\n"),
+        ("taken.csv", b"(key 0),(aggregate 0),v\n1,2,3\n1,5,4\n2,6,5\n"),
+    ]);
+    for (name, session) in sessions() {
+        let read = |file: &str| session.read_csv(files.path(file));
+        let groups = read("zeros.csv").group_by(["x"]).agg([size()]);
+        let positive = |df: &Frame| rows(&df.filter((lit(1.0) / col("x")).gt(0.0)).compute().unwrap());
+        assert_eq!(positive(&groups), positive(&groups.persist().unwrap()), "{name}");
+        assert_eq!(positive(&groups)[0], [Value::Float(0.0), Value::Int(2)], "{name}");
+        // A row without a key is in no group, and no condition meets it.
+        let safe = read("nulls.csv").group_by(["a", "b"]).agg([size()]).filter((col("b") + 1).gt(0));
+        assert_eq!(safe.num_rows().unwrap(), 1, "{name}");
+        // Names of the engine's own give way to the user's.
+        let taken = read("taken.csv").group_by(["(key 0)"]);
+        let total =
+            rows(&taken.clone().transform([col("v").sum().alias("total")]).select(["total"]).compute().unwrap());
+        assert_eq!(total.concat(), [Value::Int(7), Value::Int(7), Value::Int(5)], "{name}");
+        assert_eq!(taken.filter([size()], col("size").gt(1)).num_rows().unwrap(), 2, "{name}");
+        let whole = read("zeros.csv").group_by::<&str>([]).apply(Ok::<_, Error>);
+        assert_eq!(whole.num_rows().unwrap(), 3, "{name}");
+        assert_eq!(
+            read("zeros.csv").filter(col("v").gt(9)).group_by::<&str>([]).apply(Ok::<_, Error>).num_rows().unwrap(),
+            0
+        );
+    }
+}
+
+#[test]
+fn aggregates_that_come_back_have_names_of_their_own() {
+    let df = session(1000).read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    let e = df.group_by(["i"]).transform([col("v").count(), col("v").max()]).schema().unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Column);
+    assert!(e.to_string().contains("two of the aggregates are named 'v'") && e.to_string().contains("alias"), "{e}");
+    let e = df.group_by(["i"]).filter([size()], col("sice").gt(1)).schema().unwrap_err();
+    assert!(e.to_string().contains("did you mean 'size'?") && !e.to_string().contains("(key 0)"), "{e}");
+}

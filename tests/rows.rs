@@ -291,3 +291,14 @@ fn the_plan_of_partitions() {
     let query = df.repartition_by(["i"], 3).select(["v"]).repartition(2).partition(1).tail(4);
     insta::assert_snapshot!(query.explain(Stop::All).unwrap());
 }
+
+#[test]
+fn one_row_is_one_row_whatever_is_asked_of_it() {
+    let total = session(1000).read_csv("testdata/baci/BACI_HS12_Y2018.csv").agg([col("v").sum()]);
+    assert_eq!(total.num_rows().unwrap(), 1);
+    assert_eq!(rows(&total.with_column("n", row_number()).select(["n"]).compute().unwrap()), [[Value::Int(0)]]);
+    assert_eq!(rows(&total.select([lit(1).alias("one")]).compute().unwrap()), [[Value::Int(1)]]);
+    assert_eq!(total.merge(&total, Merge::cross()).num_rows().unwrap(), 1);
+    let e = total.unpivot(["v"], ["v", "v"], "name", "value").schema().unwrap_err();
+    assert!(e.to_string().contains("named twice"), "{e}");
+}

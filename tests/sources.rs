@@ -72,7 +72,7 @@ fn standard_input_is_read_in_partitions_and_twice() {
     let (_, errors) = run("SELECT sum(b) AS b FROM '-'", "a,b\n1,2\n3\n".as_bytes());
     assert!(errors.contains("<stdin>:3"), "{errors}");
     let (_, errors) = run("SELECT sum(b) AS b FROM '-'", b"");
-    assert!(errors.contains("'<stdin>' is empty"), "{errors}");
+    assert!(errors.contains("standard input is empty"), "{errors}");
     assert_eq!(std::fs::read_dir(spill.path()).unwrap().count(), 0, "nothing is left");
 }
 

@@ -46,7 +46,9 @@ impl BatchFunction {
 
     /// What it makes of a batch, as a batch of the columns that [`output`](BatchFunction::output) gave.
     pub(crate) fn call(&self, batch: RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
-        (self.function)(batch).and_then(|given| conform(&given, output)).map_err(|e| e.in_step(self.step))
+        let rows = batch.num_rows();
+        let given = caught(|| on(rows), || (self.function)(batch));
+        given.and_then(|given| conform(&given, output)).map_err(|e| e.in_step(self.step))
     }
 }
 
@@ -77,7 +79,7 @@ impl FoldFunctions {
         combine: impl Fn(S, S) -> Result<S, E> + Send + Sync + 'static,
         finish: impl Fn(S) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> FoldFunctions {
-        let failed = |e: E| Error::of_function(e.into()).in_step("reduce");
+        let failed = |e: E| Error::of_function(e.into());
         FoldFunctions {
             chunk: Arc::new(move |batch| Ok(Box::new(chunk(batch).map_err(failed)?))),
             combine: Arc::new(move |a, b| Ok(Box::new(combine(own(a)?, own(b)?).map_err(failed)?))),
@@ -95,16 +97,18 @@ impl FoldFunctions {
     }
 
     pub(crate) fn chunk(&self, batch: &RecordBatch) -> Result<Folded> {
-        (self.chunk)(batch)
+        caught(|| on(batch.num_rows()), || (self.chunk)(batch)).map_err(in_reduce)
     }
 
     /// What two runs of rows come to, one behind the other.
     pub(crate) fn combine(&self, earlier: Folded, later: Folded) -> Result<Folded> {
-        (self.combine)(earlier, later)
+        caught(|| "as it combined two values".to_owned(), || (self.combine)(earlier, later)).map_err(in_reduce)
     }
 
     pub(crate) fn finish(&self, all: Folded, output: &SchemaRef) -> Result<RecordBatch> {
-        conform(&(self.finish)(all)?, output).map_err(|e| e.in_step("reduce"))
+        caught(|| "as it finished".to_owned(), || (self.finish)(all))
+            .and_then(|given| conform(&given, output))
+            .map_err(in_reduce)
     }
 }
 
@@ -112,6 +116,10 @@ impl fmt::Debug for FoldFunctions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("reduce")
     }
+}
+
+fn in_reduce(error: Error) -> Error {
+    error.in_step("reduce")
 }
 
 fn own<S: 'static>(value: Folded) -> Result<S> {
@@ -125,13 +133,24 @@ fn guarded<T>(step: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
             "its columns are found by a call with a batch of no rows: let it take that, or announce them, with {step}_with_schema"
         )
     };
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(given) => given.map_err(|e| if e.kind() == ErrorKind::Function { e.help(help()) } else { e }),
-        Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(Error::new(ErrorKind::Panic, format!("the closure panicked on a batch of no rows: {said}"))
-                .help(help()))
-        }
+    caught(|| on(0), call).map_err(|e| match e.kind() {
+        ErrorKind::Function | ErrorKind::Panic => e.help(help()),
+        _ => e,
+    })
+}
+
+fn on(rows: usize) -> String {
+    match rows {
+        0 => "on a batch of no rows".to_owned(),
+        rows => format!("on a batch of {rows} rows"),
     }
+}
+
+/// What a closure gives; a panic is an error that says when it came.
+fn caught<T>(when: impl FnOnce() -> String, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::new(ErrorKind::Panic, format!("the closure panicked {}: {said}", when())))
+    })
 }

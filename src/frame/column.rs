@@ -55,7 +55,7 @@ pub struct Scalar {
 }
 
 impl Frame {
-    /// One column by itself: a name, or an expression.
+    /// One column by itself: a name, or an expression, whose [name](Expr::name) it has (that of the leftmost column in it, or an alias).
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {

@@ -9,7 +9,8 @@ use crate::expr::{Expr, col};
 use crate::plan::{LogicalPlan, list};
 
 impl Frame {
-    /// All columns, and one more, computed from them; a column of the same name is replaced where it stands.
+    /// All columns, and one more, computed from them; a column of the same name is replaced where it stands. A text names a column:
+    /// a constant is [`lit`](crate::lit)`(3)`.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {

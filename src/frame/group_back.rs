@@ -1,5 +1,6 @@
 //! Aggregates of groups that come back to the rows: on each of them, or as what decides which stay.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Frame;
@@ -36,9 +37,14 @@ impl GroupBy {
                 return Err(Error::new(ErrorKind::Config, "there is nothing to transform to")
                     .help("give an aggregate, as in transform([col(\"q\").mean()])"));
             }
-            let hidden = |i: usize| format!("(aggregate {i})");
+            let mut names = HashSet::new();
+            if let Some(twice) = aggs.iter().map(AggExpr::name).find(|name| !names.insert(name.clone())) {
+                return Err(Error::new(ErrorKind::Column, format!("two of the aggregates are named '{twice}'"))
+                    .help(format!("name one of them otherwise with .alias(\"{twice}_2\")")));
+            }
+            let hidden = |i: usize| free(&input, format!("(aggregate {i})"));
             let of_groups = aggs.iter().enumerate().map(|(i, agg)| agg.clone().alias(hidden(i))).collect();
-            let groups = LogicalPlan::aggregate(input.clone(), hidden_keys(&keys), of_groups, keep_nulls)?;
+            let groups = LogicalPlan::aggregate(input.clone(), hidden_keys(&input, &keys), of_groups, keep_nulls)?;
             let beside = beside(&input, &keys, keep_nulls, MergeKind::Left, groups)?;
             let mut columns = columns(&input);
             for (i, agg) in aggs.iter().enumerate() {
@@ -76,7 +82,12 @@ impl GroupBy {
         let aggs: Vec<AggExpr> = aggs.into_iter().collect();
         let what = format!("filter({}, {condition})", list(aggs.iter().map(AggExpr::to_string)));
         frame.step(text(&keys, keep_nulls, &what), |input| {
-            let groups = LogicalPlan::aggregate(input.clone(), hidden_keys(&keys), aggs, keep_nulls)?;
+            let known: Vec<String> = aggs.iter().map(AggExpr::name).collect();
+            if let Some(unknown) = condition.columns().iter().find(|name| !known.iter().any(|known| **known == ***name))
+            {
+                return Err(Error::unknown_column(unknown, known.iter().map(String::as_str)));
+            }
+            let groups = LogicalPlan::aggregate(input.clone(), hidden_keys(&input, &keys), aggs, keep_nulls)?;
             let groups = LogicalPlan::filter(Arc::new(groups), condition)?;
             let picked = beside(&input, &keys, keep_nulls, MergeKind::Semi, groups)?;
             LogicalPlan::project(picked, columns(&input))
@@ -92,7 +103,7 @@ fn beside(
     kind: MergeKind,
     groups: LogicalPlan,
 ) -> Result<Arc<LogicalPlan>> {
-    let hidden = hidden_keys(keys);
+    let hidden = hidden_keys(input, keys);
     let names: Vec<String> = hidden.iter().map(Expr::name).collect();
     let rows = LogicalPlan::project(input.clone(), columns(input).into_iter().chain(hidden).collect())?;
     let suffixes = ["_x".to_owned(), "_y".to_owned()];
@@ -101,12 +112,21 @@ fn beside(
 }
 
 /// The keys under names that are no column's; a constant for all rows in one group.
-fn hidden_keys(keys: &[Expr]) -> Vec<Expr> {
-    let hidden = |(i, key): (usize, &Expr)| key.unaliased().alias(format!("(key {i})"));
+fn hidden_keys(input: &LogicalPlan, keys: &[Expr]) -> Vec<Expr> {
+    let name = |i: usize| free(input, format!("(key {i})"));
+    let hidden = |(i, key): (usize, &Expr)| key.unaliased().alias(name(i));
     match keys.is_empty() {
-        true => vec![lit(true).alias("(key 0)")],
+        true => vec![lit(true).alias(name(0))],
         false => keys.iter().enumerate().map(hidden).collect(),
     }
+}
+
+/// The name, or one like it that no column has.
+fn free(input: &LogicalPlan, mut name: String) -> String {
+    while input.schema().index_of(&name).is_ok() {
+        name.push('\'');
+    }
+    name
 }
 
 fn columns(input: &LogicalPlan) -> Vec<Expr> {

@@ -45,7 +45,7 @@ pub use running::Running;
 
 /// A lazy table in partitions: a description of what to read and what to do with it.
 ///
-/// Made by [`read_csv`]. Each method gives a new frame and runs nothing; [`compute`](Frame::compute) runs. Cloning is
+/// Made by [`read_csv`], [`read_parquet`], [`read_ipc`], or from a table ([`Frame::from`]). Each method gives a new frame and runs nothing; [`compute`](Frame::compute) runs. Cloning is
 /// cheap. No method but the last of a chain returns a `Result`: what is wrong in a step (a column that does not exist,
 /// types that do not go together, no file) is kept, and comes out at [`schema`](Frame::schema),
 /// [`explain`](Frame::explain) or [`compute`](Frame::compute), naming the step.
@@ -116,7 +116,8 @@ impl Frame {
         Frame { session: self.session.clone(), plan, steps: Arc::new(steps) }
     }
 
-    /// The rows for which `predicate` is true; those for which it is false or null go.
+    /// The rows for which `predicate` is true; those for which it is false or null go. NaN is above all numbers: `x > 100` keeps
+    /// it, where pandas drops it.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
@@ -198,7 +199,8 @@ impl Frame {
         self.step(format!("head({n})"), |input| Ok(LogicalPlan::slice(input, 0, Some(n))))
     }
 
-    /// The rows from `offset` on, at most `limit` of them.
+    /// The rows from `offset` on, at most `limit` of them. Rows before the offset are held until it is known how many there are:
+    /// for the last rows [`tail`](Frame::tail) needs less memory.
     pub fn slice(&self, offset: usize, limit: impl Into<Option<usize>>) -> Frame {
         let limit = limit.into();
         let step = match limit {
@@ -217,7 +219,8 @@ impl Frame {
     }
 
     /// How many partitions the rows come in. A file makes one for about every 100 MB ([`CsvOptions::partition_size`],
-    /// [`SessionBuilder::partition_size`]), so there may be more partitions than files; aggregates, sorts and slices give one.
+    /// [`SessionBuilder::partition_size`]), so there may be more partitions than files; what brings rows together
+    /// gives one: aggregates, sorts, slices, distinct rows, ranks; a right or outer merge has one more, of right rows without a match.
     ///
     /// [`CsvOptions::partition_size`]: crate::CsvOptions::partition_size
     /// [`SessionBuilder::partition_size`]: crate::SessionBuilder::partition_size
@@ -226,6 +229,23 @@ impl Frame {
     /// What is wrong in the steps so far.
     pub fn npartitions(&self) -> Result<usize> {
         Ok(self.plan()?.partitions())
+    }
+
+    /// Runs the query for its number of rows alone, as `len(df)` does in pandas.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// assert_eq!(read_csv("testdata/baci/BACI_HS12_Y*.csv").num_rows()?, 14_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`compute`](Frame::compute) has.
+    pub fn num_rows(&self) -> Result<usize> {
+        let counted = self.agg([crate::expr::size()]).column("size").sum().as_i64()?;
+        Ok(counted.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0))
     }
 
     /// How many tasks the query becomes, before and after row-wise steps are fused. Nothing runs.

@@ -222,7 +222,13 @@ pub(crate) fn discover(paths: &Paths, spool: &mut Spool) -> Result<Vec<InputFile
             },
             Entry::Stdin => {
                 let input = spool.copy(&mut io::stdin().lock())?.map_err(|e| io_error(Path::new(STDIN), &e))?;
-                files.push(InputFile::held(STDIN.into(), input)?);
+                let file = InputFile::held(STDIN.into(), input)?;
+                if file.bytes == 0 {
+                    return Err(Error::new(ErrorKind::Malformed, "standard input is empty").help(
+                        "it can be read by one frame only: was one made before? Use that one again, or persist it",
+                    ));
+                }
+                files.push(file);
             }
             Entry::Bytes { name, bytes } => files.push(InputFile::held(name.into(), Input::Memory(bytes.clone()))?),
         }
@@ -277,7 +283,7 @@ fn probe(path: PathBuf) -> Result<InputFile> {
     let metadata = fs::metadata(&path).map_err(|e| io_error(&path, &e))?;
     if metadata.is_dir() {
         return Err(Error::new(ErrorKind::Io, format!("'{}' is a directory", path.display()))
-            .help(format!("name its files, as in '{}'", path.join("*.csv").display())));
+            .help(format!("name its files, as in '{}'", path.join(pattern_of(&path)).display())));
     }
     if !metadata.is_file() {
         return Err(Error::new(ErrorKind::Io, format!("'{}' is no regular file", path.display()))
@@ -286,6 +292,20 @@ fn probe(path: PathBuf) -> Result<InputFile> {
     // Permission comes out now, not in the middle of a run.
     fs::File::open(&path).map_err(|e| io_error(&path, &e))?;
     Ok(InputFile { bytes: metadata.len(), path, held: None })
+}
+
+/// A pattern for the files in a folder: of the kind that is there, in its folders if it has no files itself.
+fn pattern_of(folder: &Path) -> String {
+    let entries = || fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let suffix = |path: &PathBuf| path.extension().map(|suffix| suffix.to_string_lossy().into_owned());
+    let shown = |path: &PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    if let Some(suffix) = entries().filter(|path| path.is_file() && shown(path)).find_map(|path| suffix(&path)) {
+        return format!("*.{suffix}");
+    }
+    match entries().filter(|path| path.is_dir() && shown(path)).min() {
+        Some(inner) => format!("**/{}", pattern_of(&inner).trim_start_matches("**/")),
+        None => "*.csv".to_owned(),
+    }
 }
 
 /// What the system said about a file.

@@ -174,7 +174,7 @@ impl RowSource for Persisted {
 }
 
 fn failed(directory: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot keep rows in a file in '{directory}': {error}"))
+    Error::new(ErrorKind::Io, format!("cannot keep rows in a file in '{directory}'"))
         .help("is the disk full, or the directory gone? Session::builder().spill_dir(..) names another")
         .caused_by(error)
 }

@@ -2,35 +2,48 @@
 //!
 //! Only whole pipelines that depend on no other stage are joined: a source, row-wise steps, a sink whose states merge. The
 //! joined scan decodes the columns of all; rows that no pipeline's filter lets pass are left out by the scan, and each line
-//! filters again for itself.
+//! filters again for itself. Pipelines with different filters are joined only where that decodes nothing more than they do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::end::{Line, Reduce};
 use super::{Branch, Pick, Pipeline, Source, Stages, Step};
-use crate::error::Result;
-use crate::expr::{Expr, col};
-use crate::io::csv::{CsvScan, CsvSource};
+use crate::error::{Error, Result};
+use crate::expr::{Expr, col, is_same};
+use crate::io::csv::CsvScan;
 use crate::ops::{BatchOp, FilterOp, ProjectOp, TeeLine, TeeOp};
 
 impl Stages {
     /// Joins the pipelines that read the same files.
     pub(super) fn share_scans(&mut self) -> Result<()> {
-        let mut groups: Vec<(Arc<CsvSource>, Vec<usize>)> = Vec::new();
+        // Pipelines over the same rows; in each, those of one filter.
+        let mut groups: Vec<Vec<Vec<usize>>> = Vec::new();
         for (i, pipeline) in self.stages.iter().enumerate() {
             let Some(scan) = pipeline.sharable() else { continue };
-            let same = |member: usize| self.stages[member].sharable().is_some_and(|other| reads_alike(scan, other));
-            match groups.iter_mut().find(|(_, members)| members.first().is_some_and(|&member| same(member))) {
-                Some((_, members)) => members.push(i),
-                None => groups.push((scan.source.clone(), vec![i])),
+            let like = |member: &usize, alike: fn(&CsvScan, &CsvScan) -> bool| {
+                self.stages[*member].sharable().is_some_and(|other| alike(scan, other))
+            };
+            match groups.iter_mut().find(|group| group.iter().flatten().next().is_some_and(|m| like(m, reads_alike))) {
+                None => groups.push(vec![vec![i]]),
+                Some(group) => {
+                    match group.iter_mut().find(|members| members.first().is_some_and(|m| like(m, filters_alike))) {
+                        None => group.push(vec![i]),
+                        Some(members) => members.push(i),
+                    }
+                }
             }
         }
-        groups.retain(|(_, members)| members.len() > 1);
+        let joint: Vec<Vec<usize>> = groups
+            .into_iter()
+            .flat_map(|group| if self.decodes_no_more(&group) { vec![group.concat()] } else { group })
+            .filter(|members| members.len() > 1)
+            .collect();
         // The joined stages come first, all others behind them.
-        let shift = groups.len();
+        let shift = joint.len();
         let mut joined = Vec::new();
-        for (nth, (source, members)) in groups.iter().enumerate() {
-            joined.push(self.join(source, members)?);
+        for (nth, members) in joint.iter().enumerate() {
+            joined.push(self.join(members)?);
             for (line, &member) in members.iter().enumerate() {
                 let pipeline = &mut self.stages[member];
                 pipeline.end = Arc::new(Line { stage: nth, line });
@@ -41,7 +54,7 @@ impl Stages {
                 pipeline.partitions = 1;
             }
         }
-        let lines: Vec<usize> = groups.into_iter().flat_map(|(_, members)| members).collect();
+        let lines: Vec<usize> = joint.concat();
         for (i, pipeline) in self.stages.iter_mut().enumerate() {
             if !lines.contains(&i) {
                 pipeline.branches.iter_mut().for_each(|branch| branch.shift_stages(shift));
@@ -52,19 +65,29 @@ impl Stages {
         Ok(())
     }
 
-    /// One pipeline for these, over `source`.
-    fn join(&self, source: &Arc<CsvSource>, members: &[usize]) -> Result<Pipeline> {
+    /// Whether a joint scan of these decodes no value that no pipeline alone would decode: one that does not fit its column
+    /// would be an error that none of them has. So each column is one that some pipeline decodes for all rows.
+    fn decodes_no_more(&self, group: &[Vec<usize>]) -> bool {
+        let scans: Vec<&CsvScan> = group.iter().flatten().filter_map(|&i| self.stages[i].sharable()).collect();
+        let whole: BTreeSet<usize> = scans
+            .iter()
+            .flat_map(|scan| if scan.filter().is_some() { filter_columns(scan) } else { scan.columns().to_vec() })
+            .collect();
+        group.len() == 1 || scans.iter().flat_map(|scan| scan.columns()).all(|column| whole.contains(column))
+    }
+
+    /// One pipeline for these.
+    fn join(&self, members: &[usize]) -> Result<Pipeline> {
         let scans: Vec<&CsvScan> = members.iter().filter_map(|&i| self.stages[i].sharable()).collect();
-        let text = |scan: &CsvScan| scan.filter().map(Expr::to_string);
-        let same = scans.windows(2).all(|two| text(two[0]) == text(two[1]));
+        let source = scans.first().map(|scan| &scan.source).ok_or_else(|| Error::internal("no scans are joined"))?;
+        let same = scans.windows(2).all(|two| filters_alike(two[0], two[1]));
         let filter = match same {
             true => scans.first().and_then(|scan| scan.filter().cloned()),
             false => any(scans.iter().map(|scan| scan.filter())),
         };
         let mut columns: Vec<usize> = scans.iter().flat_map(|scan| scan.columns()).copied().collect();
         if !same {
-            let of_filters = scans.iter().filter_map(|scan| scan.filter()).flat_map(Expr::columns);
-            columns.extend(of_filters.filter_map(|name| source.schema.index_of(&name).ok()));
+            columns.extend(scans.iter().flat_map(|scan| filter_columns(scan)));
         }
         columns.sort_unstable();
         columns.dedup();
@@ -108,6 +131,20 @@ impl Stages {
 /// Whether two scans go over the same rows.
 fn reads_alike(a: &CsvScan, b: &CsvScan) -> bool {
     Arc::ptr_eq(&a.source, &b.source) && a.sample() == b.sample()
+}
+
+/// Whether two scans are known to let the same rows pass.
+fn filters_alike(a: &CsvScan, b: &CsvScan) -> bool {
+    match (a.filter(), b.filter()) {
+        (Some(a), Some(b)) => is_same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// The columns that a scan decodes for every row to filter them.
+fn filter_columns(scan: &CsvScan) -> Vec<usize> {
+    let names = scan.filter().map(Expr::columns).unwrap_or_default();
+    names.iter().filter_map(|name| scan.source.schema.index_of(name).ok()).collect()
 }
 
 /// What any of these lets pass; `None` when one lets all pass.

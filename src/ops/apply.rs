@@ -30,6 +30,9 @@ impl ApplyOp {
 
     /// Where groups end.
     fn ends(&self, rows: &RecordBatch, memory: &mut Reservation) -> Result<Vec<usize>> {
+        if self.keys.is_empty() {
+            return Ok(Some(rows.num_rows()).filter(|rows| *rows > 0).into_iter().collect());
+        }
         let columns = self.keys.iter().map(|key| key.eval(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let mut keys = Rows::default();
         encode(&columns, &self.layout, &mut keys)?;

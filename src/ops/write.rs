@@ -20,7 +20,10 @@ use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, 
 use crate::mem::Reservation;
 
 /// The most files that a state holds open; the one not written to for longest is closed, and its folder gets another.
-const MAX_OPEN: usize = 32;
+const MAX_OPEN: usize = 128;
+
+/// The most files that a run writes before they are joined: beyond it, `partition_by` names something like a number of rows.
+const MAX_FILES: usize = 50_000;
 
 /// Parts of a folder are joined until they have this many bytes.
 const SMALL_PART: u64 = 32 << 20;
@@ -68,7 +71,8 @@ impl WriteOp {
                 return Err(Error::unknown_column(name, input.fields().iter().map(|f| f.name().as_str())));
             };
             if keys.contains(&key) {
-                return Err(Error::new(ErrorKind::Config, format!("partition_by names '{name}' twice")));
+                return Err(Error::new(ErrorKind::Config, format!("partition_by names '{name}' twice"))
+                    .help("name each column once"));
             }
             keys.push(key);
         }
@@ -107,6 +111,11 @@ impl WriteOp {
     }
 
     fn open(&self) -> Result<Open> {
+        if self.target.files() >= MAX_FILES {
+            let what = format!("partition_by makes more than {MAX_FILES} files");
+            return Err(Error::new(ErrorKind::Config, what)
+                .help("name columns of fewer values, or sort by them first, so that each value has one file"));
+        }
         let (file, path) = self.target.new_file().map_err(|e| self.failed(e.into()))?;
         let encoder = self.format.encoder(file, &self.schema).map_err(|e| self.failed(e))?;
         Ok(Open { encoder: Mutex::new(encoder), path, rows: 0, used: 0 })

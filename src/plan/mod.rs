@@ -319,7 +319,7 @@ fn unique(fields: Vec<Field>) -> Result<SchemaRef> {
         if !names.insert(field.name()) {
             let name = field.name();
             return Err(Error::new(ErrorKind::Column, format!("two columns are named '{name}'"))
-                .help(format!("name one of them otherwise with .alias(\"{name}_2\")")));
+                .help(format!("give one of them another name; an expression takes one with .alias(\"{name}_2\")")));
         }
     }
     Ok(Arc::new(Schema::new(fields)))

@@ -80,6 +80,11 @@ impl LogicalPlan {
         let (first, rest) = columns.split_first().ok_or_else(|| {
             Error::new(ErrorKind::Config, "there is no column to unpivot").help("name one column at least")
         })?;
+        if let Some(twice) = columns.iter().enumerate().find(|(i, name)| columns[..*i].contains(name)) {
+            return Err(
+                Error::new(ErrorKind::Column, format!("column '{}' is named twice", twice.1)).help("name it once")
+            );
+        }
         let mut kind: DataType = input.named(first)?.data_type().clone();
         for name in rest {
             let other = input.named(name)?.data_type();

@@ -48,6 +48,10 @@ impl Target {
     /// is or holds one of the `inputs`, or is no path of a file; [`ErrorKind::NotFound`] when its parent does not exist.
     pub(crate) fn open(given: &Path, directory: bool, overwrite: bool, inputs: &[PathBuf]) -> Result<Target> {
         let directory = directory || given.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if given.as_os_str() == "-" {
+            return Err(Error::new(ErrorKind::Config, "standard output can't be written to as a file")
+                .help("a file of the name '-' is './-'; rows for standard output come from Frame::stream"));
+        }
         let path = resolve(given)?;
         for input in inputs {
             let input = fs::canonicalize(input).unwrap_or_else(|_| input.clone());
@@ -75,6 +79,11 @@ impl Target {
     /// Whether files are written into a directory of that name.
     pub(crate) fn is_directory(&self) -> bool {
         self.directory
+    }
+
+    /// How many files were begun.
+    pub(crate) fn files(&self) -> usize {
+        self.files.load(Ordering::Relaxed)
     }
 
     /// A new file for a part.

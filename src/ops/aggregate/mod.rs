@@ -15,7 +15,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -260,7 +262,9 @@ impl Reducer for AggregateOp {
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
                 columns.push(state.accumulators[*accumulator].finish(agg, ids)?);
             }
-            batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
+            // The number of rows is told, since there may be no columns that show it.
+            let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+            batches.push(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?);
         }
         Ok(Batches(batches))
     }

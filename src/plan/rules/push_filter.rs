@@ -39,13 +39,16 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             Ok(Arc::new(plan.with_input(push(input, below)?)))
         }
         LogicalPlan::Sort { input, limit: None, .. } => Ok(Arc::new(plan.with_input(push(input, conditions)?))),
-        LogicalPlan::Aggregate { input, keys, aggs, .. }
+        LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema }
             if !keys.is_empty() && !aggs.iter().any(AggExpr::counts_rows) =>
         {
             let by_name: HashMap<String, &Expr> = keys.iter().map(|e| (e.name(), e)).collect();
+            // Floats that are one key may differ: -0.0 and 0.0. A condition that fails on a row must not meet rows that are in no group.
+            let exact = |name: &str| schema.field_with_name(name).is_ok_and(|f| *f.data_type() != DataType::Float64);
             let of_keys = |c: &Expr| {
                 let columns: BTreeSet<_> = c.columns();
-                !columns.is_empty() && columns.iter().all(|name| by_name.contains_key(&**name))
+                let keys_alone = columns.iter().all(|name| by_name.contains_key(&**name) && exact(name));
+                !columns.is_empty() && keys_alone && (*keep_nulls || !c.can_fail())
             };
             let (below, above): (Vec<_>, Vec<_>) = conditions.into_iter().partition(of_keys);
             let input = push(input, below.iter().map(|c| substitute(c, &by_name)).collect())?;
