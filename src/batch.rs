@@ -9,9 +9,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
 
+mod codec;
 mod conform;
 mod display;
 
+pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.

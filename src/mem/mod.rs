@@ -1,12 +1,14 @@
 //! What a task may hold: the budget, and the parts that travel along the edges of a graph.
 
 mod budget;
+mod spill;
 
 use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
+pub(crate) use spill::{Block, Spill, SpillFile};
 
 use crate::error::{Error, Result};
 
