@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchIterator, RecordBatchReader, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
@@ -12,9 +13,11 @@ use crate::expr::type_name;
 mod codec;
 mod conform;
 mod display;
+mod function;
 
 pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
+pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///
@@ -90,6 +93,52 @@ impl Table {
         self.batches.to_vec()
     }
 
+    /// The rows as an arrow [`RecordBatchReader`], which other libraries take as it is: writers of files, databases, and
+    /// through the C stream interface programs in other languages.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use arrow::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+    /// use partita::prelude::*;
+    /// let top = read_csv("testdata/baci/BACI_HS12_Y2018.csv").sort([col("v").desc()]).head(10).compute()?;
+    ///
+    /// // What a C program, or Python's `pyarrow.RecordBatchReader._import_from_c`, takes a pointer to …
+    /// let stream = FFI_ArrowArrayStream::new(Box::new(top.clone().into_reader()));
+    /// // … and what is done with one that comes from there.
+    /// let again = Table::from_reader(ArrowArrayStreamReader::try_new(stream)?)?;
+    /// assert_eq!(again, top);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_reader(self) -> impl RecordBatchReader + Send + 'static {
+        let schema = self.schema.clone();
+        RecordBatchIterator::new(self.into_batches().into_iter().map(Ok), schema)
+    }
+
+    /// A table of all batches that a reader gives.
+    ///
+    /// The columns may be of any arrow type: a [`Frame`](crate::Frame) made from the table brings them into its own.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let frame = read_csv("testdata/baci/BACI_HS12_Y2018.csv").filter(col("v").gt(100));
+    /// assert_eq!(Table::from_reader(frame.stream()?)?, frame.compute()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What goes wrong in the reader, and batches whose columns are not those that it announced.
+    pub fn from_reader(reader: impl RecordBatchReader) -> Result<Table> {
+        let schema = reader.schema();
+        let failed = |e: ArrowError| match e {
+            ArrowError::ExternalError(_) => e.into(),
+            other => Error::new(ErrorKind::Io, "a reader of batches failed").caused_by(other),
+        };
+        Table::new(schema, reader.collect::<Result<Vec<_>, _>>().map_err(failed)?)
+    }
+
     /// The number of rows.
     pub fn num_rows(&self) -> usize {
         self.num_rows
@@ -157,6 +206,15 @@ fn list_columns(schema: &Schema) -> String {
     let columns: Vec<String> =
         schema.fields().iter().map(|f| format!("'{}' {}", f.name(), type_name(f.data_type()))).collect();
     format!("({})", columns.join(", "))
+}
+
+/// The bytes that a copy of these rows takes.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
+}
+
+fn text_bytes(column: &ArrayRef) -> usize {
+    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
 }
 
 #[cfg(test)]

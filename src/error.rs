@@ -14,6 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// No file matches, or a file is gone.
     NotFound,
+    /// Something of that name is there already, where it may not be replaced.
+    Exists,
     /// The system refused: permission, a directory in place of a file, a failing disk.
     Io,
     /// The bytes are no CSV of the stated dialect: a ragged row, an unclosed quote, a record without end.
@@ -34,6 +36,8 @@ pub enum ErrorKind {
     Sql,
     /// The run was cancelled.
     Cancelled,
+    /// A closure that was handed in gave an error of its own.
+    Function,
     /// A task panicked: a defect of the engine, or of a closure given to it.
     Panic,
     /// A promise between parts of the engine was broken: a defect.
@@ -117,6 +121,18 @@ impl Error {
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Error {
         self.0.source = Some(Arc::new(source));
         self
+    }
+
+    /// What a closure that was handed in failed with: an error of ours as it is, any other as its cause.
+    pub(crate) fn of_function(error: Box<dyn StdError + Send + Sync>) -> Error {
+        match error.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => {
+                let mut error = Error::new(ErrorKind::Function, format!("the closure failed: {other}"));
+                error.0.source = Some(Arc::from(other));
+                error
+            }
+        }
     }
 
     /// A name that is not among the columns: lists those that exist and the nearest one.

@@ -23,7 +23,7 @@
 //! ```
 //!
 //! - A [`Frame`] is what you hold: lazy, cheap to clone, with one `?` at the end of a chain.
-//! - The *logical plan* says what: scan, filter, select, aggregate, sort, slice. Each step is checked against the columns
+//! - The *logical plan* says what: scan, filter, select, merge, aggregate, sort, slice. Each step is checked against the columns
 //!   before it as it is added. Its rewrites sink filters into the scan, and leave out columns that nobody uses.
 //! - *Stages* say how: pipelines that pull batches of some thousand rows from their source through row-wise steps into a sink.
 //! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, cut between records. A sink
@@ -83,16 +83,17 @@ pub use config::parse_bytes;
 pub use diagnostics::ProgressBar;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
-    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, SortKey, Then, Type, When, coalesce, col,
-    concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months, seconds, size, weeks, when,
-    years,
+    AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
+    When, coalesce, col, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+    row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{
-    BatchStream, Column, Frame, GroupBy, Lazy, Running, Scalar, Stop, TaskCount, compute_all, concat, read_csv,
-    read_csv_with, submit_all,
+    AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all,
+    concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions};
+pub use io::write::{Compression, WriteOptions, Written};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
 pub use sql::sql;
@@ -102,9 +103,9 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, Column, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Literal, Result, Scalar,
-        Session, SortKey, Stop, Table, Type, coalesce, col, compute_all, concat, concat_text, corr, cov, days, hours,
-        lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, seconds, size, submit_all, weeks, when,
-        years,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
+        Literal, Merge, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col,
+        compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
+        read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size, submit_all, weeks, when, years,
     };
 }

@@ -51,3 +51,36 @@ fn a_limit_goes_into_the_sort() {
     insta::assert_snapshot!(query.explain(Stop::All).unwrap());
     insta::assert_snapshot!(df().head(10).filter(col("v").gt(1)).explain(Stop::Optimised).unwrap());
 }
+
+#[test]
+fn filters_and_columns_sink_through_merges() {
+    let session = Session::builder().threads(2).partition_size(30_000).build().unwrap();
+    let countries = session.read_csv("testdata/baci/country_codes_V202301.csv");
+    let named = df().merge(&countries, Merge::inner().left_on(["i"]).right_on(["country_code"]));
+    let query = named
+        .filter(
+            col("t")
+                .eq(2018)
+                .and(col("country_code").lt(100))
+                .and(col("iso_3digit_alpha").ne(col("k").cast(Type::Text))),
+        )
+        .group_by(["country_name_full"])
+        .agg([col("v").sum()]);
+    insta::assert_snapshot!(query.explain(Stop::All).unwrap());
+
+    let shared = countries.rename([("country_code", "i")]);
+    let on_key = |how: Merge| {
+        let condition = col("i").lt(100).and(col("v").gt(5)).and(col("iso_3digit_alpha").ne("FRA"));
+        df().merge(&shared, how.on(["i"])).filter(condition).select(["i", "v"]).explain(Stop::Optimised).unwrap()
+    };
+    insta::assert_snapshot!(on_key(Merge::left()));
+    insta::assert_snapshot!(on_key(Merge::right()));
+    insta::assert_snapshot!(on_key(Merge::outer()));
+    let silent = shared.merge(&df(), Merge::anti().on(["i"])).filter(col("i").gt(5)).select(["i"]);
+    insta::assert_snapshot!(silent.explain(Stop::Optimised).unwrap());
+    let near =
+        df().merge_asof(&df(), AsOf::on("t").by(["k"]).nearest().tolerance(3)).filter(col("k").lt(9)).select(["v_y"]);
+    insta::assert_snapshot!(near.explain(Stop::Optimised).unwrap());
+    let outer = df().merge(&shared, Merge::outer().on(["i"]));
+    insta::assert_snapshot!(outer.explain(Stop::Stages).unwrap());
+}

@@ -14,7 +14,7 @@ use super::Failure;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Schema {
-    /// Files or globs, taken together as one table
+    /// Files, globs or - for standard input, taken together as one table
     #[arg(required = true, value_name = "GLOB")]
     paths: Vec<String>,
     /// The size of the pieces that files are read in [default: 100MB]

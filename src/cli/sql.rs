@@ -10,7 +10,7 @@ use super::{Failure, RunOptions};
 
 /// Runs a SELECT statement over CSV files
 ///
-/// FROM names a file or a glob in quotes; the types of its columns are found by reading samples. There are WHERE, GROUP BY,
+/// FROM names a file, a glob or '-' (standard input) in quotes; the types of its columns are found by reading samples. There are WHERE, GROUP BY,
 /// HAVING, ORDER BY, LIMIT and OFFSET, and the aggregates count, sum, avg, min and max. What is not supported is an error that
 /// points at its place.
 #[derive(Args)]

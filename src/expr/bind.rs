@@ -188,6 +188,7 @@ fn bind<'a>(expr: &'a Expr, schema: &Schema) -> Result<Typed<'a>> {
                 }
             }
         }
+        Node::InOrder(..) => return expr.refuse_in_order(),
         Node::Call(function, args) => {
             let args = args.iter().map(part).collect::<Result<Vec<_>>>()?;
             can_fail |= function.can_fail;

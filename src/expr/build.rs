@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::functions::Function;
+use super::in_order::InOrderFn;
 use super::literal::{Literal, lit};
 use super::operators::IntoOperand;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +28,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// keeps the rows where its condition is true.
 ///
 /// **Dates.** A date or timestamp plus or minus an [`Interval`](crate::Interval) such as [`days(3)`](crate::days) is a date or timestamp.
+///
+/// **In order.** [`cumsum`](Expr::cumsum), [`cumprod`](Expr::cumprod), [`cummin`](Expr::cummin), [`cummax`](Expr::cummax),
+/// [`cumcount`](Expr::cumcount), [`row_number`](crate::row_number), [`shift`](Expr::shift), [`diff`](Expr::diff), [`pct_change`](Expr::pct_change),
+/// [`ffill`](Expr::ffill), [`bfill`](Expr::bfill), [`rank`](Expr::rank), [`rolling`](Expr::rolling) and [`rolling_by`](Expr::rolling_by) look at other rows too, across the
+/// borders of partitions. They stand in `select`, `with_column` and `filter`, alone or within larger expressions.
 ///
 /// **Constants** are computed once, and parts that occur more than once in a step too. What would be an error on a row, such as
 /// an overflow, is no error where there are no rows.
@@ -60,6 +66,8 @@ pub(crate) enum Node {
     Binary(BinaryOp, Expr, Expr),
     /// A function with its arguments, the constant ones last.
     Call(&'static Function, Vec<Expr>),
+    /// A function that goes over the rows in order, with its inputs: the plan takes it out before expressions bind.
+    InOrder(InOrderFn, Vec<Expr>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -195,7 +203,11 @@ impl Expr {
     /// assert_eq!((col("v") / col("q")).name(), "v");
     /// ```
     pub fn name(&self) -> String {
-        self.leftmost_name().map_or_else(|| "literal".to_owned(), |name| name.to_string())
+        self.leftmost_name().map_or_else(|| self.name_without_columns().to_owned(), |name| name.to_string())
+    }
+
+    fn name_without_columns(&self) -> &'static str {
+        if self.has_in_order() { "row_number" } else { "literal" }
     }
 
     fn leftmost_name(&self) -> Option<&Arc<str>> {
@@ -258,7 +270,7 @@ impl Expr {
     }
 
     /// All nodes, each shared one once: parents before their children, left before right.
-    fn nodes(&self) -> impl Iterator<Item = &Node> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         let (mut pending, mut seen) = (vec![self], HashSet::new());
         std::iter::from_fn(move || {
             let mut expr = pending.pop()?;
@@ -283,19 +295,30 @@ impl Expr {
     /// The same expression with columns replaced, where `replace` gives something for their name. (One that is too large to be
     /// bound stays as it is.)
     pub(crate) fn map_columns(&self, replace: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+        self.map_parts(&mut |part| match part.node() {
+            Node::Column(name) => replace(name),
+            _ => None,
+        })
+    }
+
+    /// The same expression with parts replaced, where `replace` gives something for them; parents are asked before their
+    /// children. (One that is too large to be bound stays as it is.)
+    pub(crate) fn map_parts(&self, replace: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
         if self.check_size().is_err() {
             return self.clone();
         }
-        match self.node() {
-            Node::Column(name) => replace(name).unwrap_or_else(|| self.clone()),
-            Node::Literal(_) => self.clone(),
-            Node::Alias(inner, name) => Expr::from_node(Node::Alias(inner.map_columns(replace), name.clone())),
-            Node::Unary(op, inner) => Expr::from_node(Node::Unary(*op, inner.map_columns(replace))),
-            Node::Binary(op, l, r) => l.map_columns(replace).binary(*op, r.map_columns(replace)),
-            Node::Call(function, args) => {
-                Expr::from_node(Node::Call(function, args.iter().map(|arg| arg.map_columns(replace)).collect()))
-            }
+        if let Some(other) = replace(self) {
+            return other;
         }
+        let mut part = |part: &Expr| part.map_parts(replace);
+        Expr::from_node(match self.node() {
+            Node::Column(_) | Node::Literal(_) => return self.clone(),
+            Node::Alias(inner, name) => Node::Alias(part(inner), name.clone()),
+            Node::Unary(op, inner) => Node::Unary(*op, part(inner)),
+            Node::Binary(op, l, r) => Node::Binary(*op, part(l), part(r)),
+            Node::Call(function, args) => Node::Call(function, args.iter().map(part).collect()),
+            Node::InOrder(function, inputs) => Node::InOrder(*function, inputs.iter().map(part).collect()),
+        })
     }
 
     /// The conditions that must all be true for this to be true, from left to right.
@@ -327,6 +350,7 @@ impl Expr {
             Node::Binary(op, ..) => op.can_fail(),
             Node::Unary(op, _) => *op == UnaryOp::Neg,
             Node::Call(function, _) => function.can_fail,
+            Node::InOrder(..) => true,
             Node::Column(_) | Node::Literal(_) | Node::Alias(..) => false,
         })
     }
@@ -339,7 +363,7 @@ impl Node {
             Node::Column(_) | Node::Literal(_) => vec![],
             Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
             Node::Binary(_, l, r) => vec![l, r],
-            Node::Call(_, args) => args.iter().collect(),
+            Node::Call(_, args) | Node::InOrder(_, args) => args.iter().collect(),
         }
     }
 }
@@ -394,7 +418,7 @@ impl Node {
             Node::Column(_) | Node::Literal(_) => vec![],
             Node::Alias(inner, _) | Node::Unary(_, inner) => vec![inner],
             Node::Binary(_, l, r) => vec![l, r],
-            Node::Call(_, args) => args,
+            Node::Call(_, args) | Node::InOrder(_, args) => args,
         }
     }
 }

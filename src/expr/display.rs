@@ -65,6 +65,7 @@ impl Expr {
                 r.write(f, if op.is_logical() { inner } else { inner + 1 })?;
             }
             Node::Call(function, args) => function.style.write(function.name, args, f)?,
+            Node::InOrder(function, inputs) => function.write(inputs, f)?,
         }
         if inner < outer {
             f.write_str(")")?;
@@ -88,7 +89,7 @@ impl Node {
             Node::Binary(B::Mul | B::Div | B::FloorDiv | B::Rem, ..) => 6,
             Node::Unary(UnaryOp::Neg, _) => 7,
             Node::Call(Function { style: Style::In, .. }, _) => 4,
-            Node::Column(_) | Node::Literal(_) | Node::Call(..) => 8,
+            Node::Column(_) | Node::Literal(_) | Node::Call(..) | Node::InOrder(..) => 8,
         }
     }
 }

@@ -56,6 +56,14 @@ constructors! {
     seconds micros SECOND;
 }
 
+impl Interval {
+    /// Its microseconds, if it is always as long: months are not.
+    pub(crate) fn fixed_micros(self) -> Option<i64> {
+        let days = self.days.checked_mul(24 * 3600 * SECOND).filter(|_| self.months == 0)?;
+        days.checked_add(self.micros)
+    }
+}
+
 impl Add for Interval {
     type Output = Interval;
 

@@ -142,6 +142,20 @@ impl Column {
         counted.sort([col("count").desc(), col(&self.name).asc()])
     }
 
+    /// The different values, null among them, in the order of the first appearance of each, as pandas gives them.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let years = read_csv("testdata/baci/BACI_HS12_Y*.csv").column("t").unique().compute()?;
+    /// assert_eq!(years.num_rows(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unique(&self) -> Column {
+        self.with(self.frame.distinct())
+    }
+
     /// The `n` largest values, the largest first; nulls are left out.
     ///
     /// ```
@@ -161,6 +175,11 @@ impl Column {
     pub fn nsmallest(&self, n: usize) -> Column {
         let values = self.frame.filter(col(&self.name).is_not_null());
         self.with(values.sort([col(&self.name).asc()]).head(n))
+    }
+
+    /// What [`Frame::describe`] says of this column.
+    pub fn describe(&self) -> Frame {
+        self.frame.describe()
     }
 
     /// Which values are null: bools under the same name.

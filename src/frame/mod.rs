@@ -4,11 +4,20 @@ mod column;
 mod columns;
 mod combine;
 mod compute_all;
+mod describe;
 mod display;
+mod group_back;
 mod group_by;
+mod maps;
+mod merge;
+mod partitions;
 mod persist;
 mod read;
+mod reshape;
+mod rows;
 mod running;
+mod sample;
+mod write;
 
 use std::sync::Arc;
 
@@ -24,12 +33,14 @@ use crate::sched::Session;
 
 use self::compute_all::submit_frames;
 
+pub use crate::plan::Keep;
 pub use column::{Column, Scalar};
 pub use combine::concat;
 pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
+pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
-pub use read::{read_csv, read_csv_with};
+pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
 
 /// A lazy table in partitions: a description of what to read and what to do with it.

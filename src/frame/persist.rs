@@ -29,10 +29,10 @@ impl Frame {
     /// ```
     /// # fn main() -> partita::Result<()> {
     /// use partita::prelude::*;
-    /// let live_horses = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("k").eq(10121)).persist()?;
-    /// assert_eq!(live_horses.npartitions()?, 7);
-    /// let by_year = live_horses.group_by(["t"]).agg([col("v").sum()]).compute()?; // reads what is kept
-    /// let largest = live_horses.sort([col("v").desc()]).head(3).compute()?; // and so does this
+    /// let petroleum = read_csv("testdata/baci/BACI_HS12_Y*.csv").filter(col("k").eq(270521)).persist()?;
+    /// assert_eq!(petroleum.npartitions()?, 7);
+    /// let by_year = petroleum.group_by(["t"]).agg([col("v").sum()]).compute()?; // reads what is kept
+    /// let largest = petroleum.sort([col("v").desc()]).head(3).compute()?; // and so does this
     /// # assert!(by_year.num_rows() > 0 && largest.num_rows() == 3);
     /// # Ok(())
     /// # }

@@ -1,11 +1,21 @@
-//! Sources: from file patterns to batches.
+//! Sources, from file patterns to batches; and writers, from batches to files.
 
 pub(crate) mod csv;
 mod discover;
+mod ipc;
 mod kept;
+mod parquet;
 mod read_at;
 mod rows;
+mod sample;
+mod spool;
+mod typed;
+pub(crate) mod write;
 
 pub use discover::Paths;
+pub(crate) use ipc::IpcSource;
 pub(crate) use kept::{Kept, KeptWriter, Persisted};
+pub(crate) use parquet::ParquetSource;
 pub(crate) use rows::{RowSource, Rows};
+pub(crate) use sample::Sample;
+pub(crate) use spool::Spool;

@@ -1,10 +1,69 @@
-//! Positioned reads: of a file that shrinks under us they give an error, where a memory map would kill the process.
+//! Positioned reads of inputs: files, parts of files of our own, bytes in memory.
+//!
+//! Of a file that shrinks under us they give an error, where a memory map would kill the process.
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
-/// Reads into `buffer` from `offset` on until it is full or the file ends; returns the bytes read.
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+use bytes::Bytes;
+
+/// What an open input's bytes are read from, at any place and by any number of readers.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    /// A file of the user's.
+    File(Arc<File>),
+    /// So many bytes from `start` on of an unlinked file of ours, which nobody changes.
+    Spooled { file: Arc<File>, start: u64, len: u64 },
+    /// Bytes that the program gave.
+    Memory(Bytes),
+}
+
+impl Input {
+    /// How many bytes there are now.
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        match self {
+            Input::File(file) => Ok(file.metadata()?.len()),
+            Input::Spooled { len, .. } => Ok(*len),
+            Input::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    /// Reads into `buffer` from `offset` on until it is full or the input ends; returns the bytes read.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Input::File(file) => read_file_at(file, buffer, offset),
+            Input::Spooled { file, start, len } => {
+                let left = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
+                read_file_at(file, &mut buffer[..left], start + offset)
+            }
+            Input::Memory(bytes) => {
+                let rest = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+                let read = rest.len().min(buffer.len());
+                buffer[..read].copy_from_slice(&rest[..read]);
+                Ok(read)
+            }
+        }
+    }
+
+    /// The line, counted from 1, that holds the byte at `offset`: the input is read up to there.
+    pub(crate) fn line_of(&self, offset: u64) -> io::Result<u64> {
+        let mut buffer = vec![0; 1 << 18];
+        let (mut at, mut line) = (0, 1);
+        while at < offset {
+            let want = buffer.len().min((offset - at) as usize);
+            let read = self.read_at(&mut buffer[..want], at)?;
+            if read == 0 {
+                break;
+            }
+            line += buffer[..read].iter().filter(|&&b| b == b'\n').count() as u64;
+            at += read as u64;
+        }
+        Ok(line)
+    }
+}
+
+fn read_file_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match read_some(file, &mut buffer[filled..], offset + filled as u64) {
@@ -27,18 +86,34 @@ fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
-/// The line, counted from 1, that holds the byte at `offset`: the file is read up to there.
-pub(crate) fn line_of(file: &File, offset: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; 1 << 18];
-    let (mut at, mut line) = (0, 1);
-    while at < offset {
-        let want = buffer.len().min((offset - at) as usize);
-        let read = read_at(file, &mut buffer[..want], at)?;
-        if read == 0 {
-            break;
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn all_kinds_read_alike() {
+        let bytes = b"a\nbc\nd";
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut spool = tempfile::tempfile().unwrap();
+        spool.write_all(&[b"before", &bytes[..], b"behind"].concat()).unwrap();
+        let inputs = [
+            Input::File(Arc::new(file)),
+            Input::Spooled { file: Arc::new(spool), start: 6, len: 6 },
+            Input::Memory(Bytes::from_static(bytes)),
+        ];
+        for input in inputs {
+            assert_eq!(input.len().unwrap(), 6);
+            for at in 0..9 {
+                for size in 0..9 {
+                    let mut buffer = vec![b'?'; size];
+                    let read = input.read_at(&mut buffer, at as u64).unwrap();
+                    assert_eq!(&buffer[..read], &bytes[at.min(6)..(at + size).min(6).max(at.min(6))], "{input:?}");
+                }
+            }
+            assert_eq!([0, 2, 4, 5, 6, 99].map(|at| input.line_of(at).unwrap()), [1, 2, 2, 3, 3, 3]);
         }
-        line += buffer[..read].iter().filter(|&&b| b == b'\n').count() as u64;
-        at += read as u64;
     }
-    Ok(line)
 }

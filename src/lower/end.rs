@@ -6,14 +6,18 @@ use super::Branch;
 use super::scan::{Folded, merge};
 use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
-use crate::graph::{TaskId, tree_reduce};
+use crate::graph::{TaskContext, TaskId, tree_reduce};
 use crate::mem::{Part, view};
-use crate::ops::{AnyReducer, Reducer, TeeParts};
+use crate::ops::{AnyReducer, Batches, Buckets, Reducer, RouteOp, TeeParts};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
     /// Whether the partitions become one; else as many come out as went in.
     fn merges(&self) -> bool;
+    /// How many partitions come out of so many.
+    fn partitions(&self, of: usize) -> usize {
+        if self.merges() { 1 } else { of }
+    }
     /// The sink, if it could stand beside others behind one source.
     fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
         None
@@ -33,6 +37,9 @@ pub(super) struct Line {
 
 /// Each state is finished by itself.
 pub(super) struct Each<R>(pub Arc<R>);
+
+/// Each state is finished as buckets; a bucket of all of them, in order, is a partition that comes out.
+pub(super) struct Exchange(pub Arc<RouteOp>);
 
 impl<R: Reducer> End for Reduce<R> {
     fn merges(&self) -> bool {
@@ -63,6 +70,32 @@ impl<R: Reducer> End for Each<R> {
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
         Ok(states.into_iter().map(|state| finish(&self.0, state, to)).collect())
+    }
+}
+
+impl End for Exchange {
+    fn merges(&self) -> bool {
+        false
+    }
+
+    fn partitions(&self, _: usize) -> usize {
+        self.0.buckets()
+    }
+
+    fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
+        let states = to.states(branches, &self.0)?;
+        let routed: Vec<TaskId> = states.into_iter().map(|state| finish(&self.0, state, to)).collect();
+        let gather = |bucket: usize| {
+            let run = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+                let mut rows = Vec::new();
+                for buckets in &inputs {
+                    rows.append(&mut view::<Buckets>(buckets)?.take(bucket));
+                }
+                Ok(part(Batches(rows)))
+            };
+            to.graph.add("gather", routed.clone(), Box::new(run))
+        };
+        Ok((0..self.0.buckets()).map(gather).collect())
     }
 }
 

@@ -33,14 +33,14 @@ impl Stages {
         self.stages
             .iter()
             .map(|stage| {
-                // The source, the row-wise steps and the sink on each partition; then the merges and the end.
+                // The source, the row-wise steps and the sink on each partition; then the merges, and the end of what comes out.
                 let steps: usize = stage.branches.iter().map(|b| b.partitions * (b.texts.len() + 1)).sum();
                 let (mut merges, mut level) = (0, if stage.end.merges() { stage.partitions } else { 1 });
                 while level > 1 {
                     level = level.div_ceil(split_every);
                     merges += level;
                 }
-                steps + merges + 1
+                steps + merges + stage.end.partitions(stage.partitions)
             })
             .sum()
     }

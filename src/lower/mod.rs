@@ -8,6 +8,7 @@
 mod end;
 mod explain;
 mod in_order;
+mod merge;
 mod scan;
 mod share;
 mod steps;
@@ -19,13 +20,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use self::end::{Each, End, Reduce};
+use self::end::{Each, End, Exchange, Reduce};
+use self::in_order::InOrder;
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{BoundExpr, Expr};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
-use crate::ops::{AggregateOp, AlignOp, BatchOp, CollectOp, FilterOp, PersistOp, ProbeOp, ProjectOp, Reducer, SortOp};
-use crate::plan::LogicalPlan;
+use crate::io::write::WriteOptions;
+use crate::ops::{
+    AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
+    MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp, WriteOp,
+};
+use crate::plan::{Keep, LogicalPlan, push_samples};
 
 pub(crate) use tasks::{answer, deliver, expand};
 
@@ -133,6 +139,12 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<St
     Ok(stages)
 }
 
+/// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
+pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
+    let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
+    lower_reduced(plan, sink, "write")
+}
+
 impl Stages {
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
@@ -142,8 +154,8 @@ impl Stages {
                 let source = Source::Rows { source: source.clone(), columns: columns.clone(), filter: filter.clone() };
                 Ok(Stream::new(source, partitions, plan.step_text(), schema.clone()))
             }
-            LogicalPlan::Scan { source, columns, filter, .. } => {
-                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref())?);
+            LogicalPlan::Scan { source, columns, sample, filter, .. } => {
+                let scan = Arc::new(CsvScan::new(source.clone(), columns.clone(), filter.as_ref(), *sample)?);
                 let (schema, partitions) = (scan.schema().clone(), source.partitions.len());
                 Ok(Stream::new(Source::Csv(scan), partitions, plan.step_text(), schema))
             }
@@ -159,6 +171,18 @@ impl Stages {
                 }
                 Ok(Stream { branches, schema: schema.clone() })
             }
+            LogicalPlan::Merge { inputs, matching, columns, schema } => {
+                merge::stream(self, inputs, matching, columns, schema)
+            }
+            // Rows of files are drawn in the scan, also where the plan is not rewritten; rows of anything else by their number.
+            LogicalPlan::Sample { .. } => match &*push_samples(&Arc::new(plan.clone())) {
+                LogicalPlan::Sample { input, sample } => {
+                    let stream = self.stream(input)?;
+                    let op = SampleOp::new(stream.schema.clone(), *sample);
+                    Ok(self.in_order(stream, op, plan.step_text()))
+                }
+                sunk => self.stream(sunk),
+            },
             LogicalPlan::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);
@@ -169,6 +193,17 @@ impl Stages {
                 let exprs = exprs.iter().map(|e| e.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = ProjectOp::new(schema.clone(), exprs);
                 Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::InOrder { input, columns, .. } => {
+                let mut stream = self.stream(input)?;
+                if columns.iter().any(Expr::needs_all_rows) && stream.partitions() > 1 {
+                    let collect = CollectOp::new(stream.schema.clone(), 0, None);
+                    stream = self.reduce(stream, collect, "bring all rows together".to_owned());
+                }
+                let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
+                let columns = columns.iter().map(named).collect::<Result<_>>()?;
+                let op = AppendOp::new(&stream.schema, columns)?;
+                Ok(self.in_order(stream, op, plan.step_text()))
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
                 let stream = self.stream(input)?;
@@ -189,6 +224,61 @@ impl Stages {
                 let op = CollectOp::new(stream.schema.clone(), *offset, *limit);
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
+            LogicalPlan::MapBatches { input, function, schema } => {
+                let stream = self.stream(input)?;
+                Ok(stream.map(MapOp::new(function.clone(), schema.clone()), &plan.step_text()))
+            }
+            LogicalPlan::MapPartitions { input, function, fitting, schema } => {
+                let stream = self.stream(input)?;
+                let op = MapPartitionsOp::new(stream.schema.clone(), function.clone(), schema.clone(), *fitting);
+                Ok(self.each(stream, op, plan.step_text()))
+            }
+            LogicalPlan::GroupRows { input, keys, rows, keep, keep_nulls } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let last = *keep == Keep::Last;
+                let op = GroupRowsOp::new(stream.schema.clone(), keys, *rows, last, *keep_nulls);
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
+            LogicalPlan::Apply { input, keys, function, schema } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let op = ApplyOp::new(stream.schema.clone(), keys, function.clone(), schema.clone());
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
+            LogicalPlan::Unpivot { input, index, columns, schema } => {
+                let stream = self.stream(input)?;
+                let op = UnpivotOp::new(&stream.schema, index, columns, schema.clone())?;
+                Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::Explode { input, column, separator } => {
+                let stream = self.stream(input)?;
+                let op = ExplodeOp::new(stream.schema.clone(), column, separator)?;
+                Ok(stream.map(op, &plan.step_text()))
+            }
+            LogicalPlan::Repartition { input, partitions, keys } if keys.is_empty() => {
+                let stream = self.stream(input)?;
+                let op = CollectOp::new(stream.schema.clone(), 0, None);
+                let whole = self.reduce(stream, op, plan.step_text());
+                Ok(whole.picked(Pick::Cut(*partitions), *partitions))
+            }
+            LogicalPlan::Repartition { input, partitions, keys } => {
+                let stream = self.stream(input)?;
+                let keys = bind_all(keys, &stream.schema)?;
+                let (op, schema) = (RouteOp::new(stream.schema.clone(), keys, *partitions), stream.schema.clone());
+                Ok(self.end(stream, Arc::new(Exchange(Arc::new(op))), schema, plan.step_text()))
+            }
+            LogicalPlan::Partition { input, number } => {
+                let stream = self.stream(input)?;
+                let op = CollectOp::new(stream.schema.clone(), 0, None);
+                let all = self.each(stream, op, "collect each partition".to_owned());
+                Ok(all.picked(Pick::One(*number), 1))
+            }
+            LogicalPlan::Fold { input, functions, schema } => {
+                let stream = self.stream(input)?;
+                let op = FoldOp::new(stream.schema.clone(), functions.clone(), schema.clone());
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
         }
     }
 
@@ -204,9 +294,15 @@ impl Stages {
         self.end(stream, Arc::new(Each(Arc::new(sink))), schema, text)
     }
 
+    /// Ends a stream in an operator that goes over its partitions in order.
+    fn in_order<P: InOrderOp>(&mut self, stream: Stream, op: P, text: String) -> Stream {
+        let (schema, collect) = (op.schema().clone(), Arc::new(CollectOp::new(stream.schema.clone(), 0, None)));
+        self.end(stream, Arc::new(InOrder { collect, op: Arc::new(op) }), schema, text)
+    }
+
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
         let partitions = stream.partitions();
-        let partitions_out = if end.merges() { 1 } else { partitions };
+        let partitions_out = end.partitions(partitions);
         self.stages.push(Pipeline { branches: stream.branches, partitions, end, text });
         let stage = self.stages.len() - 1;
         let source = Source::Stage { stage, pick: Pick::All };
@@ -221,6 +317,17 @@ impl Stream {
 
     fn partitions(&self) -> usize {
         self.branches.iter().map(|branch| branch.partitions).sum()
+    }
+
+    /// Other partitions of the one stage that it reads.
+    fn picked(mut self, which: Pick, partitions: usize) -> Stream {
+        for branch in &mut self.branches {
+            if let Source::Stage { pick, .. } = &mut branch.source {
+                (*pick, branch.partitions) = (which, partitions);
+            }
+            branch.texts.extend(which.text());
+        }
+        self
     }
 
     /// One more step, on every branch.
@@ -249,6 +356,21 @@ impl Stream {
         }
         stream
     }
+}
+
+impl Pick {
+    /// For people; nothing when it is all.
+    fn text(self) -> Option<String> {
+        match self {
+            Pick::All => None,
+            Pick::One(partition) => Some(format!("partition {partition} alone")),
+            Pick::Cut(n) => Some(format!("cut into {n}")),
+        }
+    }
+}
+
+fn bind_all(exprs: &[Expr], schema: &SchemaRef) -> Result<Vec<BoundExpr>> {
+    exprs.iter().map(|expr| expr.bind(schema)).collect()
 }
 
 impl Branch {

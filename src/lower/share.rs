@@ -19,7 +19,8 @@ impl Stages {
         let mut groups: Vec<(Arc<CsvSource>, Vec<usize>)> = Vec::new();
         for (i, pipeline) in self.stages.iter().enumerate() {
             let Some(scan) = pipeline.sharable() else { continue };
-            match groups.iter_mut().find(|(source, _)| Arc::ptr_eq(source, &scan.source)) {
+            let same = |member: usize| self.stages[member].sharable().is_some_and(|other| reads_alike(scan, other));
+            match groups.iter_mut().find(|(_, members)| members.first().is_some_and(|&member| same(member))) {
                 Some((_, members)) => members.push(i),
                 None => groups.push((scan.source.clone(), vec![i])),
             }
@@ -67,7 +68,12 @@ impl Stages {
         }
         columns.sort_unstable();
         columns.dedup();
-        let scan = Arc::new(CsvScan::new(source.clone(), columns, filter.as_ref())?);
+        let scan = Arc::new(CsvScan::new(
+            source.clone(),
+            columns,
+            filter.as_ref(),
+            scans.first().and_then(|scan| scan.sample()),
+        )?);
         let (mut lines, mut texts) = (Vec::new(), vec![]);
         for (pipeline, own) in members.iter().map(|&i| &self.stages[i]).zip(&scans) {
             let Some(reducer) = pipeline.end.reducer() else { continue };
@@ -89,13 +95,19 @@ impl Stages {
         }
         let names: Vec<&str> = scan.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let filter = filter.map_or_else(String::new, |filter| format!(" where {filter}"));
-        texts.insert(0, format!("scan csv {}: {}{filter}", source.paths, names.join(", ")));
+        let sample = scan.sample().map_or_else(String::new, |sample| format!(", {sample}"));
+        texts.insert(0, format!("scan csv {}: {}{sample}{filter}", source.paths, names.join(", ")));
         let partitions = source.partitions.len();
         let tee = TeeOp::new(scan.schema().clone(), lines);
         let branch = Branch { source: Source::Csv(scan), partitions, steps: vec![], texts };
         let end = Arc::new(Reduce(Arc::new(tee)));
         Ok(Pipeline { branches: vec![branch], partitions, end, text: "share among the lines".to_owned() })
     }
+}
+
+/// Whether two scans go over the same rows.
+fn reads_alike(a: &CsvScan, b: &CsvScan) -> bool {
+    Arc::ptr_eq(&a.source, &b.source) && a.sample() == b.sample()
 }
 
 /// What any of these lets pass; `None` when one lets all pass.

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 
 use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
+pub(super) use crate::batch::batch_bytes;
 use crate::error::Result;
 use crate::mem::Reservation;
 
@@ -38,6 +39,29 @@ impl CollectOp {
     /// How many rows from the start of a run may be in the result, whatever rows precede it.
     fn needed(&self) -> usize {
         self.limit.map_or(usize::MAX, |limit| self.offset.saturating_add(limit))
+    }
+
+    /// The rows as batches in memory of their own, and the reservation that books them.
+    pub(super) fn rows(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
+        self.join_small(&mut state)?;
+        Ok((state.batches, state.memory))
+    }
+
+    /// All rows as one batch, and what is booked for them while they are used.
+    pub(super) fn whole(&self, state: CollectState) -> Result<(RecordBatch, Reservation)> {
+        let bytes = state.bytes;
+        let (batches, mut memory) = self.rows(state)?;
+        let whole = match batches.as_slice() {
+            [only] => only.clone(),
+            batches => {
+                // Both live until the copy is whole.
+                memory.try_resize(2 * bytes)?;
+                concat_batches(&self.schema, batches)?
+            }
+        };
+        drop(batches);
+        memory.try_resize(bytes)?;
+        Ok((whole, memory))
     }
 
     fn join_small(&self, state: &mut CollectState) -> Result<()> {
@@ -135,31 +159,24 @@ impl Reducer for CollectOp {
     }
 }
 
-/// The bytes that a copy of these rows takes.
-pub(super) fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
-}
-
-fn text_bytes(column: &ArrayRef) -> usize {
-    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
-}
-
 /// The same rows in memory of their own: text in a block of its own, and slices of larger arrays copied.
 pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let copy = |column: &ArrayRef| -> Result<ArrayRef> {
-        match column.data_type() {
-            DataType::Utf8View => {
-                let text = column.as_string_view().gc();
-                // `gc` keeps the views of a slice where they are; a slice of few rows must not pin many.
-                Ok(if is_slice(&text) { take_all(&text)? } else { Arc::new(text) })
-            }
-            _ if is_slice(column) => take_all(column),
-            _ => Ok(column.clone()),
-        }
-    };
-    let columns = batch.columns().iter().map(copy).collect::<Result<Vec<_>>>()?;
+    let columns = batch.columns().iter().map(compact_column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+/// The same values in memory of their own.
+pub(super) fn compact_column(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Utf8View => {
+            let text = column.as_string_view().gc();
+            // `gc` keeps the views of a slice where they are; a slice of few rows must not pin many.
+            Ok(if is_slice(&text) { take_all(&text)? } else { Arc::new(text) })
+        }
+        _ if is_slice(column) => take_all(column),
+        _ => Ok(column.clone()),
+    }
 }
 
 /// Whether the array shows less than half of the memory that it holds.

@@ -173,6 +173,11 @@ pub(crate) fn encode(columns: &[ArrayRef], layout: &[KeyColumn], out: &mut Rows)
     Ok(())
 }
 
+/// The most bytes that a column of keys takes in its rows: every byte of a text may be escaped.
+pub(crate) fn encoded_bytes(column: &ArrayRef) -> usize {
+    9 * column.len() + 2 * column.as_string_view_opt().map_or(0, StringViewArray::total_bytes_len)
+}
+
 /// The columns of rows that were encoded ascending, nulls last.
 pub(crate) fn decode<'a>(rows: impl Iterator<Item = &'a [u8]>, kinds: &[Type]) -> Result<Vec<ArrayRef>> {
     enum Column {

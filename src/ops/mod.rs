@@ -2,15 +2,25 @@
 
 mod aggregate;
 mod align;
+mod apply;
 mod batches;
 mod collect;
 mod filter;
+mod fold;
+mod group_rows;
+mod groups;
+mod in_order;
 mod key;
+mod map;
 mod merge;
 mod persist;
 mod project;
+mod reshape;
+mod route;
+mod sample;
 mod sort;
 mod tee;
+mod write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,14 +30,23 @@ use crate::mem::{Part, Reservation};
 
 pub(crate) use aggregate::AggregateOp;
 pub(crate) use align::AlignOp;
+pub(crate) use apply::ApplyOp;
 pub(crate) use batches::Batches;
 pub(crate) use collect::CollectOp;
 pub(crate) use filter::FilterOp;
-pub(crate) use merge::{JoinTable, Matched, ProbeOp};
+pub(crate) use fold::FoldOp;
+pub(crate) use group_rows::GroupRowsOp;
+pub(crate) use in_order::AppendOp;
+pub(crate) use map::{MapOp, MapPartitionsOp};
+pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
+pub(crate) use reshape::{ExplodeOp, UnpivotOp};
+pub(crate) use route::{Buckets, RouteOp};
+pub(crate) use sample::SampleOp;
 pub(crate) use sort::SortOp;
 pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
+pub(crate) use write::WriteOp;
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;

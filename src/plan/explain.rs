@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::LogicalPlan;
+use super::{Keep, LogicalPlan};
 use crate::expr::{Expr, SortKey};
 
 impl fmt::Display for LogicalPlan {
@@ -33,12 +33,15 @@ impl LogicalPlan {
 
     fn write_step(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LogicalPlan::Scan { source, filter, schema, .. } => {
+            LogicalPlan::Scan { source, sample, filter, schema, .. } => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
                 write!(f, "scan csv {}: ", source.paths)?;
                 match schema.fields().len() {
                     0 => f.write_str("no columns")?,
                     _ => f.write_str(&list(names))?,
+                }
+                if let Some(sample) = sample {
+                    write!(f, ", {sample}")?;
                 }
                 match filter {
                     Some(filter) => write!(f, " where {filter}"),
@@ -50,8 +53,13 @@ impl LogicalPlan {
                 write!(f, "{}: {}", source.text(), list(names))
             }
             LogicalPlan::Concat { inputs, .. } => write!(f, "concat {} frames", inputs.len()),
+            LogicalPlan::Merge { matching, .. } => write!(f, "{matching}"),
             LogicalPlan::Filter { predicate, .. } => write!(f, "filter {predicate}"),
+            LogicalPlan::Sample { sample, .. } => write!(f, "{sample}"),
             LogicalPlan::Project { exprs, .. } => write!(f, "select {}", list(exprs.iter().map(Expr::to_string))),
+            LogicalPlan::InOrder { columns, .. } => {
+                write!(f, "in order {}", list(columns.iter().map(|column| column.unaliased().to_string())))
+            }
             LogicalPlan::Aggregate { keys, aggs, keep_nulls, .. } => {
                 write!(f, "aggregate {}", list(aggs.iter().map(|a| a.to_string())))?;
                 if !keys.is_empty() {
@@ -72,6 +80,33 @@ impl LogicalPlan {
             LogicalPlan::Slice { offset: 0, limit: Some(limit), .. } => write!(f, "first {limit}"),
             LogicalPlan::Slice { offset, limit: Some(limit), .. } => write!(f, "first {limit} behind {offset}"),
             LogicalPlan::Slice { offset, limit: None, .. } => write!(f, "all behind {offset}"),
+            LogicalPlan::MapBatches { function, .. } => write!(f, "{} of every batch", function.step()),
+            LogicalPlan::MapPartitions { function, .. } => write!(f, "{} of whole partitions", function.step()),
+            LogicalPlan::GroupRows { keys, rows, keep, keep_nulls, .. } => {
+                let end = if *keep == Keep::First { "first" } else { "last" };
+                write!(f, "{end} {rows}")?;
+                if !keys.is_empty() {
+                    write!(f, " by {}", list(keys.iter().map(Expr::to_string)))?;
+                    if *keep_nulls {
+                        f.write_str(", null keys kept")?;
+                    }
+                }
+                Ok(())
+            }
+            LogicalPlan::Apply { keys, function, .. } => {
+                write!(f, "{} by {}", function.step(), list(keys.iter().map(Expr::to_string)))
+            }
+            LogicalPlan::Unpivot { columns, .. } => write!(f, "unpivot {}", columns.join(", ")),
+            LogicalPlan::Explode { column, separator, .. } => write!(f, "explode {column} at {separator:?}"),
+            LogicalPlan::Repartition { partitions, keys, .. } => {
+                write!(f, "repartition into {partitions}")?;
+                match keys.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " by {}", list(keys.iter().map(Expr::to_string))),
+                }
+            }
+            LogicalPlan::Partition { number, .. } => write!(f, "partition {number} alone"),
+            LogicalPlan::Fold { .. } => f.write_str("reduce by closures"),
         }
     }
 }

@@ -4,20 +4,27 @@
 //! a plan that exists is well typed. [`optimise`] rewrites it, one [rule](rules) at a time; [`explain`](explain) prints it.
 
 mod explain;
+mod in_order;
+mod merge;
+mod rows;
 mod rules;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use crate::batch::{BatchFunction, FoldFunctions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggExpr, Expr, SortKey, type_name};
-use crate::io::RowSource;
+use crate::expr::{AggExpr, Expr, SortKey, col, type_name};
 use crate::io::csv::CsvSource;
+use crate::io::{RowSource, Sample};
 
 pub(crate) use explain::list;
-pub(crate) use rules::optimise;
+pub(crate) use merge::{AsOfSpec, Matching, MergeSpec, Origin};
+pub use rows::Keep;
+pub(crate) use rules::{optimise, push_samples};
 
 /// A step and all that comes before it.
 #[derive(Debug, Clone)]
@@ -25,12 +32,23 @@ pub(crate) enum LogicalPlan {
     /// Rows that are there already, or in files of another format: these columns of them (places in the source's schema).
     /// The source may leave out rows for which the filter is certainly false; it stands again behind the source.
     Read { source: Arc<dyn RowSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
-    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the filter lets pass.
-    Scan { source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<Expr>, schema: SchemaRef },
+    /// Rows of CSV files: these columns (places in the source's schema) of the rows that the sample draws and the filter
+    /// lets pass.
+    Scan {
+        source: Arc<CsvSource>,
+        columns: Vec<usize>,
+        sample: Option<Sample>,
+        filter: Option<Expr>,
+        schema: SchemaRef,
+    },
     /// The rows for which a condition is true.
     Filter { input: Arc<LogicalPlan>, predicate: Expr },
+    /// A share of the rows.
+    Sample { input: Arc<LogicalPlan>, sample: Sample },
     /// Computed columns, and no others.
     Project { input: Arc<LogicalPlan>, exprs: Vec<Expr>, schema: SchemaRef },
+    /// All columns of the input, and behind them functions that go over its rows in order, each under its alias.
+    InOrder { input: Arc<LogicalPlan>, columns: Vec<Expr>, schema: SchemaRef },
     /// A row for each group, sorted by key; without keys one row over everything.
     Aggregate { input: Arc<LogicalPlan>, keys: Vec<Expr>, aggs: Vec<AggExpr>, keep_nulls: bool, schema: SchemaRef },
     /// All rows in order, ties in input order; with a limit the first ones only.
@@ -39,12 +57,32 @@ pub(crate) enum LogicalPlan {
     Slice { input: Arc<LogicalPlan>, offset: usize, limit: Option<usize> },
     /// The rows of all inputs, one input after the other; columns found by name.
     Concat { inputs: Vec<Arc<LogicalPlan>>, schema: SchemaRef },
+    /// What a closure makes of each batch.
+    MapBatches { input: Arc<LogicalPlan>, function: BatchFunction, schema: SchemaRef },
+    /// What a closure makes of each partition; partitions of `fitting` bytes would fit in memory.
+    MapPartitions { input: Arc<LogicalPlan>, function: BatchFunction, fitting: usize, schema: SchemaRef },
+    /// The first or last rows of each group, in the order of the input; without keys, of all rows.
+    GroupRows { input: Arc<LogicalPlan>, keys: Vec<Expr>, rows: usize, keep: Keep, keep_nulls: bool },
+    /// What a closure makes of each group of an input that is sorted by these keys.
+    Apply { input: Arc<LogicalPlan>, keys: Vec<Expr>, function: BatchFunction, schema: SchemaRef },
+    /// A row for each of some columns: the index columns, the column's name, its value.
+    Unpivot { input: Arc<LogicalPlan>, index: Vec<String>, columns: Vec<String>, schema: SchemaRef },
+    /// A row for each piece of a text.
+    Explode { input: Arc<LogicalPlan>, column: String, separator: String },
+    /// The same rows in so many partitions: cut in order, or, by keys, with all rows of equal key in one.
+    Repartition { input: Arc<LogicalPlan>, partitions: usize, keys: Vec<Expr> },
+    /// The rows of one partition.
+    Partition { input: Arc<LogicalPlan>, number: usize },
+    /// What the closures of a reduction make of all rows.
+    Fold { input: Arc<LogicalPlan>, functions: FoldFunctions, schema: SchemaRef },
+    /// Rows of the left with the rows of the right that they match: these columns of them.
+    Merge { inputs: [Arc<LogicalPlan>; 2], matching: Arc<Matching>, columns: Vec<Origin>, schema: SchemaRef },
 }
 
 impl LogicalPlan {
     pub(crate) fn scan(source: Arc<CsvSource>) -> LogicalPlan {
         let schema = source.schema.clone();
-        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), filter: None, schema, source }
+        LogicalPlan::Scan { columns: (0..schema.fields().len()).collect(), sample: None, filter: None, schema, source }
     }
 
     pub(crate) fn read(source: Arc<dyn RowSource>) -> LogicalPlan {
@@ -75,14 +113,26 @@ impl LogicalPlan {
     }
 
     pub(crate) fn filter(input: Arc<LogicalPlan>, predicate: Expr) -> Result<LogicalPlan> {
+        if predicate.has_in_order() {
+            let columns = input.schema().fields().iter().map(|field| col(field.name())).collect();
+            let mut exprs = [predicate];
+            let input = LogicalPlan::in_order(input, &mut exprs)?;
+            let [predicate] = exprs;
+            return LogicalPlan::project(Arc::new(LogicalPlan::filter(input, predicate.unaliased())?), columns);
+        }
         predicate.bind_condition(input.schema())?;
         Ok(LogicalPlan::Filter { input, predicate })
     }
 
-    pub(crate) fn project(input: Arc<LogicalPlan>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
+    pub(crate) fn sample(input: Arc<LogicalPlan>, fraction: f64, seed: u64) -> Result<LogicalPlan> {
+        Ok(LogicalPlan::Sample { input, sample: Sample::new(fraction, seed)? })
+    }
+
+    pub(crate) fn project(input: Arc<LogicalPlan>, mut exprs: Vec<Expr>) -> Result<LogicalPlan> {
         if exprs.is_empty() {
             return Err(Error::new(ErrorKind::Config, "nothing is selected").help("name one column at least"));
         }
+        let input = LogicalPlan::in_order(input, &mut exprs)?;
         let fields = exprs.iter().map(|e| field(e, input.schema())).collect::<Result<Vec<_>>>()?;
         Ok(LogicalPlan::Project { schema: unique(fields)?, input, exprs })
     }
@@ -125,11 +175,23 @@ impl LogicalPlan {
             LogicalPlan::Read { schema, .. }
             | LogicalPlan::Scan { schema, .. }
             | LogicalPlan::Project { schema, .. }
+            | LogicalPlan::InOrder { schema, .. }
             | LogicalPlan::Aggregate { schema, .. }
-            | LogicalPlan::Concat { schema, .. } => schema,
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Slice { input, .. } => {
-                input.schema()
-            }
+            | LogicalPlan::Concat { schema, .. }
+            | LogicalPlan::MapBatches { schema, .. }
+            | LogicalPlan::MapPartitions { schema, .. }
+            | LogicalPlan::Apply { schema, .. }
+            | LogicalPlan::Unpivot { schema, .. }
+            | LogicalPlan::Fold { schema, .. }
+            | LogicalPlan::Merge { schema, .. } => schema,
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. } => input.schema(),
         }
     }
 
@@ -138,11 +200,23 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => &[],
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => std::slice::from_ref(input),
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Apply { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. }
+            | LogicalPlan::Fold { input, .. } => std::slice::from_ref(input),
             LogicalPlan::Concat { inputs, .. } => inputs,
+            LogicalPlan::Merge { inputs, .. } => inputs,
         }
     }
 
@@ -152,15 +226,31 @@ impl LogicalPlan {
         match &mut plan {
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => {}
             LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Slice { input, .. } => {
+            | LogicalPlan::Slice { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::GroupRows { input, .. }
+            | LogicalPlan::Apply { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. }
+            | LogicalPlan::Repartition { input, .. }
+            | LogicalPlan::Partition { input, .. }
+            | LogicalPlan::Fold { input, .. } => {
                 if let Some(new) = new.into_iter().next() {
                     *input = new;
                 }
             }
             LogicalPlan::Concat { inputs, .. } => *inputs = new,
+            LogicalPlan::Merge { inputs, .. } => {
+                if let Ok(new) = new.try_into() {
+                    *inputs = new;
+                }
+            }
         }
         plan
     }
@@ -178,14 +268,42 @@ impl LogicalPlan {
         }
     }
 
+    /// The files that are read, from left to right.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            LogicalPlan::Scan { source, .. } => source.files.iter().map(|file| file.text.input.path.clone()).collect(),
+            LogicalPlan::Read { source, .. } => source.files(),
+            _ => self.inputs().iter().flat_map(|input| input.files()).collect(),
+        }
+    }
+
     /// How many partitions come out: those of the source until something brings them together.
     pub(crate) fn partitions(&self) -> usize {
         match self {
             LogicalPlan::Scan { source, .. } => source.partitions.len(),
-            LogicalPlan::Filter { input, .. } | LogicalPlan::Project { input, .. } => input.partitions(),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Sample { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::MapBatches { input, .. }
+            | LogicalPlan::MapPartitions { input, .. }
+            | LogicalPlan::Unpivot { input, .. }
+            | LogicalPlan::Explode { input, .. } => input.partitions(),
+            LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
+            LogicalPlan::InOrder { input, .. } => input.partitions(),
+            LogicalPlan::Repartition { partitions, .. } => *partitions,
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),
             LogicalPlan::Read { source, .. } => source.partitions(),
-            LogicalPlan::Aggregate { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Slice { .. } => 1,
+            // Right rows without a match come behind, in a partition of their own.
+            LogicalPlan::Merge { inputs: [left, _], matching, .. } => {
+                left.partitions() + usize::from(matching.kind.keeps_right())
+            }
+            LogicalPlan::Aggregate { .. }
+            | LogicalPlan::Sort { .. }
+            | LogicalPlan::Slice { .. }
+            | LogicalPlan::GroupRows { .. }
+            | LogicalPlan::Apply { .. }
+            | LogicalPlan::Partition { .. }
+            | LogicalPlan::Fold { .. } => 1,
         }
     }
 }

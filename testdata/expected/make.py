@@ -127,3 +127,39 @@ def statistics(table, key):
 for name, table in [("generated", generated), ("real", real)]:
     write(f"{name}_statistics_by_i", statistics(table, "i"))
     write(f"{name}_statistics_by_t", statistics(table, "t"))
+
+
+def in_order(table):
+    """What goes over the rows in order, of every 50th row and the edges."""
+    v, q, k = table["v"], table["q"], table["k"]
+    answer = pd.DataFrame({"row_number": range(len(table))})
+    answer["cumsum_v"], answer["cumsum_q"], answer["cumsum_k"] = v.cumsum(), q.cumsum(), k.cumsum()
+    answer["cummax_q"], answer["cummin_q"], answer["cummin_k"] = q.cummax(), q.cummin(), k.cummin()
+    answer["cumprod_growth"] = (q / 1e6 + 1).cumprod()
+    answer["cumcount_q"] = q.notna().cumsum()
+    answer["shift_k"], answer["shift_back_q"] = k.shift(3).astype("Int64"), q.shift(-2)
+    answer["diff_k"], answer["diff_q"] = k.diff(2).astype("Int64"), q.diff(-1)
+    answer["pct_change_v"] = v.pct_change(1)
+    answer["ffill_q"], answer["bfill_q"] = q.ffill(), q.bfill()
+    answer["rank_q"], answer["rank_k"] = q.rank(), k.rank()
+    for method in ["min", "max", "dense", "first"]:
+        answer[f"rank_{method}_k"] = k.rank(method=method).astype("Int64")
+        answer[f"rank_{method}_q_descending"] = q.rank(method=method, ascending=False).astype("Int64")
+    for rows in [1, 7, 1000]:
+        answer[f"rolling_{rows}_sum_v"] = v.rolling(rows).sum()
+        answer[f"rolling_{rows}_mean_q"] = q.rolling(rows, min_periods=1).mean()
+        answer[f"rolling_{rows}_min_k"] = k.rolling(rows).min().astype("Int64")
+        answer[f"rolling_{rows}_max_q"] = q.rolling(rows).max()
+        # Not `std()` of the window, which pandas updates row by row: it is off by 2 % where a large value has left.
+        answer[f"rolling_{rows}_std_q"] = q.rolling(rows, min_periods=1).apply(lambda window: window.std())
+    # Rows of one year share its first day, so that windows of time meet many equal times.
+    by_time = table.set_index(pd.to_datetime(table["t"].astype(str) + "-01-01"))
+    for days in [1, 366, 1000]:
+        answer[f"days_{days}_sum_v"] = by_time["v"].rolling(f"{days}D").sum().to_numpy()
+        answer[f"days_{days}_mean_q"] = by_time["q"].rolling(f"{days}D").mean().to_numpy()
+        answer[f"days_{days}_max_k"] = by_time["k"].rolling(f"{days}D").max().astype("int64").to_numpy()
+        answer[f"days_{days}_var_v"] = by_time["v"].rolling(f"{days}D").var().to_numpy()
+    return answer[(answer.index % 50 == 7) | (answer.index < 3) | (answer.index >= len(answer) - 3)]
+
+
+write("generated_in_order", in_order(generated), index=False)

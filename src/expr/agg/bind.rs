@@ -39,14 +39,17 @@ impl Operand {
     }
 }
 
-/// Recurses as deep as expressions that bound are nested.
-fn is_same(a: &Expr, b: &Expr) -> bool {
+/// Whether both are known to be the same. Recurses as deep as expressions that bound are nested.
+pub(crate) fn is_same(a: &Expr, b: &Expr) -> bool {
     match (a.node(), b.node()) {
         (Node::Column(a), Node::Column(b)) => a == b,
         (Node::Literal(Literal::Int64(a)), Node::Literal(Literal::Int64(b))) => a == b,
         (Node::Literal(Literal::Float64(a)), Node::Literal(Literal::Float64(b))) => a.to_bits() == b.to_bits(),
         (Node::Unary(a, x), Node::Unary(b, y)) => a == b && is_same(x, y),
         (Node::Binary(a, x, x2), Node::Binary(b, y, y2)) => a == b && is_same(x, y) && is_same(x2, y2),
+        (Node::InOrder(a, x), Node::InOrder(b, y)) => {
+            a == b && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| is_same(x, y))
+        }
         _ => false,
     }
 }

@@ -200,6 +200,14 @@ impl AggExpr {
         self.takes_no("min_count", "only sum does: mean, min and max of nothing are null as they are")
     }
 
+    /// The same aggregate, but for a sum of no values, which is null.
+    pub(crate) fn null_of_nothing(mut self) -> AggExpr {
+        if let AggKind::Sum { min_count } = &mut self.kind {
+            *min_count = (*min_count).max(1);
+        }
+        self
+    }
+
     /// What the number of values is lessened by in [`var`](Expr::var), [`std`](Expr::std) and [`cov`]: 1 by default, for a
     /// sample; 0 for a whole population. On other aggregates, and when negative, it is an [`ErrorKind::Config`] error when the
     /// aggregate meets its schema.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::build::Expr;
 use crate::error::Error;
 
-pub(crate) use bind::{BoundAgg, Operand};
+pub(crate) use bind::{BoundAgg, Operand, is_same};
 pub use build::{corr, cov, size};
 
 /// An aggregate of an expression over the rows of a group, such as `col("q").mean()`.

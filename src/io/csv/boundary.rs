@@ -6,13 +6,12 @@
 //! Where the two differ, the partition runs again from its predecessor's end. So the answer never rests on the
 //! assumption, only the time does. (The idea: Ge et al., "Speculative distributed CSV data parsing", SIGMOD 2019.)
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 
 use super::fields::{FieldIndex, State, Step};
 use super::options::Dialect;
-use crate::io::read_at::read_at;
+use crate::io::read_at::Input;
 
 /// So many partitions of a file are enough for any machine; smaller ones would cost more than what they hold.
 const MOST: u64 = 10_000;
@@ -33,14 +32,19 @@ const SMALL_WINDOW: usize = 4 << 10;
 
 /// Where the first record of a partition begins that is cut at `range`, as far as its own bytes tell;
 /// `None` when no record seems to begin within it. `range` does not begin at the file's first record.
-pub(crate) fn assume_start(file: &File, range: Range<u64>, width: usize, dialect: Dialect) -> io::Result<Option<u64>> {
+pub(crate) fn assume_start(
+    input: &Input,
+    range: Range<u64>,
+    width: usize,
+    dialect: Dialect,
+) -> io::Result<Option<u64>> {
     // The byte before the cut may be the line end that the first record follows, and the one before that tells
     // whether a quote there opens a field.
     let from = range.start.saturating_sub(2);
     let lead = (range.start - from) as usize;
     let size = (range.end - range.start).clamp(SMALL_WINDOW as u64, WINDOW as u64) as usize;
     let mut window = vec![0; size + lead];
-    let read = read_at(file, &mut window, from)?;
+    let read = input.read_at(&mut window, from)?;
     window.truncate(read);
     let state = likelier_state(&window, lead, width, dialect);
     // From here on, on the one hypothesis, as far as the partition reaches.
@@ -59,7 +63,7 @@ pub(crate) fn assume_start(file: &File, range: Range<u64>, width: usize, dialect
             return Ok(None);
         }
         bytes.resize(WINDOW, 0);
-        let read = read_at(file, &mut bytes, at)?;
+        let read = input.read_at(&mut bytes, at)?;
         bytes.truncate(read);
     }
 }
@@ -112,7 +116,6 @@ fn all_records_fit(window: &[u8], state: State, width: usize, dialect: Dialect) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn cuts_are_contiguous_and_about_equal() {
@@ -140,9 +143,8 @@ mod tests {
     }
 
     fn assumed(data: &[u8], cut: u64, end: u64, width: usize) -> Option<u64> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(data).unwrap();
-        assume_start(&file, cut..end, width, Dialect::default()).unwrap()
+        let input = Input::Memory(data.to_vec().into());
+        assume_start(&input, cut..end, width, Dialect::default()).unwrap()
     }
 
     #[test]

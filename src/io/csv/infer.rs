@@ -4,19 +4,18 @@
 //! forgive: a ragged or broken row in one is passed over here, and named by the run.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io;
 
 use super::boundary::{Reading, only_reading};
 use super::decode::text::{Content, unquote};
 use super::decode::{self, Nulls, clean, float, int};
+use super::encoding::{self, TextFile};
 use super::endless::endless;
 use super::fields::{FieldIndex, State};
 use super::options::{CsvOptions, Dialect};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::expr::{Type, temporal};
-use crate::io::discover::{InputFile, io_error};
-use crate::io::read_at::{line_of, read_at};
+use crate::io::discover::io_error;
+use crate::io::read_at::Input;
 
 /// What the beginning of a file says.
 #[derive(Debug, Clone)]
@@ -58,8 +57,8 @@ pub(crate) fn widen(a: Type, b: Type) -> Type {
 }
 
 /// The type of one field that is not missing.
-pub(crate) fn type_of(raw: &[u8], options: &CsvOptions) -> Type {
-    classify(raw, options.dialect, &Nulls::new(options)).unwrap_or(Type::Text)
+pub(crate) fn type_of(raw: &[u8], dialect: Dialect, nulls: &Nulls) -> Type {
+    classify(raw, dialect, nulls).unwrap_or(Type::Text)
 }
 
 /// The type of one field, `None` for a missing value. Integers beyond 64 bits are text: no float holds them.
@@ -83,14 +82,13 @@ fn classify(raw: &[u8], dialect: Dialect, nulls: &Nulls) -> Option<Type> {
 }
 
 /// Reads the header, or for files without one the width of the first record. `None` for a file of no records at all.
-pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) -> Result<Option<Header>> {
+pub(crate) fn read_header(input: &Input, file: &TextFile, options: &CsvOptions) -> Result<Option<Header>> {
     let dialect = options.dialect;
     let mut size = options.sample_size.max(64);
     loop {
-        let window = read_window(file, input, 0, size)?;
-        let at_end = window.len() as u64 >= input.bytes;
-        let bom = if window.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let data = &window[bom..];
+        let window = read_window(input, file, file.start, size)?;
+        let at_end = file.start + window.len() as u64 >= file.input.bytes;
+        let data = &window[..];
         let mut index = FieldIndex::default();
         index.index(data, State::FieldStart, dialect);
         let in_quotes = index.end_state == Some(State::Quoted);
@@ -110,22 +108,19 @@ pub(crate) fn read_header(file: &File, input: &InputFile, options: &CsvOptions) 
         if let Some((start, separators)) = first {
             let fields = fields_of(data, start, &separators);
             let after = (separators[separators.len() - 1] as usize + 1).min(data.len());
-            let first_record = bom + if options.header { after } else { start as usize };
+            let first_record = if options.header { after } else { start as usize };
             let names = if options.header {
-                names_of(&fields, dialect, input)?
+                names_of(&fields, data, dialect, file)?
             } else {
                 (1..=fields.len()).map(|i| format!("column_{i}")).collect()
             };
-            return Ok(Some(Header { names, first_record: first_record as u64 }));
+            return Ok(Some(Header { names, first_record: file.start + first_record as u64 }));
         }
         if at_end && !in_quotes {
             return Ok(None);
         }
         if at_end || size >= options.max_record {
-            return Err(endless(data, options, |offset| {
-                let byte = (bom + offset) as u64;
-                Position { file: input.path.clone(), line: line_of(file, byte).ok(), byte: Some(byte), column: None }
-            }));
+            return Err(endless(data, options, |offset| file.position(file.start + offset as u64)));
         }
         size = (size * 4).min(options.max_record.max(size));
     }
@@ -146,8 +141,8 @@ fn fields_of<'a>(data: &'a [u8], start: u32, separators: &[u32]) -> Vec<&'a [u8]
 }
 
 /// The names in a header. An empty one is named by its place, a name used before gets a number, as in pandas.
-fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec<String>> {
-    let position = || Position { file: input.path.clone(), line: Some(1), byte: None, column: None };
+fn names_of(fields: &[&[u8]], data: &[u8], dialect: Dialect, file: &TextFile) -> Result<Vec<String>> {
+    let position = || Position { file: file.input.path.clone(), line: Some(1), byte: None, column: None };
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
     let (mut used, mut repeats) = (HashSet::new(), HashMap::<String, u32>::new());
     for (i, raw) in fields.iter().enumerate() {
@@ -159,14 +154,20 @@ fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec
         if bytes.contains(&0) {
             return Err(Error::new(ErrorKind::Malformed, "the header holds NUL bytes")
                 .at(position())
-                .help("is it UTF-16 or no text file at all? Only UTF-8 is read"));
+                .help("is it UTF-16 (CsvOptions::encoding(\"UTF-16LE\")) or no text file at all?"));
         }
-        let name = String::from_utf8(bytes).map_err(|e| {
-            Error::new(ErrorKind::Malformed, "the header is not UTF-8")
-                .caused_by(e)
-                .at(position())
-                .help("convert the file to UTF-8")
-        })?;
+        let name = match encoding::decode(file.encoding, &bytes) {
+            Ok(name) => name,
+            Err(_) => {
+                // Quotes that came off do not matter to where the field itself goes wrong.
+                let wrong = encoding::decode(file.encoding, raw).err().unwrap_or(0);
+                let place = raw.as_ptr() as usize - data.as_ptr() as usize + wrong;
+                let what = file.encoding.map_or("UTF-8", |encoding| encoding.name());
+                return Err(Error::new(ErrorKind::Value, format!("the header is not {what}"))
+                    .at(file.position(file.start + place as u64))
+                    .help(encoding::HELP));
+            }
+        };
         if !quoted && name.contains('\r') {
             return Err(Error::new(ErrorKind::Malformed, "the header holds carriage returns that end no line")
                 .at(position())
@@ -186,18 +187,18 @@ fn names_of(fields: &[&[u8]], dialect: Dialect, input: &InputFile) -> Result<Vec
 }
 
 /// Looks at the samples of a file: a guess for each of its columns.
-pub(crate) fn sample(file: &File, input: &InputFile, header: &Header, options: &CsvOptions) -> Result<Vec<Guess>> {
+pub(crate) fn sample(input: &Input, file: &TextFile, header: &Header, options: &CsvOptions) -> Result<Vec<Guess>> {
     let width = header.names.len();
-    let nulls = Nulls::new(options);
+    let nulls = Nulls::new(options, file.encoding);
     let mut guesses = vec![Guess::default(); width];
     let size = options.sample_size as u64;
     let first = header.first_record;
-    let body = input.bytes - first;
+    let body = file.input.bytes - first;
     // The beginning, as many bytes as it takes for a whole record.
     let mut take = size;
     loop {
-        let window = read_window(file, input, first, take as usize)?;
-        let whole = first + window.len() as u64 >= input.bytes;
+        let window = read_window(input, file, first, take as usize)?;
+        let whole = first + window.len() as u64 >= file.input.bytes;
         if see_records(&window, State::FieldStart, whole, first, width, options.dialect, &nulls, &mut guesses) > 0
             || whole
         {
@@ -209,14 +210,14 @@ pub(crate) fn sample(file: &File, input: &InputFile, header: &Header, options: &
         take *= 4;
     }
     // The middle and the end, where they are not the beginning's.
-    let rest: &[(u64, bool)] = &[(first + body / 2, false), (input.bytes.saturating_sub(size), true)];
+    let rest: &[(u64, bool)] = &[(first + body / 2, false), (file.input.bytes.saturating_sub(size), true)];
     for &(at, last) in rest {
         // What the beginning has shown is not looked at again.
         let at = at.max(first + take);
-        if at >= input.bytes {
+        if at >= file.input.bytes {
             continue;
         }
-        let window = read_window(file, input, at, size as usize)?;
+        let window = read_window(input, file, at, size as usize)?;
         let state = match only_reading(&window, State::Unquoted, width, options.dialect) {
             Some(Reading::Plain) => State::Unquoted,
             Some(Reading::Quoted) => State::Quoted,
@@ -267,30 +268,25 @@ fn see_records(
     seen
 }
 
-fn read_window(file: &File, input: &InputFile, at: u64, size: usize) -> Result<Vec<u8>> {
-    let size = size.min(input.bytes.saturating_sub(at) as usize);
+fn read_window(input: &Input, file: &TextFile, at: u64, size: usize) -> Result<Vec<u8>> {
+    let size = size.min(file.input.bytes.saturating_sub(at) as usize);
     let mut window = vec![0; size];
-    let read = read_at(file, &mut window, at).map_err(|e| io_error(&input.path, &e))?;
+    let read = input.read_at(&mut window, at).map_err(|e| io_error(&file.input.path, &e))?;
     window.truncate(read);
     Ok(window)
-}
-
-/// The line of a byte of a file.
-pub(crate) fn line_in(input: &InputFile, byte: u64) -> io::Result<u64> {
-    line_of(&File::open(&input.path)?, byte)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use crate::io::discover::InputFile;
+    use crate::io::spool::Spool;
 
     fn guesses(text: &[u8], options: &CsvOptions) -> (Vec<String>, Vec<Guess>) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text).unwrap();
-        let input = InputFile { path: file.path().to_path_buf(), bytes: text.len() as u64 };
-        let header = read_header(file.as_file(), &input, options).unwrap().unwrap();
-        let guesses = sample(file.as_file(), &input, &header, options).unwrap();
+        let input = InputFile::held("f.csv".into(), Input::Memory(text.to_vec().into())).unwrap();
+        let (file, input) = TextFile::open(&input, options, &mut Spool::new(&std::env::temp_dir())).unwrap();
+        let header = read_header(&input, &file, options).unwrap().unwrap();
+        let guesses = sample(&input, &file, &header, options).unwrap();
         (header.names, guesses)
     }
 

@@ -1,11 +1,13 @@
 //! The CSV scan, from the bytes of a file to typed batches.
 //!
-//! In the order of the data: [`source`] looks at files and their samples ([`infer`]) and cuts them into partitions
-//! ([`boundary`]); [`reader`] reads one partition in blocks, finds the fields of each ([`fields`]), and makes columns
+//! In the order of the data: [`source`] looks at files, what their bytes mean ([`encoding`]), their samples ([`infer`])
+//! and columns ([`columns`]) and cuts them into partitions ([`boundary`]); [`reader`] reads one partition in blocks, finds the fields of each ([`fields`]), and makes columns
 //! of those that are wanted ([`decode`]).
 
 mod boundary;
+mod columns;
 mod decode;
+mod encoding;
 mod endless;
 mod fields;
 mod infer;

@@ -3,7 +3,8 @@
 //! A block begins with a whole record and ends in the middle of one; what is left over moves to the front of the next.
 //! The columns of the filter are decoded first, the others for the rows that pass.
 
-use std::fs::File;
+mod errors;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,15 +14,17 @@ use arrow::compute::filter;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::boundary::assume_start;
-use super::decode::{BadField, BadReason, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
+use super::columns::Place;
+use super::decode::text::constant;
+use super::decode::{BadField, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
 use super::endless::endless;
-use super::fields::{FieldIndex, Ragged, State};
-use super::infer::{type_of, widen};
+use super::fields::{FieldIndex, State};
 use super::source::{CsvFile, CsvSource};
-use crate::error::{Error, ErrorKind, Position, Result};
+use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Type};
 use crate::io::discover::io_error;
-use crate::io::read_at::{line_of, read_at};
+use crate::io::read_at::Input;
+use crate::io::sample::{FileSample, Sample};
 use crate::mem::Reservation;
 
 /// What is read of a source: which columns, which rows.
@@ -34,7 +37,8 @@ pub(crate) struct CsvScan {
     filter: Option<ScanFilter>,
     /// The filter as it was given.
     filter_expr: Option<Expr>,
-    nulls: Nulls,
+    /// The rows that there are at all: others are neither decoded nor filtered.
+    sample: Option<Sample>,
 }
 
 struct ScanFilter {
@@ -48,13 +52,17 @@ struct ScanFilter {
 type Misfit = (usize, usize, BadField);
 
 impl CsvScan {
-    /// A scan of these columns of the rows that `filter` lets pass.
-    pub(crate) fn new(source: Arc<CsvSource>, columns: Vec<usize>, filter: Option<&Expr>) -> Result<CsvScan> {
+    /// A scan of these columns of the rows that `sample` draws and `filter` lets pass.
+    pub(crate) fn new(
+        source: Arc<CsvSource>,
+        columns: Vec<usize>,
+        filter: Option<&Expr>,
+        sample: Option<Sample>,
+    ) -> Result<CsvScan> {
         let schema = Arc::new(source.schema.project(&columns)?);
         let filter_expr = filter.cloned();
         let filter = filter.map(|expr| ScanFilter::new(expr, &source.schema)).transpose()?;
-        let nulls = Nulls::new(&source.options);
-        Ok(CsvScan { source, columns, schema, filter, filter_expr, nulls })
+        Ok(CsvScan { source, columns, schema, filter, filter_expr, sample })
     }
 
     /// The columns that come out, as places in the source's schema.
@@ -64,6 +72,10 @@ impl CsvScan {
 
     pub(crate) fn filter(&self) -> Option<&Expr> {
         self.filter_expr.as_ref()
+    }
+
+    pub(crate) fn sample(&self) -> Option<Sample> {
+        self.sample
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -97,7 +109,11 @@ const SLACK: u64 = 4 << 10;
 pub(crate) struct CsvReader<'a> {
     scan: &'a CsvScan,
     csv: &'a CsvFile,
-    file: File,
+    input: Input,
+    nulls: Nulls,
+    sample: Option<FileSample>,
+    /// What is in the column of file names.
+    file_name: Buffer,
     range: Range<u64>,
     /// Where the first record begins; `None` when none begins within the range, as far as its bytes tell.
     start: Option<u64>,
@@ -121,6 +137,8 @@ pub(crate) struct CsvReader<'a> {
 struct Scratch {
     columns: Vec<ColumnBuffer>,
     filter_columns: Vec<ColumnBuffer>,
+    /// The rows that the sample drew.
+    drawn: Vec<u32>,
     /// The rows that passed the filter.
     selected: Vec<u32>,
 }
@@ -136,25 +154,24 @@ impl<'a> CsvReader<'a> {
         let source = &scan.source;
         let part = &source.partitions[partition];
         let csv = &source.files[part.file];
-        let path = &csv.input.path;
-        let file = File::open(path).map_err(|e| io_error(path, &e))?;
-        let found = file.metadata().map_err(|e| io_error(path, &e))?.len();
-        if found != csv.input.bytes {
-            return Err(changed(csv, found));
-        }
+        let file = &csv.text.input;
+        let input = file.open()?;
         let range = part.range.clone();
         let start = match start {
             Start::At(at) => Some(at),
             Start::Assumed if part.exact => Some(range.start),
-            Start::Assumed => {
-                assume_start(&file, range.clone(), csv.width, source.options.dialect).map_err(|e| io_error(path, &e))?
-            }
+            Start::Assumed => assume_start(&input, range.clone(), csv.width, source.options.dialect)
+                .map_err(|e| io_error(&file.path, &e))?,
         };
         let at = start.unwrap_or(range.end);
+        let file_name = file.path.to_string_lossy();
         Ok(CsvReader {
             scan,
             csv,
-            file,
+            input,
+            nulls: Nulls::new(&source.options, csv.text.encoding),
+            sample: scan.sample.map(|sample| sample.of_file(&file_name)),
+            file_name: Buffer::from(file_name.as_bytes()),
             start,
             block: Buffer::from_vec(Vec::<u8>::new()),
             at,
@@ -168,7 +185,7 @@ impl<'a> CsvReader<'a> {
             scratch: Scratch {
                 columns: scan.columns.iter().map(|_| ColumnBuffer::default()).collect(),
                 filter_columns: scan.filter.iter().flat_map(|f| &f.columns).map(|_| ColumnBuffer::default()).collect(),
-                selected: Vec::new(),
+                ..Scratch::default()
             },
             memory,
         })
@@ -218,7 +235,7 @@ impl<'a> CsvReader<'a> {
         let mut block = self.reclaim();
         let mut want = BLOCK;
         loop {
-            let left = (self.csv.input.bytes - self.at) as usize;
+            let left = (self.csv.text.input.bytes - self.at) as usize;
             // Near the partition's end only the rest of the last record is still wanted.
             let near_end = usize::try_from(self.range.end + SLACK - self.at).unwrap_or(usize::MAX);
             let size = if want == BLOCK { want.min(near_end) } else { want }.min(left);
@@ -228,10 +245,12 @@ impl<'a> CsvReader<'a> {
             }
             let missing = &mut block[PADDING + self.filled..PADDING + size.max(self.filled)];
             let expected = missing.len();
-            let read = read_at(&self.file, missing, self.at + self.filled as u64)
-                .map_err(|e| io_error(&self.csv.input.path, &e))?;
+            let read = self
+                .input
+                .read_at(missing, self.at + self.filled as u64)
+                .map_err(|e| io_error(&self.csv.text.input.path, &e))?;
             if read < expected {
-                return Err(changed(self.csv, self.at + (self.filled + read) as u64));
+                return Err(self.csv.text.input.changed(self.at + (self.filled + read) as u64));
             }
             self.filled += read;
             let data = &block[PADDING..PADDING + self.filled];
@@ -294,10 +313,11 @@ impl<'a> CsvReader<'a> {
         block
     }
 
-    /// Decodes the rows of the block that pass the filter.
+    /// Decodes the rows of the block that are drawn and pass the filter.
     fn decode(&self, rows: usize, scratch: &mut Scratch) -> Result<RecordBatch> {
-        let CsvScan { source, columns, filter: scan_filter, nulls, schema, .. } = self.scan;
-        let text = |&column: &usize| source.types[column] == Type::Text;
+        let CsvScan { source, columns, filter: scan_filter, schema, .. } = self.scan;
+        let text =
+            |&column: &usize| source.types[column] == Type::Text && matches!(self.csv.places[column], Place::Field(_));
         let any_text = columns.iter().any(text) || scan_filter.iter().flat_map(|f| &f.columns).any(text);
         let records = Records {
             block: &self.block,
@@ -307,54 +327,70 @@ impl<'a> CsvReader<'a> {
             has_quotes: self.index.has_quotes,
             is_ascii: !any_text || self.block.as_slice()[PADDING..PADDING + self.consumed].is_ascii(),
         };
-        let decoder = Decoder { dialect: source.options.dialect, nulls };
+        let decoder = Decoder { dialect: source.options.dialect, nulls: &self.nulls };
+        let Scratch { columns: buffers, filter_columns, drawn, selected } = scratch;
+        let rows = match self.sample {
+            None => Rows::All(rows),
+            Some(sample) => {
+                drawn.clear();
+                let starts = self.index.row_starts.iter().zip(0..);
+                drawn.extend(starts.filter(|(start, _)| sample.is_drawn(self.at + u64::from(**start))).map(|(_, i)| i));
+                Rows::These(drawn)
+            }
+        };
         // Where several columns have a field that does not fit, the first row's is the one to tell of, wherever the
         // block was cut.
         let mut first: Option<Misfit> = None;
-        let decode =
-            |column: usize, rows: Rows<'_>, buffer: &mut ColumnBuffer, first: &mut Option<Misfit>| -> ArrayRef {
-                let field = self.csv.fields[column];
-                match decoder.decode(records.column(field), rows, source.types[column], buffer) {
-                    Ok(array) => array,
-                    Err(bad) => {
-                        let row = rows.row(bad.row);
-                        if first.as_ref().is_none_or(|(other, ..)| row < *other) {
-                            *first = Some((row, column, bad));
-                        }
-                        new_null_array(&source.types[column].arrow(), 0)
-                    }
-                }
+        let decode = |column: usize,
+                      rows: Rows<'_>,
+                      buffer: &mut ColumnBuffer,
+                      first: &mut Option<Misfit>|
+         -> Result<ArrayRef> {
+            let dtype = source.types[column];
+            let field = match self.csv.places[column] {
+                Place::Field(field) => field,
+                Place::Missing => return Ok(new_null_array(&dtype.arrow(), rows.len())),
+                Place::FileName => return constant(&self.file_name, rows.len(), buffer),
             };
-        let Some(scan_filter) = scan_filter else {
-            let arrays = columns
-                .iter()
-                .zip(&mut scratch.columns)
-                .map(|(&c, b)| decode(c, Rows::All(rows), b, &mut first))
-                .collect();
-            self.refuse(&records, first)?;
-            return to_batch(schema, arrays, rows);
+            Ok(match decoder.decode(records.column(field), rows, dtype, buffer) {
+                Ok(array) => array,
+                Err(bad) => {
+                    let row = rows.row(bad.row);
+                    if first.as_ref().is_none_or(|(other, ..)| row < *other) {
+                        *first = Some((row, column, bad));
+                    }
+                    new_null_array(&dtype.arrow(), 0)
+                }
+            })
         };
-        let tested = scan_filter
-            .columns
-            .iter()
-            .zip(&mut scratch.filter_columns)
-            .map(|(&c, b)| decode(c, Rows::All(rows), b, &mut first));
-        let tested = tested.collect();
+        let Some(scan_filter) = scan_filter else {
+            let arrays = columns.iter().zip(buffers).map(|(&c, b)| decode(c, rows, b, &mut first));
+            let arrays = arrays.collect::<Result<_>>()?;
+            self.refuse(&records, first)?;
+            return to_batch(schema, arrays, rows.len());
+        };
+        let tested = scan_filter.columns.iter().zip(filter_columns).map(|(&c, b)| decode(c, rows, b, &mut first));
+        let tested = tested.collect::<Result<_>>()?;
         self.refuse(&records, first.take())?;
-        let tested = to_batch(&scan_filter.schema, tested, rows)?;
+        let tested = to_batch(&scan_filter.schema, tested, rows.len())?;
         let mask = scan_filter.expr.eval_mask(&tested)?;
         let passed = mask.true_count();
-        scratch.selected.clear();
-        if 0 < passed && passed < rows {
-            scratch.selected.extend(mask.values().set_indices().map(|i| i as u32));
+        let all_passed = passed == rows.len();
+        selected.clear();
+        if 0 < passed && !all_passed {
+            let passed = mask.values().set_indices();
+            match rows {
+                Rows::All(_) => selected.extend(passed.map(|i| i as u32)),
+                Rows::These(drawn) => selected.extend(passed.map(|i| drawn[i])),
+            }
         }
-        let selection = if passed == rows { Rows::All(rows) } else { Rows::These(&scratch.selected) };
+        let selection = if all_passed { rows } else { Rows::These(selected) };
         let mut arrays = Vec::with_capacity(columns.len());
-        for (&column, buffer) in columns.iter().zip(&mut scratch.columns) {
+        for (&column, buffer) in columns.iter().zip(buffers) {
             arrays.push(match scan_filter.columns.iter().position(|&c| c == column) {
-                Some(i) if passed == rows => tested.column(i).clone(),
+                Some(i) if all_passed => tested.column(i).clone(),
                 Some(i) => filter(tested.column(i), &mask)?,
-                None => decode(column, selection, buffer, &mut first),
+                None => decode(column, selection, buffer, &mut first)?,
             });
         }
         self.refuse(&records, first)?;
@@ -371,74 +407,21 @@ impl<'a> CsvReader<'a> {
 
     /// What the reader holds beside the block.
     fn held(&self) -> usize {
-        let Scratch { columns, filter_columns, selected } = &self.scratch;
+        let Scratch { columns, filter_columns, drawn, selected } = &self.scratch;
         let columns: usize = columns.iter().chain(filter_columns).map(ColumnBuffer::bytes).sum();
-        let index = self.index.separators.capacity() + self.index.row_starts.capacity() + selected.capacity();
-        columns + 4 * index
+        let index = self.index.separators.capacity() + self.index.row_starts.capacity();
+        // Decoded text is at most three times as long.
+        let decoded = if self.csv.text.encoding.is_some() { 3 * self.filled } else { 0 };
+        columns + 4 * (index + drawn.capacity() + selected.capacity()) + decoded
     }
 
     fn book(&mut self) -> Result<()> {
         let held = self.held() + self.block.capacity();
         if held > self.memory.bytes() { self.memory.try_resize(held) } else { Ok(()) }
     }
-
-    /// A place in the file; the line is counted from its start.
-    fn position_of(&self, byte: u64, column: Option<usize>) -> Position {
-        Position {
-            file: self.csv.input.path.clone(),
-            line: line_of(&self.file, byte).ok(),
-            byte: Some(byte),
-            column: column.map(|c| self.scan.source.schema.field(c).name().clone()),
-        }
-    }
-
-    fn bad_field(&self, records: &Records<'_>, column: usize, row: usize, bad: &BadField) -> Error {
-        let (start, end) = records.column(self.csv.fields[column]).field(row);
-        let value = shorten(&self.block.as_slice()[start..end]);
-        let name = self.scan.source.schema.field(column).name();
-        let error = match bad.reason {
-            BadReason::NotOfType => {
-                let dtype = self.scan.source.types[column];
-                let wider = widen(dtype, type_of(&self.block.as_slice()[start..end], &self.scan.source.options));
-                Error::new(ErrorKind::Value, format!("column '{name}' is {dtype}, and {value} is not")).help(format!(
-                    "read the column as {wider} with CsvOptions::dtype(\"{name}\", Type::{wider:?}), or, if this spelling \
-                     means a missing value, add it to CsvOptions::nulls"
-                ))
-            }
-            BadReason::NotUtf8 => {
-                Error::new(ErrorKind::Value, format!("column '{name}' is text, and {value} is not UTF-8"))
-                    .help("convert the file to UTF-8")
-            }
-        };
-        error.at(self.position_of(self.at + (start - PADDING) as u64, Some(column)))
-    }
-
-    fn ragged_row(&self, ragged: &Ragged) -> Error {
-        let plural = |n: usize| if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
-        Error::new(ErrorKind::Malformed, format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width))
-            .at(self.position_of(self.at + u64::from(ragged.row_start), None))
-            .help("fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter)?")
-    }
 }
 
 fn to_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
-}
-
-fn changed(csv: &CsvFile, found: u64) -> Error {
-    let expected = csv.input.bytes;
-    Error::new(ErrorKind::Io, format!("the file changed during the run: it had {expected} bytes, now {found}"))
-        .at(Position { file: csv.input.path.clone(), ..Position::default() })
-        .help("run again once nobody writes to it")
-}
-
-/// A field for an error message: quoted, escaped, at most 40 characters.
-fn shorten(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&raw[..raw.len().min(200)]);
-    let mut short: String = text.chars().take(40).collect();
-    if short.len() < raw.len() && text.chars().nth(40).is_some() {
-        short.push('…');
-    }
-    format!("{short:?}")
 }

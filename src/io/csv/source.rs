@@ -1,18 +1,20 @@
 //! A glob of CSV files, as one table: its schema, its files, its partitions.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::boundary::cuts;
-use super::infer::{Guess, line_in, read_header, sample, widen};
+use super::columns::{Place, agree};
+use super::encoding::TextFile;
+use super::infer::{Guess, read_header, sample, widen};
 use super::options::CsvOptions;
-use crate::error::{Error, ErrorKind, Position, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
-use crate::io::discover::{InputFile, Paths, discover, io_error};
+use crate::io::discover::{Paths, discover};
+use crate::io::spool::Spool;
 
 /// CSV files that are read as one table. Made by looking at their headers and samples; it holds no rows.
 #[derive(Debug)]
@@ -31,11 +33,11 @@ pub(crate) struct CsvSource {
 /// One file of a source.
 #[derive(Debug)]
 pub(crate) struct CsvFile {
-    pub input: InputFile,
+    pub text: TextFile,
     /// Fields a record.
     pub width: usize,
-    /// For each column of the schema, which field holds it.
-    pub fields: Vec<usize>,
+    /// For each column of the schema, where it is.
+    pub places: Vec<Place>,
 }
 
 /// A byte range of a file: the records that begin in it.
@@ -68,39 +70,23 @@ pub struct ColumnReport {
 }
 
 impl CsvSource {
-    /// Looks at the files. `partition_size` holds where the options name none.
+    /// Looks at the files. `partition_size` holds where the options name none; what must be kept for reading goes into
+    /// `spill_dir`.
     ///
     /// # Errors
     /// What [`discover`] says; files that differ in their columns; a header that is no text; options that make no sense.
-    pub(crate) fn open(paths: Paths, options: CsvOptions, partition_size: u64) -> Result<CsvSource> {
+    pub(crate) fn open(paths: Paths, options: CsvOptions, partition_size: u64, spill_dir: &Path) -> Result<CsvSource> {
         options.check()?;
-        let mut names: Vec<String> = Vec::new();
-        let mut guesses: Vec<(Guess, usize)> = Vec::new();
-        let (mut files, mut partitions): (Vec<CsvFile>, Vec<CsvPartition>) = (Vec::new(), Vec::new());
-        let found = discover(&paths)?;
-        for input in &found {
-            let file = File::open(&input.path).map_err(|e| io_error(&input.path, &e))?;
-            let Some(header) = read_header(&file, input, &options)? else { continue };
-            let seen = sample(&file, input, &header, &options)?;
-            let index = files.len();
-            let fields = match files.first() {
-                None => {
-                    names = header.names.clone();
-                    guesses = vec![(Guess::default(), 0); names.len()];
-                    (0..names.len()).collect()
-                }
-                Some(first) => match_columns(&names, first, &header.names, input)?,
-            };
-            for ((guess, decided_in), &field) in guesses.iter_mut().zip(&fields) {
-                *decided_in = agree(guess, *decided_in, seen[field], index);
-            }
-            let size = options.partition_size.unwrap_or(partition_size);
-            for (i, range) in cuts(header.first_record..input.bytes, size).into_iter().enumerate() {
-                partitions.push(CsvPartition { file: index, range, exact: i == 0 });
-            }
-            files.push(CsvFile { input: input.clone(), width: header.names.len(), fields });
+        let mut spool = Spool::new(spill_dir);
+        let found = discover(&paths, &mut spool)?;
+        let mut seen = Vec::new();
+        for file in &found {
+            let (text, input) = TextFile::open(file, &options, &mut spool)?;
+            let Some(header) = read_header(&input, &text, &options)? else { continue };
+            let guesses = sample(&input, &text, &header, &options)?;
+            seen.push((text, header, guesses));
         }
-        if files.is_empty() {
+        if seen.is_empty() {
             let what = match &found[..] {
                 [one] => format!("'{}' is empty: it has no header", one.path.display()),
                 _ => "all files are empty: none has a header".to_owned(),
@@ -108,6 +94,25 @@ impl CsvSource {
             return Err(
                 Error::new(ErrorKind::Malformed, what).help("a CSV file begins with a line that names its columns")
             );
+        }
+        let headers: Vec<_> = seen.iter().map(|(text, header, _)| (&text.input, header)).collect();
+        let (mut names, places) = agree(&headers, &options)?;
+        let mut guesses = vec![(Guess::default(), 0); names.len()];
+        let (mut files, mut partitions) = (Vec::new(), Vec::new());
+        for (index, ((text, header, seen), mut places)) in seen.into_iter().zip(places).enumerate() {
+            for ((guess, decided_in), &field) in guesses.iter_mut().zip(&places) {
+                if let Place::Field(field) = field {
+                    *decided_in = widened_by(guess, *decided_in, seen[field], index);
+                }
+            }
+            let size = options.partition_size.unwrap_or(partition_size);
+            for (i, range) in cuts(header.first_record..text.input.bytes, size).into_iter().enumerate() {
+                partitions.push(CsvPartition { file: index, range, exact: i == 0 });
+            }
+            if options.file_column.is_some() {
+                places.push(Place::FileName);
+            }
+            files.push(CsvFile { text, width: header.names.len(), places });
         }
         let mut types = Vec::with_capacity(names.len());
         let mut decisions = Vec::with_capacity(names.len());
@@ -124,6 +129,16 @@ impl CsvSource {
             types[i] = *dtype;
             decisions[i] = None;
         }
+        if let Some(name) = &options.file_column {
+            if names.contains(name) {
+                return Err(Error::new(ErrorKind::Column, format!("the files have a column '{name}' of their own"))
+                    .help("give the column of file names another name")
+                    .in_step("CsvOptions::file_column"));
+            }
+            names.push(name.clone());
+            types.push(Type::Text);
+            decisions.push(None);
+        }
         let fields = names.iter().zip(&types).map(|(name, dtype)| Field::new(name, dtype.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         Ok(CsvSource { paths, options, schema, types, decisions, files, partitions })
@@ -131,7 +146,7 @@ impl CsvSource {
 
     /// The bytes of all files together.
     pub(crate) fn bytes(&self) -> u64 {
-        self.files.iter().map(|f| f.input.bytes).sum()
+        self.files.iter().map(|f| f.text.input.bytes).sum()
     }
 
     /// Each column with its type and what decided it.
@@ -141,9 +156,9 @@ impl CsvSource {
             let decided_at = match &self.decisions[i] {
                 None => None,
                 Some(Decision { file, byte }) => {
-                    let input = &self.files[*file].input;
-                    let line = line_in(input, *byte).map_err(|e| io_error(&input.path, &e))?;
-                    Some((input.path.clone(), line))
+                    let text = &self.files[*file].text;
+                    text.input.open()?;
+                    text.position(*byte).line.map(|line| (text.input.path.clone(), line))
                 }
             };
             report.push(ColumnReport { name: field.name().clone(), dtype: self.types[i], decided_at });
@@ -153,7 +168,7 @@ impl CsvSource {
 }
 
 /// Takes the guess of another file in. Returns the file that decided.
-fn agree(guess: &mut Guess, decided_in: usize, seen: Guess, file: usize) -> usize {
+fn widened_by(guess: &mut Guess, decided_in: usize, seen: Guess, file: usize) -> usize {
     let Some(dtype) = seen.dtype else { return decided_in };
     let widened = guess.dtype.map_or(dtype, |old| widen(old, dtype));
     if guess.dtype == Some(widened) {
@@ -161,22 +176,6 @@ fn agree(guess: &mut Guess, decided_in: usize, seen: Guess, file: usize) -> usiz
     }
     *guess = Guess { dtype: Some(widened), decided_at: seen.decided_at };
     file
-}
-
-/// For each of `names`, its place in a file's header, which must have just these names, in any order.
-fn match_columns(names: &[String], first: &CsvFile, header: &[String], input: &InputFile) -> Result<Vec<usize>> {
-    let lacks = |name: &str, lacking: &InputFile, having: &InputFile| {
-        Error::new(
-            ErrorKind::Column,
-            format!("'{}' has no column '{name}', which '{}' has", lacking.path.display(), having.path.display()),
-        )
-        .at(Position { file: lacking.path.clone(), line: Some(1), ..Position::default() })
-        .help("files of one glob must have the same columns, in any order: read the others by a call of their own")
-    };
-    if let Some(extra) = header.iter().find(|n| !names.contains(n)) {
-        return Err(lacks(extra, &first.input, input));
-    }
-    names.iter().map(|n| header.iter().position(|h| h == n).ok_or_else(|| lacks(n, input, &first.input))).collect()
 }
 
 #[cfg(test)]
@@ -189,7 +188,7 @@ mod tests {
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        CsvSource::open(dir.path().join("*.csv").into(), options, 100)
+        CsvSource::open(dir.path().join("*.csv").into(), options, 100, dir.path())
     }
 
     #[test]
@@ -197,7 +196,10 @@ mod tests {
         let source =
             open(&[("1.csv", "a,b\n1,\n"), ("2.csv", "b,a\nx,2.5\n"), ("3.csv", "")], CsvOptions::default()).unwrap();
         assert_eq!(source.types, [Type::Float64, Type::Text]);
-        assert_eq!(source.files.iter().map(|f| f.fields.clone()).collect::<Vec<_>>(), [[0, 1], [1, 0]]);
+        assert_eq!(
+            source.files.iter().map(|f| f.places.clone()).collect::<Vec<_>>(),
+            [[0, 1], [1, 0]].map(|places| places.map(Place::Field))
+        );
         assert_eq!(source.decisions.iter().flatten().map(|d| (d.file, d.byte)).collect::<Vec<_>>(), [(1, 6), (1, 4)]);
     }
 

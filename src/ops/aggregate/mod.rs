@@ -7,12 +7,7 @@
 //! 4. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
 mod accumulators;
-mod groups;
-mod int_groups;
-mod packed_groups;
-mod row_groups;
 mod shared;
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +21,9 @@ use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use self::accumulators::Accumulator;
-use self::groups::Groups;
 use self::shared::Shared;
+use super::groups::Groups;
+use super::key::encoded_bytes;
 use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, Type};
@@ -192,7 +188,7 @@ impl Reducer for AggregateOp {
             self.settle(state)?;
             return Ok(Flow::More);
         }
-        let key_bytes = keys.iter().map(key_bytes).sum();
+        let key_bytes = keys.iter().map(encoded_bytes).sum();
         let groups = state.groups.bytes_with(count, key_bytes) - state.groups.bytes();
         let ids = 2 * count.saturating_sub(state.ids.capacity()) * size_of::<u32>();
         let bytes = self.bytes_of(state) + groups + ids;
@@ -274,17 +270,12 @@ impl Reducer for AggregateOp {
     }
 }
 
-/// The most that a column of keys takes as bytes: every byte of a text may be escaped.
-fn key_bytes(column: &ArrayRef) -> usize {
-    9 * column.len() + 2 * text_bytes(column)
-}
-
 fn text_bytes(column: &ArrayRef) -> usize {
     column.as_string_view_opt().map_or(0, StringViewArray::total_bytes_len)
 }
 
 /// The rows without a null in any key; None when that is all.
-fn valid_rows(keys: &[ArrayRef]) -> Option<BooleanArray> {
+pub(super) fn valid_rows(keys: &[ArrayRef]) -> Option<BooleanArray> {
     let nulls = NullBuffer::union_many(keys.iter().map(|key| key.nulls().filter(|n| n.null_count() > 0)));
     nulls.map(|nulls| BooleanArray::new(nulls.into_inner(), None))
 }

@@ -1,51 +1,20 @@
-//! The kernels of a merge: a table of the right side, and the lookup of left rows in it.
+//! Merge: left rows find right rows of the same key, or of the nearest.
+//!
+//! 1. The right side is gathered whole ([`BuildOp`]): its keys become dense groups as in a group-by, and an index leads from a
+//!    group to its rows in their order. That is a [`JoinTable`], which all tasks share and none changes.
+//! 2. Batches of the left side look up their keys ([`ProbeOp`]). Where all right keys differ, a left row has one match at most:
+//!    left columns pass as they are or filtered. Else pairs of rows are gathered, and taken a batch at a time.
+//! 3. Right rows that found no match ([`Matched`], a bit each) come last, where a merge keeps them.
+//! 4. An as-of merge orders the rows of each group by a value, and finds the nearest by bisection: one match at most.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+mod build;
+mod index;
+mod matched;
+mod nearest;
+mod probe;
+#[cfg(test)]
+mod tests;
 
-use super::Flow;
-use crate::error::{Error, Result};
-use crate::mem::Part;
-
-pub(crate) struct JoinTable {}
-impl Part for JoinTable {
-    fn bytes(&self) -> usize {
-        0
-    }
-}
-pub(crate) struct ProbeOp {
-    schema: SchemaRef,
-}
-impl ProbeOp {
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-    pub(crate) fn tracks(&self) -> bool {
-        false
-    }
-    pub(crate) fn probe(
-        &self,
-        _table: &JoinTable,
-        _matched: &mut Matched,
-        _batch: &RecordBatch,
-        _next: &mut dyn FnMut(RecordBatch) -> Result<Flow>,
-    ) -> Result<Flow> {
-        Err(Error::internal("not built"))
-    }
-    pub(crate) fn unmatched(
-        &self,
-        _table: &JoinTable,
-        _matched: &Matched,
-        _next: &mut dyn FnMut(RecordBatch) -> Result<Flow>,
-    ) -> Result<Flow> {
-        Err(Error::internal("not built"))
-    }
-}
-#[derive(Clone, Default)]
-pub(crate) struct Matched {}
-impl Matched {
-    pub(crate) fn union(&mut self, _other: &Matched) {}
-    pub(crate) fn bytes(&self) -> usize {
-        0
-    }
-}
+pub(crate) use build::{BuildOp, JoinTable};
+pub(crate) use matched::Matched;
+pub(crate) use probe::{MergedColumn, ProbeOp};

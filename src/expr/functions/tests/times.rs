@@ -235,7 +235,7 @@ proptest! {
         let want = [t.year() as i64, t.month().into(), t.day().into(), t.weekday().num_days_from_monday().into(), t.ordinal().into(), t.quarter().into()];
         prop_assert_eq!(parts.map(int), want);
         let parts = [col("t").hour(), col("t").minute(), col("t").second()];
-        prop_assert_eq!(parts.map(int), [t.hour().into(), t.minute().into(), t.second().into()]);
+        prop_assert_eq!(parts.map(int), [t.hour(), t.minute(), t.second()].map(i64::from));
         let date = t.date();
         let moved = |m: i64| if m < 0 { date - Months::new(m.unsigned_abs() as u32) } else { date + Months::new(m as u32) };
         let text = |e: Expr| show(&eval(&b, &e).unwrap(), 0);

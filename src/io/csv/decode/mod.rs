@@ -15,6 +15,8 @@ use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuff
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::bit_util;
 
+use encoding_rs::Encoding;
+
 use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
 use crate::expr::{Type, temporal};
 
@@ -92,7 +94,10 @@ impl Rows<'_> {
 /// Which spellings are missing values.
 #[derive(Debug, Clone)]
 pub(crate) struct Nulls {
+    /// In UTF-8.
     spellings: Vec<Vec<u8>>,
+    /// What fields are decoded from; `None` for UTF-8.
+    encoding: Option<&'static Encoding>,
     /// Whether they count in text columns too.
     in_text: bool,
     /// Whether one of them begins with a digit, as 9999 does: then no number is told from them at a glance.
@@ -100,17 +105,24 @@ pub(crate) struct Nulls {
 }
 
 impl Nulls {
-    pub(crate) fn new(options: &CsvOptions) -> Nulls {
+    pub(crate) fn new(options: &CsvOptions, encoding: Option<&'static Encoding>) -> Nulls {
         let spellings: Vec<Vec<u8>> = match &options.nulls {
             Some(given) => given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(),
             None => NULL_SPELLINGS.iter().map(|s| s.as_bytes().to_vec()).collect(),
         };
         let like_numbers = spellings.iter().any(|s| s.first().is_some_and(u8::is_ascii_digit));
-        Nulls { spellings, in_text: options.nulls.is_some(), like_numbers }
+        Nulls { spellings, encoding, in_text: options.nulls.is_some(), like_numbers }
     }
 
     pub(crate) fn contain(&self, text: &[u8]) -> bool {
-        self.spellings.iter().any(|s| s == text)
+        self.spellings.iter().any(|s| s == text) || self.encoding.is_some_and(|e| self.contain_decoded(text, e))
+    }
+
+    #[cold]
+    fn contain_decoded(&self, text: &[u8], encoding: &'static Encoding) -> bool {
+        !text.is_ascii()
+            && super::encoding::decode(Some(encoding), text)
+                .is_ok_and(|text| self.spellings.iter().any(|s| s == text.as_bytes()))
     }
 }
 
@@ -125,8 +137,8 @@ pub(crate) struct BadField {
 pub(crate) enum BadReason {
     /// No value of the type.
     NotOfType,
-    /// Text that is not UTF-8.
-    NotUtf8,
+    /// Text that its encoding cannot mean.
+    NotText,
 }
 
 /// The buffers of a column, taken back from the batch before when nobody kept it.

@@ -1,11 +1,14 @@
-//! Text: views into the block; only fields with doubled quotes are copied.
+//! Text: views into the block; only fields with doubled quotes are copied, and those that must be decoded.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
 use super::{BadField, BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
+use crate::error::Result;
+use crate::io::csv::encoding;
 
 /// Decodes a column of text. An unquoted empty field is missing, a quoted one is an empty text.
 pub(super) fn decode(
@@ -18,7 +21,8 @@ pub(super) fn decode(
     let data = column.data;
     let mut views: Vec<u128> = buffer.take(n);
     let mut nulls = NullBits::default();
-    let mut unescaped: Vec<u8> = Vec::new();
+    // What does not stand in the block as it is to be read.
+    let mut own: Vec<u8> = Vec::new();
     for at in 0..n {
         let (start, end) = column.field(rows.row(at));
         let raw = &data[start..end];
@@ -27,15 +31,30 @@ pub(super) fn decode(
             views.push(0);
             continue;
         }
-        if !column.records.is_ascii && std::str::from_utf8(raw).is_err() {
-            return Err(BadField { row: at, reason: BadReason::NotUtf8 });
-        }
         let quoted = column.records.has_quotes && decoder.dialect.is_quote(raw[0]);
+        if !column.records.is_ascii {
+            let bad = BadField { row: at, reason: BadReason::NotText };
+            match decoder.nulls.encoding {
+                None if std::str::from_utf8(raw).is_err() => return Err(bad),
+                Some(_) if !raw.is_ascii() => {
+                    // Quotes come off first: they are single bytes in every encoding that gets here.
+                    let inner = match unquote(raw, quoted, decoder.dialect.quote) {
+                        Content::At(skip, len) => Cow::Borrowed(&raw[skip..skip + len]),
+                        Content::Unescaped(text) => Cow::Owned(text),
+                    };
+                    let text = encoding::decode(decoder.nulls.encoding, &inner).map_err(|_| bad)?;
+                    views.push(make_view(text.as_bytes(), 1, own.len() as u32));
+                    own.extend_from_slice(text.as_bytes());
+                    continue;
+                }
+                _ => {}
+            }
+        }
         views.push(match unquote(raw, quoted, decoder.dialect.quote) {
             Content::At(skip, len) => make_view(&raw[skip..skip + len], 0, (start + skip) as u32),
             Content::Unescaped(text) => {
-                let offset = unescaped.len() as u32;
-                unescaped.extend_from_slice(&text);
+                let offset = own.len() as u32;
+                own.extend_from_slice(&text);
                 make_view(&text, 1, offset)
             }
         });
@@ -43,13 +62,27 @@ pub(super) fn decode(
     let views = Buffer::from_vec(views);
     buffer.keep(&views);
     let mut buffers = vec![column.records.block.clone()];
-    if !unescaped.is_empty() {
-        buffers.push(Buffer::from_vec(unescaped));
+    if !own.is_empty() {
+        buffers.push(Buffer::from_vec(own));
     }
     let views = ScalarBuffer::new(views, 0, n);
     // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, and those bytes are
-    // UTF-8: the whole block is ASCII or the field was checked; taking off or undoubling ASCII quotes keeps it so.
+    // UTF-8: the whole block or the field is ASCII, or the field was checked or decoded; taking off or undoubling ASCII quotes keeps it so.
     Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) }))
+}
+
+/// A column that has this text in every row.
+pub(crate) fn constant(text: &Buffer, rows: usize, buffer: &mut ColumnBuffer) -> Result<ArrayRef> {
+    let mut views: Vec<u128> = buffer.take(rows);
+    views.resize(rows, make_view(text, 0, 0));
+    let views = Buffer::from_vec(views);
+    buffer.keep(&views);
+    // One view is checked for all.
+    let one = StringViewArray::try_new(ScalarBuffer::new(views.clone(), 0, rows.min(1)), vec![text.clone()], None)?;
+    // SAFETY: all views are the one that was checked.
+    Ok(Arc::new(unsafe {
+        StringViewArray::new_unchecked(ScalarBuffer::new(views, 0, rows), one.data_buffers().to_vec(), None)
+    }))
 }
 
 /// What a field says.
@@ -135,7 +168,7 @@ mod tests {
                 has_quotes: index.has_quotes,
                 is_ascii: body.is_ascii(),
             };
-            let decoder = Decoder { dialect, nulls: &Nulls::new(&options) };
+            let decoder = Decoder { dialect, nulls: &Nulls::new(&options, None) };
             let rows = Rows::All(index.row_starts.len());
             if let Ok(array) = decode(decoder, records.column(1), rows, &mut ColumnBuffer::default()) {
                 let array = array.as_string_view();

@@ -14,7 +14,7 @@ use super::runs::{Index, Log, Run, RunBuilder};
 use super::{Accumulator, input, no_output, nulls, same, vec_bytes_to};
 use crate::error::{Error, Result};
 use crate::expr::{AggKind, BoundAgg, Interpolation, Type};
-use crate::ops::aggregate::row_groups::RowGroups;
+use crate::ops::groups::RowGroups;
 use crate::ops::key::{as_ints, from_ints, int_to_float};
 
 pub(super) struct Values {

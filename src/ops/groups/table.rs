@@ -74,6 +74,21 @@ impl<K: Key> Table<K> {
         keys.len()
     }
 
+    /// Writes the id of every key. An empty slot, 0, gives the greatest number, which is no id.
+    pub(super) fn find_all(&self, keys: &[K], ids: &mut [u32]) {
+        let slots = self.slots.as_slice();
+        let mask = slots.len() - 1;
+        for (key, id) in keys.iter().zip(ids) {
+            let mut at = key.hash() as usize & mask;
+            let mut slot = &slots[at];
+            while slot.key != *key && slot.id != 0 {
+                at = (at + 1) & mask;
+                slot = &slots[at];
+            }
+            *id = slot.id.wrapping_sub(1);
+        }
+    }
+
     /// The key's id, which is `new_id` when the key is new.
     pub(super) fn find_or_insert(&mut self, key: K, new_id: u32) -> u32 {
         let mask = self.slots.len() - 1;

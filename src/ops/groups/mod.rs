@@ -1,10 +1,15 @@
 //! From the key columns of batches to dense group ids.
 
+mod int_groups;
+mod packed_groups;
+mod row_groups;
+mod table;
+
 use arrow::array::{Array, ArrayRef};
 
-use super::int_groups::IntGroups;
-use super::packed_groups::PackedGroups;
-use super::row_groups::RowGroups;
+use self::int_groups::IntGroups;
+use self::packed_groups::PackedGroups;
+pub(super) use self::row_groups::RowGroups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -17,6 +22,18 @@ pub(super) struct Groups {
     kinds: Vec<Type>,
     by: By,
     scratch: Vec<i64>,
+    rows: Rows,
+}
+
+/// What [`Groups::find`] gives for keys that are no group.
+pub(super) const MISSING: u32 = u32::MAX;
+
+/// Room that [`Groups::find`] works in, kept from batch to batch.
+#[derive(Default)]
+pub(super) struct FindScratch {
+    ints: Vec<i64>,
+    packed64: Vec<u64>,
+    packed128: Vec<u128>,
     rows: Rows,
 }
 
@@ -95,6 +112,30 @@ impl Groups {
             }
         }
         Ok(true)
+    }
+
+    /// Writes the group id of each of the rows, [`MISSING`] where there is none. Changes nothing, so that many may look at once.
+    pub(super) fn find(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        ids: &mut Vec<u32>,
+        scratch: &mut FindScratch,
+    ) -> Result<()> {
+        // Every path below writes all of the ids.
+        ids.resize(rows, 0);
+        match &self.by {
+            By::Nothing => ids.fill(0),
+            By::Int(groups) => groups.find(as_ints(&columns[0], &mut scratch.ints)?, columns[0].nulls(), ids),
+            By::Packed64(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed64)?,
+            By::Packed128(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed128)?,
+            By::Rows(groups) => {
+                scratch.rows.clear();
+                encode(columns, &layout(&self.kinds), &mut scratch.rows)?;
+                groups.find(&scratch.rows, ids);
+            }
+        }
+        Ok(())
     }
 
     /// Takes in the groups of a later state: gives the id here of every id there.
@@ -180,12 +221,22 @@ impl Groups {
         self.kinds.iter().enumerate().map(|(column, kind)| from_ints(*kind, values(column))).collect()
     }
 
-    /// Lets go of what only `assign` needs.
+    /// Lets go of what only `assign` and `find` need.
     pub(super) fn seal(&mut self) {
-        self.scratch = vec![];
-        self.rows = Rows::default();
+        self.drop_scratch();
         if let By::Int(groups) = &mut self.by {
             groups.drop_index();
+        }
+    }
+
+    /// Lets go of what only `assign` needs.
+    pub(super) fn drop_scratch(&mut self) {
+        self.scratch = vec![];
+        self.rows = Rows::default();
+        match &mut self.by {
+            By::Packed64(groups) => groups.drop_scratch(),
+            By::Packed128(groups) => groups.drop_scratch(),
+            By::Nothing | By::Int(_) | By::Rows(_) => {}
         }
     }
 

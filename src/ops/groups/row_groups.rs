@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use crate::ops::key::Rows;
 
 /// From rows of keys to dense ids.
-pub(super) struct RowGroups {
+pub(in crate::ops) struct RowGroups {
     /// The row of every id.
     rows: Rows,
     /// Its hash, so that neither growing nor merging hashes again.
@@ -16,7 +16,7 @@ pub(super) struct RowGroups {
 }
 
 impl RowGroups {
-    pub(super) fn new() -> RowGroups {
+    pub(in crate::ops) fn new() -> RowGroups {
         // Fixed seeds: every state hashes alike, and so does every run.
         let hasher = RandomState::with_seeds(
             0x243f_6a88_85a3_08d3,
@@ -27,28 +27,37 @@ impl RowGroups {
         RowGroups { rows: Rows::default(), hashes: vec![], table: HashTable::new(), hasher }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::ops) fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    pub(super) fn row(&self, id: u32) -> &[u8] {
+    pub(in crate::ops) fn row(&self, id: u32) -> &[u8] {
         self.rows.row(id as usize)
     }
 
     /// Writes the id of every row.
-    pub(super) fn assign(&mut self, rows: &Rows, ids: &mut [u32]) {
+    pub(in crate::ops) fn assign(&mut self, rows: &Rows, ids: &mut [u32]) {
         for (row, id) in rows.iter().zip(ids) {
             *id = self.find_or_insert(row, self.hasher.hash_one(row));
         }
     }
 
+    /// Writes the id of every row, [`MISSING`](super::MISSING) where there is none.
+    pub(super) fn find(&self, rows: &Rows, ids: &mut [u32]) {
+        for (row, id) in rows.iter().zip(ids) {
+            let hash = self.hasher.hash_one(row);
+            let same = |id: &u32| self.hashes[*id as usize] == hash && self.rows.row(*id as usize) == row;
+            *id = self.table.find(hash, same).copied().unwrap_or(super::MISSING);
+        }
+    }
+
     /// The id of one row.
-    pub(super) fn id_of(&mut self, row: &[u8]) -> u32 {
+    pub(in crate::ops) fn id_of(&mut self, row: &[u8]) -> u32 {
         self.find_or_insert(row, self.hasher.hash_one(row))
     }
 
     /// The ids of another's groups in this one.
-    pub(super) fn absorb(&mut self, later: &RowGroups) -> Vec<u32> {
+    pub(in crate::ops) fn absorb(&mut self, later: &RowGroups) -> Vec<u32> {
         later.rows.iter().zip(&later.hashes).map(|(row, hash)| self.find_or_insert(row, *hash)).collect()
     }
 
@@ -66,17 +75,17 @@ impl RowGroups {
     }
 
     /// The length of all rows.
-    pub(super) fn key_bytes(&self) -> usize {
+    pub(in crate::ops) fn key_bytes(&self) -> usize {
         self.rows.total_len()
     }
 
     /// The bytes allocated.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::ops) fn bytes(&self) -> usize {
         self.rows.bytes() + self.hashes.capacity() * size_of::<u64>() + self.table.allocation_size()
     }
 
     /// The most that will be allocated while this many keys come in, of this many bytes.
-    pub(super) fn bytes_with(&self, more: usize, bytes: usize) -> usize {
+    pub(in crate::ops) fn bytes_with(&self, more: usize, bytes: usize) -> usize {
         let table = if self.table.len() + more <= self.table.capacity() {
             self.table.allocation_size()
         } else {

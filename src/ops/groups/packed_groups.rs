@@ -96,26 +96,7 @@ impl<W: Word> PackedGroups<W> {
         self.packed.clear();
         self.packed.resize(ids.len(), W::default());
         for (array, &width) in columns.iter().zip(&self.widths) {
-            let values = as_ints(array, &mut self.scratch)?;
-            let null = W::null(width);
-            let mut fits = true;
-            match array.nulls() {
-                None => {
-                    for (packed, value) in self.packed.iter_mut().zip(values) {
-                        let code = W::code(*value, width);
-                        fits &= code < null;
-                        *packed = packed.append(code, width);
-                    }
-                }
-                Some(nulls) => {
-                    for (row, (packed, value)) in self.packed.iter_mut().zip(values).enumerate() {
-                        let code = if nulls.is_valid(row) { W::code(*value, width) } else { null };
-                        fits &= code < null || nulls.is_null(row);
-                        *packed = packed.append(code, width);
-                    }
-                }
-            }
-            if !fits {
+            if !append(array, width, &mut self.scratch, &mut self.packed)? {
                 return Ok(false);
             }
         }
@@ -128,6 +109,34 @@ impl<W: Word> PackedGroups<W> {
             }
         }
         Ok(true)
+    }
+
+    /// Writes the id of every row, [`MISSING`](super::MISSING) where there is none.
+    pub(super) fn find(
+        &self,
+        columns: &[ArrayRef],
+        ids: &mut [u32],
+        scratch: &mut Vec<i64>,
+        packed: &mut Vec<W>,
+    ) -> Result<()> {
+        packed.clear();
+        packed.resize(ids.len(), W::default());
+        let mut all_fit = true;
+        for (array, &width) in columns.iter().zip(&self.widths) {
+            all_fit &= append(array, width, scratch, packed)?;
+        }
+        self.table.find_all(packed, ids);
+        if !all_fit {
+            // What does not fit is no key here, whatever its lower bits say.
+            for (array, &width) in columns.iter().zip(&self.widths) {
+                for (row, value) in as_ints(array, scratch)?.iter().enumerate() {
+                    if array.is_valid(row) && W::code(*value, width) >= W::null(width) {
+                        ids[row] = super::MISSING;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes the ids of another's groups in this one.
@@ -154,6 +163,11 @@ impl<W: Word> PackedGroups<W> {
         self.keys[id as usize].value(below, self.widths[column])
     }
 
+    /// Lets go of what only `assign` needs.
+    pub(super) fn drop_scratch(&mut self) {
+        (self.scratch, self.packed) = (vec![], vec![]);
+    }
+
     /// The bytes allocated.
     pub(super) fn bytes(&self) -> usize {
         (self.keys.capacity() + self.packed.capacity()) * size_of::<W>()
@@ -166,4 +180,28 @@ impl<W: Word> PackedGroups<W> {
         let scratch = more.max(self.packed.capacity()) * (size_of::<W>() + 8);
         crate::ops::vec_bytes_with(&self.keys, more) + scratch + self.table.bytes_with(more)
     }
+}
+
+/// Appends one more key column to packed rows; false when a value does not fit (its row is anything then).
+fn append<W: Word>(array: &ArrayRef, width: u32, scratch: &mut Vec<i64>, packed: &mut [W]) -> Result<bool> {
+    let values = as_ints(array, scratch)?;
+    let null = W::null(width);
+    let mut fits = true;
+    match array.nulls() {
+        None => {
+            for (packed, value) in packed.iter_mut().zip(values) {
+                let code = W::code(*value, width);
+                fits &= code < null;
+                *packed = packed.append(code, width);
+            }
+        }
+        Some(nulls) => {
+            for (row, (packed, value)) in packed.iter_mut().zip(values).enumerate() {
+                let code = if nulls.is_valid(row) { W::code(*value, width) } else { null };
+                fits &= code < null || nulls.is_null(row);
+                *packed = packed.append(code, width);
+            }
+        }
+    }
+    Ok(fits)
 }

@@ -2,7 +2,7 @@
 
 use arrow::buffer::NullBuffer;
 
-use super::groups::Book;
+use super::Book;
 use super::table::Table;
 use crate::error::Result;
 
@@ -70,6 +70,18 @@ impl IntGroups {
             }
         }
         Ok(())
+    }
+
+    /// Writes the id of every value, [`MISSING`](super::MISSING) where there is none.
+    pub(super) fn find(&self, values: &[i64], nulls: Option<&NullBuffer>, ids: &mut [u32]) {
+        match &self.index {
+            Index::Direct(direct) => direct.find_all(values, ids),
+            Index::Hash(table) => table.find_all(values, ids),
+        }
+        if let Some(nulls) = nulls.filter(|n| n.null_count() > 0) {
+            let id = self.null_group.unwrap_or(super::MISSING);
+            (!nulls.inner()).set_indices().for_each(|row| ids[row] = id);
+        }
     }
 
     /// The ids of another's groups in this one.
@@ -185,6 +197,13 @@ impl Direct {
             }
         }
         keys.len()
+    }
+
+    /// Writes the id of every key. An empty slot, 0, gives the greatest number, which is no id.
+    fn find_all(&self, keys: &[i64], ids: &mut [u32]) {
+        for (key, id) in keys.iter().zip(ids) {
+            *id = self.slots.get(self.at(*key)).copied().unwrap_or_default().wrapping_sub(1);
+        }
     }
 
     /// The length of an index of keys in this range; None when they lie too far apart.

@@ -1,0 +1,107 @@
+//! Parquet out of batches, and several Parquet files made one without decoding them.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::ZstdLevel;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+
+use super::{Compression, Encoder, WriteError};
+
+/// A row group ends at this many rows, or when it holds about as many bytes.
+const GROUP_ROWS: usize = 1 << 20;
+const GROUP_BYTES: usize = 64 << 20;
+
+/// A Parquet file under way.
+pub(super) struct ParquetEncoder(ArrowWriter<File>);
+
+fn properties(compression: Compression) -> WriterProperties {
+    use parquet::basic::Compression as Codec;
+    let codec = match compression {
+        Compression::None => Codec::UNCOMPRESSED,
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::Lz4 => Codec::LZ4_RAW,
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::default()),
+    };
+    WriterProperties::builder()
+        .set_compression(codec)
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_created_by(concat!("partita version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+impl ParquetEncoder {
+    pub(super) fn new(file: File, compression: Compression, schema: SchemaRef) -> Result<ParquetEncoder, WriteError> {
+        // Without arrow's own schema, which would have others read our text as views: it is plain text to all.
+        let options = ArrowWriterOptions::new().with_properties(properties(compression)).with_skip_arrow_metadata(true);
+        Ok(ParquetEncoder(ArrowWriter::try_new_with_options(file, schema, options)?))
+    }
+}
+
+impl Encoder for ParquetEncoder {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        self.0.write(batch)?;
+        if self.0.memory_size() >= GROUP_BYTES {
+            self.0.flush()?;
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> usize {
+        self.0.memory_size()
+    }
+
+    fn flush(&mut self) -> Result<(), WriteError> {
+        Ok(self.0.flush()?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), WriteError> {
+        self.0.close()?;
+        Ok(())
+    }
+}
+
+/// Appends the row groups of all parts, one after the other, to a new file.
+pub(super) fn join(parts: &[File], target: File, compression: Compression) -> Result<(), WriteError> {
+    let mut writer: Option<SerializedFileWriter<File>> = None;
+    for part in parts {
+        let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        reader.try_parse(part)?;
+        let metadata = reader.finish()?;
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => {
+                let schema = metadata.file_metadata().schema_descr().root_schema_ptr();
+                none.insert(SerializedFileWriter::new(target.try_clone()?, schema, Arc::new(properties(compression)))?)
+            }
+        };
+        for (i, group) in metadata.row_groups().iter().enumerate() {
+            let mut to = writer.next_row_group()?;
+            for (j, column) in group.columns().iter().enumerate() {
+                to.append_column(
+                    part,
+                    ColumnCloseResult {
+                        bytes_written: column.compressed_size() as u64,
+                        rows_written: group.num_rows() as u64,
+                        metadata: column.clone(),
+                        bloom_filter: None,
+                        column_index: metadata.column_index().map(|index| index[i][j].clone()),
+                        offset_index: metadata.offset_index().map(|index| index[i][j].clone()),
+                    },
+                )?;
+            }
+            to.close()?;
+        }
+    }
+    if let Some(writer) = writer {
+        writer.close()?;
+    }
+    Ok(())
+}

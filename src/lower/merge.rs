@@ -1,0 +1,46 @@
+//! A merge: the right side becomes a table, a stage of its own, which the batches of the left look up on their way.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::{Stages, Stream};
+use crate::error::Result;
+use crate::expr::{BoundExpr, col};
+use crate::ops::{BuildOp, MergedColumn, ProbeOp};
+use crate::plan::{LogicalPlan, Matching, Origin};
+
+pub(super) fn stream(
+    stages: &mut Stages,
+    [left, right]: &[Arc<LogicalPlan>; 2],
+    matching: &Matching,
+    columns: &[Origin],
+    schema: &SchemaRef,
+) -> Result<Stream> {
+    let bind = |name: &str, schema: &SchemaRef| -> Result<BoundExpr> { col(name).bind(schema) };
+    let right = stages.stream(right)?;
+    let of_right = right.schema.clone();
+    let keys = matching.keys.iter().map(|(_, key)| bind(key, &of_right)).collect::<Result<_>>()?;
+    let order = matching.near.as_ref().map(|(_, near, _)| bind(near, &of_right)).transpose()?;
+    let build = BuildOp::new(of_right.clone(), keys, matching.nulls_equal, order);
+    stages.reduce(right, build, format!("index for {matching}"));
+    let table = stages.stages.len() - 1;
+
+    let left = stages.stream(left)?;
+    let of_left = left.schema.clone();
+    let columns = columns.iter().map(|column| {
+        Ok(match column {
+            Origin::Left(name) => MergedColumn::Left(of_left.index_of(name)?),
+            Origin::Right(name) => MergedColumn::Right(of_right.index_of(name)?),
+            Origin::Key(name) => MergedColumn::Key(of_left.index_of(name)?, of_right.index_of(name)?),
+        })
+    });
+    let columns = columns.collect::<Result<_>>()?;
+    let keys = matching.keys.iter().map(|(key, _)| bind(key, &of_left)).collect::<Result<_>>()?;
+    let near = match &matching.near {
+        Some((near, _, how)) => Some((bind(near, &of_left)?, *how)),
+        None => None,
+    };
+    let probe = ProbeOp::new(schema.clone(), columns, matching.kind, keys, near);
+    Ok(left.probe(probe, table, &format!("{matching} with stage {table}")))
+}

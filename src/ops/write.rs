@@ -1,0 +1,283 @@
+//! Writes rows to files.
+//!
+//! Each state writes the batches of its run to parts: one, or with `partition_by` one for each folder. A merge strings the
+//! parts together in order. The end joins them into one file, or lays them out as a directory, and gives that its name.
+//! A state that is dropped takes its parts with it, so that it can be made again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::row::{RowConverter, SortField};
+use tempfile::TempPath;
+
+use super::{Flow, Reducer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, Written, folder};
+use crate::mem::Reservation;
+
+/// The most files that a state holds open; the one not written to for longest is closed, and its folder gets another.
+const MAX_OPEN: usize = 32;
+
+/// Parts of a folder are joined until they have this many bytes.
+const SMALL_PART: u64 = 32 << 20;
+
+/// Writes its input to a target, and says what files there are.
+pub(crate) struct WriteOp {
+    target: Target,
+    format: Format,
+    /// The columns of the files.
+    schema: SchemaRef,
+    /// Their places in the input.
+    columns: Vec<usize>,
+    /// The columns that make folders.
+    keys: Vec<usize>,
+    input: SchemaRef,
+}
+
+/// What a run of batches was written to.
+pub(crate) struct WriteState {
+    /// Complete parts with their folders; in a folder, in the order of their rows.
+    parts: Vec<(Arc<str>, Part)>,
+    open: HashMap<Arc<str>, Open>,
+    /// Counts what is written, to know what was written to last.
+    clock: u64,
+    memory: Reservation,
+}
+
+/// A part under way.
+struct Open {
+    /// Locked by nobody: encoders can be sent between threads, but not shared.
+    encoder: Mutex<Box<dyn Encoder>>,
+    path: TempPath,
+    rows: u64,
+    used: u64,
+}
+
+impl WriteOp {
+    /// # Errors
+    /// What is wrong with the options or the target; `inputs` are the files that the run reads.
+    pub(crate) fn new(input: SchemaRef, path: &Path, options: &WriteOptions, inputs: &[PathBuf]) -> Result<WriteOp> {
+        options.check()?;
+        let mut keys: Vec<usize> = Vec::new();
+        for name in &options.partition_by {
+            let Ok(key) = input.index_of(name) else {
+                return Err(Error::unknown_column(name, input.fields().iter().map(|f| f.name().as_str())));
+            };
+            if keys.contains(&key) {
+                return Err(Error::new(ErrorKind::Config, format!("partition_by names '{name}' twice")));
+            }
+            keys.push(key);
+        }
+        let columns: Vec<usize> = (0..input.fields().len()).filter(|i| !keys.contains(i)).collect();
+        if columns.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "no column is left to write")
+                .help("columns of partition_by are in the names of folders: leave one out of them"));
+        }
+        let directory = options.directory || !keys.is_empty();
+        let target = Target::open(path, directory, options.overwrite, inputs)?;
+        let schema = Arc::new(input.project(&columns)?);
+        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input })
+    }
+
+    fn failed(&self, error: WriteError) -> Error {
+        error.of(self.target.given())
+    }
+
+    /// Writes rows into a folder.
+    fn write(&self, state: &mut WriteState, folder: &str, batch: &RecordBatch) -> Result<()> {
+        state.clock += 1;
+        if !state.open.contains_key(folder) {
+            if state.open.len() >= MAX_OPEN
+                && let Some(oldest) = state.open.iter().min_by_key(|(_, open)| open.used).map(|(f, _)| f.clone())
+            {
+                self.close(state, &oldest)?;
+            }
+            state.open.insert(folder.into(), self.open()?);
+        }
+        if let Some(open) = state.open.get_mut(folder) {
+            open.used = state.clock;
+            open.rows += batch.num_rows() as u64;
+            open.encoder().write(batch).map_err(|e| self.failed(e))?;
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Open> {
+        let (file, path) = self.target.new_file().map_err(|e| self.failed(e.into()))?;
+        let encoder = self.format.encoder(file, &self.schema).map_err(|e| self.failed(e))?;
+        Ok(Open { encoder: Mutex::new(encoder), path, rows: 0, used: 0 })
+    }
+
+    fn close(&self, state: &mut WriteState, folder: &Arc<str>) -> Result<()> {
+        if let Some(open) = state.open.remove(folder) {
+            state.parts.push((folder.clone(), self.complete(open)?));
+        }
+        Ok(())
+    }
+
+    fn complete(&self, open: Open) -> Result<Part> {
+        let encoder = open.encoder.into_inner().unwrap_or_else(PoisonError::into_inner);
+        encoder.finish().map_err(|e| self.failed(e))?;
+        Part::new(open.path, open.rows).map_err(|e| self.failed(e.into()))
+    }
+
+    /// Books what the encoders hold; where that is refused, they let go of it.
+    fn book(&self, state: &mut WriteState) -> Result<()> {
+        loop {
+            let mut held: usize = 0;
+            let mut largest: Option<(usize, &mut Open)> = None;
+            for open in state.open.values_mut() {
+                let memory = open.encoder().memory();
+                held += memory;
+                if largest.as_ref().is_none_or(|(most, _)| memory > *most) {
+                    largest = Some((memory, open));
+                }
+            }
+            match (state.memory.try_resize(held), largest) {
+                (Ok(()), _) => return Ok(()),
+                (Err(_), Some((memory, open))) if memory > 0 => open.encoder().flush().map_err(|e| self.failed(e))?,
+                (Err(error), _) => return Err(error),
+            }
+        }
+    }
+
+    /// The rows of each folder, in the order in which the folders come first.
+    fn split(&self, batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| batch.column(key).clone()).collect();
+        let types = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
+        let rows = RowConverter::new(types)?.convert_columns(&keys)?;
+        let mut numbers = HashMap::new();
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        for (i, row) in rows.iter().enumerate() {
+            let number = *numbers.entry(row).or_insert(groups.len());
+            if number == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[number].push(i as u32);
+        }
+        let rest = batch.project(&self.columns)?;
+        let mut split = Vec::with_capacity(groups.len());
+        let alone = groups.len() == 1;
+        for group in groups {
+            let folder = folder(&self.input, &self.keys, &keys, group[0] as usize)?;
+            let rows = if alone { rest.clone() } else { take_record_batch(&rest, &UInt32Array::from(group))? };
+            split.push((folder, rows));
+        }
+        Ok(split)
+    }
+
+    /// Joins neighbours that are small.
+    fn join_small(&self, parts: Vec<Part>) -> Result<Vec<Part>> {
+        let mut runs: Vec<(u64, Vec<Part>)> = Vec::new();
+        for part in parts {
+            match runs.last_mut() {
+                Some((bytes, run)) if *bytes + part.bytes <= SMALL_PART => {
+                    *bytes += part.bytes;
+                    run.push(part);
+                }
+                _ => runs.push((part.bytes, vec![part])),
+            }
+        }
+        runs.into_iter().map(|(_, run)| self.format.join(&self.target, run, &self.schema)).collect()
+    }
+
+    /// Gives parts their names.
+    fn publish(&self, parts: Vec<(Arc<str>, Part)>) -> Result<Written> {
+        let mut folders: BTreeMap<Arc<str>, Vec<Part>> = BTreeMap::new();
+        for (folder, part) in parts {
+            folders.entry(folder).or_default().push(part);
+        }
+        if folders.is_empty() && self.keys.is_empty() {
+            // No rows: the columns at least.
+            folders.insert("".into(), vec![self.complete(self.open()?)?]);
+        }
+        if !self.target.is_directory() {
+            let parts = folders.into_values().flatten().collect();
+            let whole = self.format.join(&self.target, parts, &self.schema)?;
+            let files = vec![self.target.given().to_owned()];
+            let written = Written { files, rows: whole.rows, bytes: whole.bytes };
+            self.target.publish_file(whole)?;
+            return Ok(written);
+        }
+        let mut written = Written { files: Vec::new(), rows: 0, bytes: 0 };
+        let mut placed = Vec::new();
+        for (folder, parts) in folders {
+            let parts = if self.keys.is_empty() { parts } else { self.join_small(parts)? };
+            // As many digits as sort by number.
+            let width = (parts.len() - 1).to_string().len().max(5);
+            for (i, part) in parts.into_iter().enumerate() {
+                let slash = if folder.is_empty() { "" } else { "/" };
+                let place = format!("{folder}{slash}part-{i:0width$}.{}", self.format.extension());
+                written.files.push(self.target.given().join(&place));
+                written.rows += part.rows;
+                written.bytes += part.bytes;
+                placed.push((place, part));
+            }
+        }
+        self.target.publish_directory(placed)?;
+        Ok(written)
+    }
+}
+
+impl Open {
+    fn encoder(&mut self) -> &mut dyn Encoder {
+        &mut **self.encoder.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reducer for WriteOp {
+    type State = WriteState;
+    type Output = Written;
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn new_state(&self, memory: Reservation) -> WriteState {
+        WriteState { parts: Vec::new(), open: HashMap::new(), clock: 0, memory }
+    }
+
+    fn update(&self, state: &mut WriteState, batch: &RecordBatch) -> Result<Flow> {
+        if batch.num_rows() > 0 {
+            if self.keys.is_empty() {
+                self.write(state, "", batch)?;
+                self.book(state)?;
+            } else {
+                for (folder, rows) in self.split(batch)? {
+                    self.write(state, &folder, &rows)?;
+                    self.book(state)?;
+                }
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn seal(&self, state: &mut WriteState) -> Result<()> {
+        let mut open: Vec<Arc<str>> = state.open.keys().cloned().collect();
+        open.sort_unstable();
+        for folder in open {
+            self.close(state, &folder)?;
+        }
+        state.memory.try_resize(0)
+    }
+
+    fn merge(&self, state: &mut WriteState, mut later: WriteState) -> Result<()> {
+        self.seal(state)?;
+        self.seal(&mut later)?;
+        state.parts.append(&mut later.parts);
+        Ok(())
+    }
+
+    fn finish(&self, mut state: WriteState) -> Result<Written> {
+        self.seal(&mut state)?;
+        self.publish(state.parts)
+    }
+
+    fn bytes(&self, state: &WriteState) -> usize {
+        state.memory.bytes()
+    }
+}
