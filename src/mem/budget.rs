@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::spill::Spill;
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -16,6 +17,7 @@ pub(crate) struct Budget(Arc<Shared>);
 
 struct Shared {
     limit: usize,
+    spill: Spill,
     state: Mutex<State>,
 }
 
@@ -34,8 +36,15 @@ pub(crate) struct Reservation {
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Budget {
-        Budget(Arc::new(Shared { limit, state: Mutex::default() }))
+    /// A budget of so many bytes, and where what is beyond it goes.
+    pub(crate) fn new(limit: usize, spill: Spill) -> Budget {
+        Budget(Arc::new(Shared { limit, spill, state: Mutex::default() }))
+    }
+
+    /// A budget for tests, which spills to the system's temporary directory.
+    #[cfg(test)]
+    pub(crate) fn of(limit: usize) -> Budget {
+        Budget::new(limit, Spill::new(std::env::temp_dir(), None))
     }
 
     /// An empty reservation, to grow; `holder` names it in refusals.
@@ -120,6 +129,11 @@ impl Reservation {
         fits && self.try_resize(bytes).is_ok()
     }
 
+    /// Where what the budget has no room for goes.
+    pub(crate) fn spill(&self) -> &Spill {
+        &self.budget.0.spill
+    }
+
     /// Another reservation, empty, of the same holder on the same budget.
     pub(crate) fn sibling(&self) -> Reservation {
         self.budget.reserve(self.holder)
@@ -155,7 +169,7 @@ mod tests {
 
     #[test]
     fn books_refuses_and_gives_back() {
-        let budget = Budget::new(100);
+        let budget = Budget::of(100);
         let mut a = budget.reserve("groups");
         let mut b = budget.reserve("rows");
         a.try_resize(60).unwrap();

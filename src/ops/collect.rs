@@ -224,7 +224,7 @@ mod tests {
             batches_a_state in 1usize..5,
         ) {
             let op = CollectOp::new(batch(0, 0).schema(), offset, limit);
-            let budget = Budget::new(1 << 28);
+            let budget = Budget::of(1 << 28);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut rows = 0;
             for sizes in sizes.chunks(batches_a_state) {

@@ -275,7 +275,7 @@ mod tests {
             let names = [col("a"), col("s")];
             let bound = names[..by].iter().map(|k| k.bind(&schema).unwrap()).collect();
             let op = GroupRowsOp::new(schema.clone(), bound, rows, last, keep_nulls);
-            let budget = Budget::new(1 << 28);
+            let budget = Budget::of(1 << 28);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut first = 0;
             for pieces in keys.chunks(cut).collect::<Vec<_>>().chunks(batches_a_state) {

@@ -191,7 +191,7 @@ mod tests {
 
     /// The row numbers of the result, whose text must have come along.
     fn run(op: &SortOp, rows: &[(Option<i64>, String)], batch_rows: usize, batches_a_state: usize) -> Vec<i64> {
-        let budget = Budget::new(1 << 26);
+        let budget = Budget::of(1 << 26);
         let mut whole = op.new_state(budget.reserve("rows"));
         let mut first = 0;
         for run in rows.chunks(batch_rows * batches_a_state) {
@@ -248,7 +248,7 @@ mod tests {
     fn a_small_limit_holds_little() {
         let schema = batch(&[], 0).schema();
         let op = SortOp::new(schema.clone(), vec![col("a").desc().bind(&schema).unwrap()], Some(5));
-        let budget = Budget::new(1 << 26);
+        let budget = Budget::of(1 << 26);
         let mut state = op.new_state(budget.reserve("rows"));
         let rows: Vec<_> = (0..5000).map(|i| (Some(i * 37 % 5000), "x".repeat(30))).collect();
         for (i, rows) in rows.chunks(100).enumerate() {
@@ -263,7 +263,7 @@ mod tests {
     fn memory_is_refused() {
         let schema = batch(&[], 0).schema();
         let op = SortOp::new(schema.clone(), vec![col("a").asc().bind(&schema).unwrap()], None);
-        let mut state = op.new_state(Budget::new(1000).reserve("rows"));
+        let mut state = op.new_state(Budget::of(1000).reserve("rows"));
         let rows = vec![(Some(1), "x".repeat(30)); 100];
         assert_eq!(op.update(&mut state, &batch(&rows, 0)).unwrap_err().kind(), crate::error::ErrorKind::Memory);
     }

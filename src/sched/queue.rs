@@ -336,7 +336,7 @@ mod tests {
         let taken: Vec<usize> = tasks.iter().flat_map(|inputs| inputs.iter().copied()).collect();
         let outputs: Vec<TaskId> = (0..tasks.len()).filter(|id| !taken.contains(id)).map(TaskId).collect();
         let order = order(&graph, &outputs).unwrap();
-        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::new(0), None));
+        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::of(0), None));
         let id = queue.next_run();
         queue.runs.insert(id, run);
         id

@@ -20,7 +20,7 @@ use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, order};
-use crate::mem::{Budget, Part};
+use crate::mem::{Budget, Part, Spill};
 
 /// What the runs of a session share.
 pub(super) struct Engine {
@@ -34,7 +34,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(config: Config, observers: Observers) -> Engine {
-        let budget = Budget::new(config.memory);
+        let budget = Budget::new(config.memory, Spill::new(config.spill_dir.clone(), config.spill_limit));
         Engine { config, budget, observers, queue: Mutex::default(), pool: OnceLock::new() }
     }
 
