@@ -268,7 +268,7 @@ mod tests {
         };
         let head = 4 + 1 + 8 + 1;
         assert_eq!(size(vec![Some(7); 1000]), head);
-        assert_eq!(size((0..1000).map(|i| Some(1 << 40 | i % 200)).collect()), head + 1000);
+        assert_eq!(size((0..1000).map(|i| Some((1 << 40) | (i % 200))).collect()), head + 1000);
         assert_eq!(size((0..1000).map(|i| (i % 2 == 0).then_some(1_000_000 + i)).collect()), head + 125 + 2000);
         assert_eq!(size(vec![Some(i64::MIN), Some(i64::MAX)]), head + 16);
     }

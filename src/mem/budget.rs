@@ -121,17 +121,43 @@ impl Reservation {
         Ok(())
     }
 
-    /// Books `bytes` in all unless more than half of the limit would be booked then, by whomever.
+    /// Books `bytes` in all unless more than half of the limit would be booked then, by whomever: for what waits.
     pub(crate) fn try_resize_within_half(&mut self, bytes: usize) -> bool {
+        self.try_resize_within(bytes, self.limit() / 2)
+    }
+
+    /// Books `bytes` in all unless that leaves less than a quarter of the limit: for what can go to disk, while others can't.
+    pub(crate) fn try_resize_with_some_left(&mut self, bytes: usize) -> bool {
+        self.try_resize_within(bytes, self.limit() - self.limit() / 4)
+    }
+
+    fn try_resize_within(&mut self, bytes: usize, most: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        // Others may book between the two: half is a rule of thumb, the limit is not.
-        let fits = self.budget.state(|s| s.used.saturating_add(more) <= self.budget.limit() / 2);
+        // Others may book between the two: this is a rule of thumb, the limit is not.
+        let fits = self.budget.state(|s| s.used.saturating_add(more) <= most);
         fits && self.try_resize(bytes).is_ok()
+    }
+
+    /// The limit of the budget.
+    pub(crate) fn limit(&self) -> usize {
+        self.budget.limit()
     }
 
     /// Where what the budget has no room for goes.
     pub(crate) fn spill(&self) -> &Spill {
         &self.budget.0.spill
+    }
+
+    /// Takes over what another reservation on the same budget has booked.
+    pub(crate) fn absorb(&mut self, mut other: Reservation) {
+        let bytes = std::mem::take(&mut other.bytes);
+        self.budget.state(|s| {
+            if let Some(held) = s.holders.get_mut(other.holder) {
+                *held -= bytes;
+            }
+            *s.holders.entry(self.holder).or_default() += bytes;
+        });
+        self.bytes += bytes;
     }
 
     /// Another reservation, empty, of the same holder on the same budget.
@@ -183,6 +209,11 @@ mod tests {
         b.try_resize(90).unwrap();
         drop(b);
         assert_eq!((budget.used(), budget.peak(), budget.limit()), (10, 100, 100));
+        let mut c = budget.reserve("rows");
+        assert!(c.try_resize_within_half(40) && !c.try_resize_within_half(41));
+        a.absorb(c);
+        assert_eq!((budget.used(), a.bytes()), (50, 50));
+        assert!(a.try_resize(101).unwrap_err().message().contains("(held: groups 50 B)"));
         drop(a);
         assert_eq!(budget.used(), 0);
     }

@@ -254,15 +254,15 @@ impl Reducer for AggregateOp {
         let bytes = self.bytes_of(&state) + work;
         self.book(&mut state.memory, bytes)?;
         let sorted = state.groups.sorted();
-        let mut batches = Vec::new();
+        let mut batches = Batches::new(self.schema.clone(), state.memory.sibling());
         for ids in sorted.chunks(OUTPUT_ROWS) {
             let mut columns = state.groups.columns(ids)?;
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
                 columns.push(state.accumulators[*accumulator].finish(agg, ids)?);
             }
-            batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
+            batches.push(RecordBatch::try_new(self.schema.clone(), columns)?)?;
         }
-        Ok(Batches(batches))
+        Ok(batches)
     }
 
     fn bytes(&self, state: &AggregateState) -> usize {

@@ -118,7 +118,7 @@ fn run(op: &AggregateOp, batch: &RecordBatch, cuts: &[usize], batches_a_state: u
         }
     }
     assert!(whole.memory.bytes() >= op.bytes(&whole));
-    let result = op.finish(whole)?.0;
+    let result = op.finish(whole)?.load()?.0;
     assert_eq!(budget.used(), 0);
     let mut rows = Vec::new();
     for batch in result {
@@ -277,7 +277,7 @@ fn of_no_rows() {
     assert!(run(&op(&none.schema(), 1, &aggs, true), &none, &[], 1).unwrap().is_empty());
     // Not even a batch.
     let op = op(&none.schema(), 0, &aggs, false);
-    let batches = op.finish(op.new_state(Budget::of(1 << 20).reserve("groups"))).unwrap().0;
+    let batches = op.finish(op.new_state(Budget::of(1 << 20).reserve("groups"))).unwrap().load().unwrap().0;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 }
 
@@ -356,7 +356,8 @@ fn an_index_asks_before_it_grows_and_goes_when_its_state_is_sealed() {
     op.seal(&mut sealed).unwrap();
     assert!(op.bytes(&sealed) < 1000 && sealed.memory.bytes() < 1000);
     op.update(&mut sealed, &rows([2, 3, 900_000])).unwrap();
-    let counts = op.finish(sealed).unwrap().0[0].column(1).as_primitive::<Int64Type>().values().to_vec();
+    let counts =
+        op.finish(sealed).unwrap().load().unwrap().0[0].column(1).as_primitive::<Int64Type>().values().to_vec();
     assert_eq!(counts, [1, 2, 1, 2]);
     let mut small = op.new_state(Budget::of(1 << 20).reserve("groups"));
     assert_eq!(op.update(&mut small, &near).unwrap_err().kind(), ErrorKind::Memory);
