@@ -11,13 +11,15 @@ use super::spill::Spill;
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A number of bytes that reservations draw on. Clones share it.
+/// A number of bytes that reservations draw on, and where what is beyond it goes. Clones share both.
 #[derive(Clone)]
-pub(crate) struct Budget(Arc<Shared>);
+pub(crate) struct Budget {
+    shared: Arc<Shared>,
+    spill: Spill,
+}
 
 struct Shared {
     limit: usize,
-    spill: Spill,
     state: Mutex<State>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Reservation {
 impl Budget {
     /// A budget of so many bytes, and where what is beyond it goes.
     pub(crate) fn new(limit: usize, spill: Spill) -> Budget {
-        Budget(Arc::new(Shared { limit, spill, state: Mutex::default() }))
+        Budget { shared: Arc::new(Shared { limit, state: Mutex::default() }), spill }
     }
 
     /// A budget for tests, which spills to the system's temporary directory.
@@ -52,8 +54,17 @@ impl Budget {
         Reservation { budget: self.clone(), holder, bytes: 0 }
     }
 
+    /// The same budget, for a run whose spilled bytes are counted by themselves.
+    pub(crate) fn of_run(&self) -> Budget {
+        Budget { shared: self.shared.clone(), spill: self.spill.counted_anew() }
+    }
+
     pub(crate) fn limit(&self) -> usize {
-        self.0.limit
+        self.shared.limit
+    }
+
+    pub(crate) fn spill(&self) -> &Spill {
+        &self.spill
     }
 
     /// The bytes booked now.
@@ -70,7 +81,7 @@ impl Budget {
 
     fn state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         // A poisoned lock only says that a panic happened elsewhere: the counts are whole after every call.
-        f(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn refusal(&self, holder: &str, bytes: usize) -> Error {
@@ -105,7 +116,7 @@ impl Reservation {
         let booked = self.budget.state(|s| {
             // Saturating: a size that is absurd is refused, not wrapped around.
             let used = (s.used - self.bytes).saturating_add(bytes);
-            if more > 0 && used > self.budget.0.limit {
+            if more > 0 && used > self.budget.limit() {
                 return false;
             }
             s.used = used;
@@ -145,7 +156,7 @@ impl Reservation {
 
     /// Where what the budget has no room for goes.
     pub(crate) fn spill(&self) -> &Spill {
-        &self.budget.0.spill
+        self.budget.spill()
     }
 
     /// Takes over what another reservation on the same budget has booked.

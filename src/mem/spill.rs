@@ -67,13 +67,11 @@ impl Spill {
     }
 
     /// The same place, whose [`written`](Spill::written) begins anew.
-    #[cfg(test)]
     pub(crate) fn counted_anew(&self) -> Spill {
         Spill { shared: self.shared.clone(), written: Arc::default() }
     }
 
     /// The bytes ever written.
-    #[cfg(test)]
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }

@@ -100,6 +100,7 @@ pub(super) struct Closing {
     pub(super) outcome: Outcome,
     pub(super) rest: Vec<Node>,
     pub(super) started: Instant,
+    pub(super) spilled: u64,
 }
 
 impl Queue {
@@ -298,7 +299,8 @@ impl Running {
             Some(error) => Err(error.clone()),
             None => Ok(self.outputs.iter().map(|&output| rest[output].result()).collect()),
         };
-        Some(Closing { run, outcome, rest, started: self.started })
+        let spilled = self.context.budget().spill().written();
+        Some(Closing { run, outcome, rest, started: self.started, spilled })
     }
 }
 
