@@ -10,10 +10,12 @@ use arrow::error::ArrowError;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
 
+mod codec;
 mod conform;
 mod display;
 mod function;
 
+pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 

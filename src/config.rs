@@ -13,6 +13,8 @@ pub(crate) struct Config {
     pub memory: usize,
     /// Where spill files go.
     pub spill_dir: PathBuf,
+    /// How much may lie there at one time, in bytes; `None`: as much as the disk holds.
+    pub spill_limit: Option<u64>,
     /// The size of a partition that reading aims at, in bytes.
     pub partition_bytes: u64,
     /// How many partial results one merge takes.

@@ -184,7 +184,7 @@ mod tests {
         bar.line.force_draw();
         let shown = std::mem::take(&mut *WRITTEN.lock().unwrap());
         assert!(shown.contains("1/3 partitions  1.50 MB/2.00 MB"), "{shown}");
-        bar.on(&Event::RunFinished { run: 1, seconds: 1.0, error: None });
+        bar.on(&Event::RunFinished { run: 1, seconds: 1.0, spilled: 0, error: None });
         let last = std::mem::take(&mut *WRITTEN.lock().unwrap());
         assert!(last.contains("<cleared>") && !last.contains("partitions"), "{last}");
         assert!(bar.line.is_hidden());
@@ -203,7 +203,7 @@ mod tests {
         bar.on(&started(1, 10));
         bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0 });
         bar.on(&finished(1));
-        bar.on(&Event::RunFinished { run: 1, seconds: 0.0, error: None });
+        bar.on(&Event::RunFinished { run: 1, seconds: 0.0, spilled: 0, error: None });
         assert!(bar.shown.lock().unwrap().is_none());
     }
 }

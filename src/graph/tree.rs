@@ -78,7 +78,7 @@ mod tests {
         });
         assert_eq!(order(&graph, &[root]).unwrap().last(), Some(&root));
         let merges = graph.len() - inputs;
-        let context = TaskContext::new(crate::mem::Budget::new(1 << 20), None);
+        let context = TaskContext::new(crate::mem::Budget::of(1 << 20), None);
         let mut done: Vec<Arc<dyn Part>> = Vec::new();
         for task in graph.tasks {
             match (task.work)(&context, task.inputs.iter().map(|i| Arc::clone(&done[i.0])).collect()) {

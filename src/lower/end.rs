@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Branch;
-use super::scan::{Folded, merge};
+use super::scan::{Folded, STATE, merge};
 use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskId, tree_reduce};
@@ -86,12 +86,13 @@ impl End for Exchange {
         let states = to.states(branches, &self.0)?;
         let routed: Vec<TaskId> = states.into_iter().map(|state| finish(&self.0, state, to)).collect();
         let gather = |bucket: usize| {
-            let run = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-                let mut rows = Vec::new();
+            let schema = self.0.schema().clone();
+            let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+                let mut rows = Batches::new(schema, context.budget().reserve(STATE));
                 for buckets in &inputs {
-                    rows.append(&mut view::<Buckets>(buckets)?.take(bucket));
+                    rows.append(view::<Buckets>(buckets)?.take(bucket)?);
                 }
-                Ok(part(Batches(rows)))
+                Ok(part(rows))
             };
             to.graph.add("gather", routed.clone(), Box::new(run))
         };

@@ -10,9 +10,9 @@ use super::Branch;
 use super::end::End;
 use super::scan::Folded;
 use super::tasks::{Expansion, part};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::TaskId;
-use crate::mem::{Part, take_or_clone, view};
+use crate::mem::{Part, view};
 use crate::ops::{Batches, CollectOp, InOrderOp, Reducer};
 
 /// The partitions, gone over in order.
@@ -67,7 +67,8 @@ impl<P: InOrderOp> InOrder<P> {
         let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
             let state: &Folded<_> = view(&inputs[0])?;
             let rows = collect.finish(state.take()?)?;
-            let carry = op.carry(&rows.0)?;
+            let (batches, _booked) = rows.load()?;
+            let carry = op.carry(&batches)?;
             Ok(part(Collected { rows, carry }))
         };
         to.graph.add("collect", vec![state], Box::new(run))
@@ -108,19 +109,14 @@ impl<P: InOrderOp> InOrder<P> {
             let carry = |carried: &'_ Option<Arc<dyn Part>>| -> Result<Option<P::Carry>> {
                 carried.as_ref().map(|c| Ok(view::<Carried<P::Carry>>(c)?.0.clone())).transpose()
             };
-            let rows = match rows {
-                Some(rows) => take_or_clone::<Collected<P::Carry>>(rows)?.rows.0,
-                None => vec![],
-            };
-            Ok(part(Batches(op.apply(carry(&before)?.as_ref(), rows, carry(&after)?.as_ref())?)))
+            let rows = rows.ok_or_else(|| Error::internal("a pass in order lacks its partition"))?;
+            let (rows, memory) = view::<Collected<P::Carry>>(&rows)?.rows.load()?;
+            let mut given = Batches::new(op.schema().clone(), memory.sibling());
+            let batches = op.apply(carry(&before)?.as_ref(), rows, carry(&after)?.as_ref())?;
+            batches.into_iter().try_for_each(|batch| given.push(batch))?;
+            Ok(part(given))
         };
         let inputs = [Some(rows), before, after].into_iter().flatten().collect();
         to.graph.add("in order", inputs, Box::new(run))
-    }
-}
-
-impl<C: Clone> Clone for Collected<C> {
-    fn clone(&self) -> Self {
-        Collected { rows: self.rows.clone(), carry: self.carry.clone() }
     }
 }

@@ -7,10 +7,10 @@ use arrow::array::RecordBatch;
 
 use super::scan::{Folded, Scanned, Work};
 use super::{Branch, Pick, Pipeline, Source, Stages, Step};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, TaskContext, TaskGraph, TaskId};
 use crate::io::csv::CsvScan;
-use crate::mem::{Part, take_or_clone, view};
+use crate::mem::{Part, known, view};
 use crate::ops::{Batches, JoinTable, Matched, ProbeOp, Reducer};
 
 /// A task graph that grows stage by stage.
@@ -41,8 +41,33 @@ pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, V
 
 /// The batches of the tasks that [`expand`] named, from what their run gave.
 pub(crate) fn answer(outputs: Vec<Arc<dyn Part>>) -> Result<Vec<RecordBatch>> {
-    let parts = outputs.into_iter().map(|part| Ok(take_or_clone::<Batches>(part)?.0));
-    Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    let (mut all, mut booked) = (vec![], vec![]);
+    for part in &outputs {
+        let (batches, memory) = view::<Batches>(part)?.load().map_err(too_large)?;
+        all.extend(batches);
+        booked.push(memory);
+    }
+    Ok(all)
+}
+
+fn too_large(error: Error) -> Error {
+    if error.kind() != ErrorKind::Memory {
+        return error;
+    }
+    Error::new(ErrorKind::Memory, format!("the result does not fit into memory as one table: {}", error.message())).help(
+        "write it (write_csv(..), write_parquet(..)), keep it with the engine (persist()), or take it batch by batch \
+         (stream()): all of these give results larger than memory; or raise the limit (Session::builder().memory(..), or \
+         --memory)",
+    )
+}
+
+/// What is left of a partition that was sent off.
+struct Delivered;
+
+impl Part for Delivered {
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Adds tasks that send each of these partitions, with its place, as soon as it is there. When all of them have run or never
@@ -53,7 +78,7 @@ pub(crate) fn deliver(graph: &mut TaskGraph, ends: Vec<TaskId>, send: Sender<(us
         let run = move |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
             // Nobody listens any more when the receiver was dropped, which cancels the run too.
             inputs.into_iter().for_each(|partition| _ = send.send((place, partition)));
-            Ok(part(Batches::default()))
+            Ok(part(Delivered))
         };
         graph.add("deliver", vec![end], Box::new(run))
     };
@@ -178,11 +203,13 @@ impl Expansion {
             let run = move |context: &TaskContext, mut inputs: Vec<Arc<dyn Part>>| {
                 let sides = inputs.split_off(1);
                 let rows = inputs.pop().ok_or_else(lacking)?;
-                let mut batches = take_or_clone::<Batches>(rows)?.0;
-                if let Some(n) = cuts {
-                    batches = cut(&batches, partition, n);
-                }
-                Ok(part(work.run_batches(context, batches.into_iter().map(Ok), &sides)?))
+                let batches = known::<Batches>(rows)?;
+                let rows = batches.num_rows();
+                let range = cuts.map_or(0..rows, |n| rows * partition / n..rows * (partition + 1) / n);
+                Ok(part(match Arc::try_unwrap(batches) {
+                    Ok(own) => work.run_batches(context, own.into_range(range), &sides)?,
+                    Err(shared) => work.run_batches(context, shared.range(range), &sides)?,
+                }))
             };
             let label = self.label("stage", partition);
             self.graph.add(label, [&[input], sides].concat(), Box::new(run))
@@ -213,20 +240,4 @@ impl Expansion {
         let inputs = [&[self.table(stage)?], &matched[..], sides].concat();
         Ok(self.graph.add(self.label("unmatched", 0), inputs, Box::new(run)))
     }
-}
-
-/// The `nth` of `of` pieces of about the same number of rows.
-fn cut(batches: &[RecordBatch], nth: usize, of: usize) -> Vec<RecordBatch> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let (from, to) = (rows * nth / of, rows * (nth + 1) / of);
-    let mut first = 0;
-    let mut piece = Vec::new();
-    for batch in batches {
-        let (start, end) = (from.max(first), to.min(first + batch.num_rows()));
-        if start < end {
-            piece.push(batch.slice(start - first, end - start));
-        }
-        first += batch.num_rows();
-    }
-    piece
 }

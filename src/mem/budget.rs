@@ -7,12 +7,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::spill::Spill;
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A number of bytes that reservations draw on. Clones share it.
+/// A number of bytes that reservations draw on, and where what is beyond it goes. Clones share both.
 #[derive(Clone)]
-pub(crate) struct Budget(Arc<Shared>);
+pub(crate) struct Budget {
+    shared: Arc<Shared>,
+    spill: Spill,
+}
 
 struct Shared {
     limit: usize,
@@ -34,8 +38,15 @@ pub(crate) struct Reservation {
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Budget {
-        Budget(Arc::new(Shared { limit, state: Mutex::default() }))
+    /// A budget of so many bytes, and where what is beyond it goes.
+    pub(crate) fn new(limit: usize, spill: Spill) -> Budget {
+        Budget { shared: Arc::new(Shared { limit, state: Mutex::default() }), spill }
+    }
+
+    /// A budget for tests, which spills to the system's temporary directory.
+    #[cfg(test)]
+    pub(crate) fn of(limit: usize) -> Budget {
+        Budget::new(limit, Spill::new(std::env::temp_dir(), None))
     }
 
     /// An empty reservation, to grow; `holder` names it in refusals.
@@ -43,8 +54,17 @@ impl Budget {
         Reservation { budget: self.clone(), holder, bytes: 0 }
     }
 
+    /// The same budget, for a run whose spilled bytes are counted by themselves.
+    pub(crate) fn of_run(&self) -> Budget {
+        Budget { shared: self.shared.clone(), spill: self.spill.counted_anew() }
+    }
+
     pub(crate) fn limit(&self) -> usize {
-        self.0.limit
+        self.shared.limit
+    }
+
+    pub(crate) fn spill(&self) -> &Spill {
+        &self.spill
     }
 
     /// The bytes booked now.
@@ -61,7 +81,7 @@ impl Budget {
 
     fn state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         // A poisoned lock only says that a panic happened elsewhere: the counts are whole after every call.
-        f(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn refusal(&self, holder: &str, bytes: usize) -> Error {
@@ -96,7 +116,7 @@ impl Reservation {
         let booked = self.budget.state(|s| {
             // Saturating: a size that is absurd is refused, not wrapped around.
             let used = (s.used - self.bytes).saturating_add(bytes);
-            if more > 0 && used > self.budget.0.limit {
+            if more > 0 && used > self.budget.limit() {
                 return false;
             }
             s.used = used;
@@ -112,12 +132,43 @@ impl Reservation {
         Ok(())
     }
 
-    /// Books `bytes` in all unless more than half of the limit would be booked then, by whomever.
+    /// Books `bytes` in all unless more than half of the limit would be booked then, by whomever: for what waits.
     pub(crate) fn try_resize_within_half(&mut self, bytes: usize) -> bool {
+        self.try_resize_within(bytes, self.limit() / 2)
+    }
+
+    /// Books `bytes` in all unless that leaves less than a quarter of the limit: for what can go to disk, while others can't.
+    pub(crate) fn try_resize_with_some_left(&mut self, bytes: usize) -> bool {
+        self.try_resize_within(bytes, self.limit() - self.limit() / 4)
+    }
+
+    fn try_resize_within(&mut self, bytes: usize, most: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        // Others may book between the two: half is a rule of thumb, the limit is not.
-        let fits = self.budget.state(|s| s.used.saturating_add(more) <= self.budget.limit() / 2);
+        // Others may book between the two: this is a rule of thumb, the limit is not.
+        let fits = self.budget.state(|s| s.used.saturating_add(more) <= most);
         fits && self.try_resize(bytes).is_ok()
+    }
+
+    /// The limit of the budget.
+    pub(crate) fn limit(&self) -> usize {
+        self.budget.limit()
+    }
+
+    /// Where what the budget has no room for goes.
+    pub(crate) fn spill(&self) -> &Spill {
+        self.budget.spill()
+    }
+
+    /// Takes over what another reservation on the same budget has booked.
+    pub(crate) fn absorb(&mut self, mut other: Reservation) {
+        let bytes = std::mem::take(&mut other.bytes);
+        self.budget.state(|s| {
+            if let Some(held) = s.holders.get_mut(other.holder) {
+                *held -= bytes;
+            }
+            *s.holders.entry(self.holder).or_default() += bytes;
+        });
+        self.bytes += bytes;
     }
 
     /// Another reservation, empty, of the same holder on the same budget.
@@ -155,7 +206,7 @@ mod tests {
 
     #[test]
     fn books_refuses_and_gives_back() {
-        let budget = Budget::new(100);
+        let budget = Budget::of(100);
         let mut a = budget.reserve("groups");
         let mut b = budget.reserve("rows");
         a.try_resize(60).unwrap();
@@ -169,6 +220,11 @@ mod tests {
         b.try_resize(90).unwrap();
         drop(b);
         assert_eq!((budget.used(), budget.peak(), budget.limit()), (10, 100, 100));
+        let mut c = budget.reserve("rows");
+        assert!(c.try_resize_within_half(40) && !c.try_resize_within_half(41));
+        a.absorb(c);
+        assert_eq!((budget.used(), a.bytes()), (50, 50));
+        assert!(a.try_resize(101).unwrap_err().message().contains("(held: groups 50 B)"));
         drop(a);
         assert_eq!(budget.used(), 0);
     }

@@ -1,12 +1,14 @@
 //! What a task may hold: the budget, and the parts that travel along the edges of a graph.
 
 mod budget;
+mod spill;
 
 use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
+pub(crate) use spill::{Block, Spill};
 
 use crate::error::{Error, Result};
 
@@ -31,18 +33,17 @@ impl fmt::Debug for dyn Part {
 /// # Errors
 /// `ErrorKind::Internal` when it is no `T`, or when somebody else holds it too.
 pub(crate) fn take<T: Part>(part: Arc<dyn Part>) -> Result<T> {
-    let any: Arc<dyn Any + Send + Sync> = part;
-    let value = any.downcast::<T>().map_err(|_| wrong_type::<T>())?;
-    Arc::try_unwrap(value).map_err(|_| Error::internal(format!("a part ({}) to take is shared", type_name::<T>())))
+    Arc::try_unwrap(known::<T>(part)?)
+        .map_err(|_| Error::internal(format!("a part ({}) to take is shared", type_name::<T>())))
 }
 
-/// The value of a part: taken out of it where nobody else holds it, else a copy.
+/// A part as what it is, for who takes it out where nobody else holds it, and else only looks.
 ///
 /// # Errors
 /// `ErrorKind::Internal` when it is no `T`.
-pub(crate) fn take_or_clone<T: Part + Clone>(part: Arc<dyn Part>) -> Result<T> {
+pub(crate) fn known<T: Part>(part: Arc<dyn Part>) -> Result<Arc<T>> {
     let any: Arc<dyn Any + Send + Sync> = part;
-    any.downcast::<T>().map(Arc::unwrap_or_clone).map_err(|_| wrong_type::<T>())
+    any.downcast::<T>().map_err(|_| wrong_type::<T>())
 }
 
 /// Looks at the value of a part, shared or not.

@@ -6,7 +6,6 @@ use arrow::datatypes::SchemaRef;
 
 use super::collect::{CollectOp, CollectState};
 use super::key::{KeyColumn, Rows, encode};
-use super::map::pieces;
 use super::{Batches, Flow, Reducer};
 use crate::batch::BatchFunction;
 use crate::error::Result;
@@ -71,7 +70,9 @@ impl Reducer for ApplyOp {
             given.push(group);
             start = end;
         }
-        Ok(Batches(pieces(&concat_batches(&self.schema, &given)?)))
+        let mut joined = Batches::new(self.schema.clone(), memory.sibling());
+        joined.push(concat_batches(&self.schema, &given)?)?;
+        Ok(joined)
     }
 
     fn bytes(&self, state: &CollectState) -> usize {

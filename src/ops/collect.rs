@@ -5,10 +5,10 @@ use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 
-use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
+use super::{Batches, Flow, Reducer};
 pub(super) use crate::batch::batch_bytes;
 use crate::error::Result;
-use crate::mem::Reservation;
+use crate::mem::{Part, Reservation};
 
 /// Keeps `limit` rows after the first `offset`, in their order.
 pub(crate) struct CollectOp {
@@ -19,17 +19,19 @@ pub(crate) struct CollectOp {
 
 /// The first rows of a run, as many as the limit can need.
 pub(crate) struct CollectState {
-    batches: Vec<RecordBatch>,
-    /// Batches too small to keep by themselves.
+    rows: Batches,
+    /// Batches too small to keep by themselves; they come after `rows`.
     small: Vec<RecordBatch>,
     small_rows: usize,
-    rows: usize,
-    bytes: usize,
+    /// Books the small ones.
     memory: Reservation,
 }
 
 /// Below this, batches are joined: what a batch costs beside its rows should not count.
 const SMALL_ROWS: usize = 1 << 12;
+
+/// Small batches are joined as soon as they hold this much.
+const SMALL_BYTES: usize = 1 << 20;
 
 impl CollectOp {
     pub(crate) fn new(schema: SchemaRef, offset: usize, limit: Option<usize>) -> CollectOp {
@@ -41,16 +43,21 @@ impl CollectOp {
         self.limit.map_or(usize::MAX, |limit| self.offset.saturating_add(limit))
     }
 
-    /// The rows as batches in memory of their own, and the reservation that books them.
-    pub(super) fn rows(&self, mut state: CollectState) -> Result<(Vec<RecordBatch>, Reservation)> {
+    /// How many rows more may be in the result.
+    fn lacking(&self, state: &CollectState) -> usize {
+        self.needed().saturating_sub(state.rows.num_rows() + state.small_rows)
+    }
+
+    /// All rows that were kept.
+    pub(super) fn rows(&self, mut state: CollectState) -> Result<Batches> {
         self.join_small(&mut state)?;
-        Ok((state.batches, state.memory))
+        Ok(state.rows)
     }
 
     /// All rows as one batch, and what is booked for them while they are used.
     pub(super) fn whole(&self, state: CollectState) -> Result<(RecordBatch, Reservation)> {
-        let bytes = state.bytes;
-        let (batches, mut memory) = self.rows(state)?;
+        let (batches, mut memory) = self.rows(state)?.into_memory()?;
+        let bytes = memory.bytes();
         let whole = match batches.as_slice() {
             [only] => only.clone(),
             batches => {
@@ -65,19 +72,14 @@ impl CollectOp {
     }
 
     fn join_small(&self, state: &mut CollectState) -> Result<()> {
-        if state.small.is_empty() {
-            return Ok(());
-        }
         let small = std::mem::take(&mut state.small);
-        let joined = match small.as_slice() {
-            [only] => only.clone(),
-            _ => compact(&concat_batches(&self.schema, &small)?)?,
-        };
-        let before: usize = small.iter().map(RecordBatch::get_array_memory_size).sum();
-        state.bytes = (state.bytes + joined.get_array_memory_size()).saturating_sub(before);
         state.small_rows = 0;
-        state.batches.push(joined);
-        state.memory.try_resize(state.bytes)
+        state.memory.try_resize(0)?;
+        match small.as_slice() {
+            [] => Ok(()),
+            [only] => state.rows.push(only.clone()),
+            _ => state.rows.push(compact(&concat_batches(&self.schema, &small)?)?),
+        }
     }
 }
 
@@ -90,72 +92,47 @@ impl Reducer for CollectOp {
     }
 
     fn new_state(&self, memory: Reservation) -> CollectState {
-        CollectState { batches: vec![], small: vec![], small_rows: 0, rows: 0, bytes: 0, memory }
+        let rows = Batches::new(self.schema.clone(), memory.sibling());
+        CollectState { rows, small: vec![], small_rows: 0, memory }
     }
 
     fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
-        let wanted = batch.num_rows().min(self.needed().saturating_sub(state.rows));
-        if wanted > 0 {
-            let batch = batch.slice(0, wanted);
-            state.memory.try_resize(state.bytes + batch_bytes(&batch))?;
-            let kept = compact(&batch)?;
-            state.bytes += kept.get_array_memory_size();
-            state.memory.try_resize(state.bytes)?;
-            state.rows += wanted;
-            if wanted >= SMALL_ROWS {
+        let wanted = batch.num_rows().min(self.lacking(state));
+        if wanted >= SMALL_ROWS {
+            self.join_small(state)?;
+            state.rows.push(compact(&batch.slice(0, wanted))?)?;
+        } else if wanted > 0 {
+            let kept = compact(&batch.slice(0, wanted))?;
+            let bytes = state.memory.bytes() + kept.get_array_memory_size();
+            state.small.push(kept);
+            state.small_rows += wanted;
+            let full = state.small_rows >= 2 * SMALL_ROWS || bytes >= SMALL_BYTES;
+            if full || !state.memory.try_resize_within_half(bytes) {
                 self.join_small(state)?;
-                state.batches.push(kept);
-            } else {
-                state.small.push(kept);
-                state.small_rows += wanted;
-                if state.small_rows >= 2 * SMALL_ROWS {
-                    self.join_small(state)?;
-                }
             }
         }
-        Ok(if state.rows >= self.needed() { Flow::Enough } else { Flow::More })
+        Ok(if self.lacking(state) == 0 { Flow::Enough } else { Flow::More })
     }
 
-    fn merge(&self, state: &mut CollectState, later: CollectState) -> Result<()> {
-        let CollectState { batches, small, memory, .. } = later;
+    fn merge(&self, state: &mut CollectState, mut later: CollectState) -> Result<()> {
         self.join_small(state)?;
-        // The later state's bytes move over to this one's reservation, batch by batch.
-        let mut given = memory;
-        for batch in batches.into_iter().chain(small) {
-            let wanted = batch.num_rows().min(self.needed().saturating_sub(state.rows));
-            if wanted == 0 {
-                break;
-            }
-            let bytes = batch.get_array_memory_size();
-            given.try_resize(given.bytes().saturating_sub(bytes))?;
-            state.memory.try_resize(state.bytes + bytes)?;
-            state.bytes += bytes;
-            state.rows += wanted;
-            state.batches.push(if wanted < batch.num_rows() { compact(&batch.slice(0, wanted))? } else { batch });
+        self.join_small(&mut later)?;
+        let wanted = self.lacking(state);
+        if wanted < later.rows.num_rows() {
+            later.rows.narrow(&(0..wanted))?;
         }
+        state.rows.append(later.rows);
         Ok(())
     }
 
-    fn finish(&self, mut state: CollectState) -> Result<Batches> {
-        self.join_small(&mut state)?;
-        let (mut skip, mut left) = (self.offset, self.limit.unwrap_or(usize::MAX));
-        let mut result = Vec::new();
-        for batch in state.batches {
-            let skipped = skip.min(batch.num_rows());
-            skip -= skipped;
-            let mut start = skipped;
-            while start < batch.num_rows() && left > 0 {
-                let rows = (batch.num_rows() - start).min(left).min(OUTPUT_ROWS);
-                result.push(batch.slice(start, rows));
-                start += rows;
-                left -= rows;
-            }
-        }
-        Ok(Batches(result))
+    fn finish(&self, state: CollectState) -> Result<Batches> {
+        let mut rows = self.rows(state)?;
+        rows.narrow(&(self.offset..self.needed()))?;
+        Ok(rows)
     }
 
     fn bytes(&self, state: &CollectState) -> usize {
-        state.bytes
+        state.rows.bytes() + state.memory.bytes()
     }
 }
 
@@ -200,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::mem::Budget;
+    use crate::ops::OUTPUT_ROWS;
 
     fn batch(first: usize, rows: usize) -> RecordBatch {
         let schema =
@@ -221,10 +199,11 @@ mod tests {
             sizes in prop::collection::vec(prop_oneof![0usize..20, 3000usize..10_000], 0..12),
             offset in prop_oneof![Just(0), 0usize..6000],
             limit in prop::option::of(prop_oneof![0usize..10, 0usize..30_000]),
+            memory in prop_oneof![Just(0usize), 1000usize..500_000, Just(1 << 28)],
             batches_a_state in 1usize..5,
         ) {
             let op = CollectOp::new(batch(0, 0).schema(), offset, limit);
-            let budget = Budget::new(1 << 28);
+            let budget = Budget::of(memory);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut rows = 0;
             for sizes in sizes.chunks(batches_a_state) {
@@ -236,12 +215,13 @@ mod tests {
                         flow = op.update(&mut state, &batch(rows, *size)).unwrap();
                     }
                     rows += size;
-                    prop_assert!(state.memory.bytes() >= op.bytes(&state));
+                    prop_assert!(budget.used() >= op.bytes(&state));
                 }
                 op.merge(&mut whole, state).unwrap();
             }
             let mut want = offset..rows.min(offset.saturating_add(limit.unwrap_or(usize::MAX)));
-            for batch in op.finish(whole).unwrap().0 {
+            prop_assert!(budget.peak() <= memory);
+            for batch in op.finish(whole).unwrap().iter().map(Result::unwrap) {
                 prop_assert!((1..=OUTPUT_ROWS).contains(&batch.num_rows()));
                 for (row, s) in batch.column(0).as_primitive::<Int64Type>().values().iter().zip(batch.column(1).as_string_view()) {
                     prop_assert_eq!(Some(*row as usize), want.next());

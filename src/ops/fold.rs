@@ -3,7 +3,6 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::map::pieces;
 use super::{Batches, Flow, Reducer};
 use crate::batch::{FoldFunctions, Folded};
 use crate::error::Result;
@@ -17,7 +16,11 @@ pub(crate) struct FoldOp {
 }
 
 /// What the closures made of the rows so far; nothing of no rows.
-pub(crate) struct FoldState(Option<Folded>);
+pub(crate) struct FoldState {
+    folded: Option<Folded>,
+    /// For the result: what the closures hold is not booked.
+    memory: Reservation,
+}
 
 impl FoldOp {
     pub(crate) fn new(input: SchemaRef, functions: FoldFunctions, output: SchemaRef) -> FoldOp {
@@ -25,7 +28,7 @@ impl FoldOp {
     }
 
     fn join(&self, state: &mut FoldState, later: Folded) -> Result<()> {
-        state.0 = Some(match state.0.take() {
+        state.folded = Some(match state.folded.take() {
             None => later,
             Some(earlier) => self.functions.combine(earlier, later)?,
         });
@@ -41,8 +44,8 @@ impl Reducer for FoldOp {
         &self.schema
     }
 
-    fn new_state(&self, _: Reservation) -> FoldState {
-        FoldState(None)
+    fn new_state(&self, memory: Reservation) -> FoldState {
+        FoldState { folded: None, memory }
     }
 
     fn update(&self, state: &mut FoldState, batch: &RecordBatch) -> Result<Flow> {
@@ -51,15 +54,17 @@ impl Reducer for FoldOp {
     }
 
     fn merge(&self, state: &mut FoldState, later: FoldState) -> Result<()> {
-        later.0.map_or(Ok(()), |later| self.join(state, later))
+        later.folded.map_or(Ok(()), |later| self.join(state, later))
     }
 
     fn finish(&self, state: FoldState) -> Result<Batches> {
-        let all = match state.0 {
+        let all = match state.folded {
             Some(all) => all,
             None => self.functions.chunk(&RecordBatch::new_empty(self.input.clone()))?,
         };
-        Ok(Batches(pieces(&self.functions.finish(all, &self.schema)?)))
+        let mut given = Batches::new(self.schema.clone(), state.memory);
+        given.push(self.functions.finish(all, &self.schema)?)?;
+        Ok(given)
     }
 
     // What a state holds is the program's own, and its to bound.

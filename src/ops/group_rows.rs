@@ -101,9 +101,11 @@ impl GroupRowsOp {
             *seen += u32::from(*live);
         }
         state.seen.fill(0);
-        let (batches, _booked) = self.release(state)?;
         let mut first = 0;
-        for batch in batches {
+        let held = self.release(state)?;
+        let all = 0..held.num_rows();
+        for batch in held.into_range(all) {
+            let batch = batch?;
             let mask = BooleanArray::from(live[first..first + batch.num_rows()].to_vec());
             first += batch.num_rows();
             self.collect.update(&mut state.held, &filter_record_batch(&batch, &mask)?)?;
@@ -113,8 +115,8 @@ impl GroupRowsOp {
         Ok(())
     }
 
-    /// The rows held, and what is booked for them; none are held any more.
-    fn release(&self, state: &mut GroupRowsState) -> Result<(Vec<RecordBatch>, Reservation)> {
+    /// The rows held; none are held any more.
+    fn release(&self, state: &mut GroupRowsState) -> Result<Batches> {
         let nothing = self.collect.new_state(state.memory.sibling());
         self.collect.rows(std::mem::replace(&mut state.held, nothing))
     }
@@ -184,13 +186,15 @@ impl Reducer for GroupRowsOp {
         let groups = later.groups.len() + later.ids.len();
         let most = self.bytes_with(state, groups, later.groups.key_bytes());
         book(&mut state.memory, most)?;
-        let (batches, _booked) = self.release(&mut later)?;
+        let batches = self.release(&mut later)?;
         let GroupRowsState { groups, ids, .. } = later;
         let memory = &mut state.memory;
         let here = state.groups.absorb(groups, &mut |more| book(memory, memory.bytes() + more))?;
         let ids: Vec<u32> = ids.into_iter().map(|id| here[id as usize]).collect();
         let mut first = 0;
-        for batch in batches {
+        let all = 0..batches.num_rows();
+        for batch in batches.into_range(all) {
+            let batch = batch?;
             self.enter(state, &batch, &ids[first..first + batch.num_rows()])?;
             first += batch.num_rows();
         }
@@ -275,7 +279,7 @@ mod tests {
             let names = [col("a"), col("s")];
             let bound = names[..by].iter().map(|k| k.bind(&schema).unwrap()).collect();
             let op = GroupRowsOp::new(schema.clone(), bound, rows, last, keep_nulls);
-            let budget = Budget::new(1 << 28);
+            let budget = Budget::of(1 << 28);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut first = 0;
             for pieces in keys.chunks(cut).collect::<Vec<_>>().chunks(batches_a_state) {
@@ -291,7 +295,7 @@ mod tests {
                 prop_assert!(budget.used() >= op.bytes(&state));
                 op.merge(&mut whole, state).unwrap();
             }
-            let got = concat_batches(&schema, &op.finish(whole).unwrap().0).unwrap();
+            let got = concat_batches(&schema, &op.finish(whole).unwrap().load().unwrap().0).unwrap();
             let got = got.column(2).as_primitive::<Int64Type>().values().to_vec();
             prop_assert_eq!(got, naive(&keys, by, rows, last, keep_nulls));
             prop_assert_eq!(budget.used(), 0);

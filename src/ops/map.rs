@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::collect::{CollectOp, CollectState};
-use super::{BatchOp, Batches, Flow, OUTPUT_ROWS, Reducer};
+use super::{BatchOp, Batches, Flow, Reducer};
 use crate::batch::BatchFunction;
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
@@ -81,17 +81,13 @@ impl Reducer for MapPartitionsOp {
     }
 
     fn finish(&self, state: CollectState) -> Result<Batches> {
-        let (partition, _memory) = self.collect.whole(state).map_err(|e| self.refused(e))?;
-        Ok(Batches(pieces(&self.function.call(partition, &self.schema)?)))
+        let (partition, memory) = self.collect.whole(state).map_err(|e| self.refused(e))?;
+        let mut given = Batches::new(self.schema.clone(), memory.sibling());
+        given.push(self.function.call(partition, &self.schema)?)?;
+        Ok(given)
     }
 
     fn bytes(&self, state: &CollectState) -> usize {
         self.collect.bytes(state)
     }
-}
-
-/// A batch of any number of rows as batches of a bounded number.
-pub(super) fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
-    let rows = batch.num_rows();
-    (0..rows).step_by(OUTPUT_ROWS).map(|start| batch.slice(start, OUTPUT_ROWS.min(rows - start))).collect()
 }

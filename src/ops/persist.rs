@@ -141,7 +141,7 @@ mod tests {
     /// Keeps 40,000 rows in batches of many sizes within `limit`, and reads them again.
     fn kept(limit: usize) -> (Kept, RecordBatch) {
         let op = PersistOp::new(batch(0, 0).schema(), std::env::temp_dir());
-        let budget = Budget::new(limit);
+        let budget = Budget::of(limit);
         let mut state = op.new_state(budget.reserve("kept"));
         let (mut first, mut all) = (0, vec![]);
         while first < 40_000 {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_gone_is_an_error() {
         let op = PersistOp::new(batch(0, 0).schema(), "/no/such/directory".into());
-        let mut state = op.new_state(Budget::new(1).reserve("kept"));
+        let mut state = op.new_state(Budget::of(1).reserve("kept"));
         let error = op.update(&mut state, &batch(0, 10_000)).unwrap_err();
         assert!(error.to_string().contains("/no/such/directory"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! Rows sent to buckets by key: all rows of equal key to the same one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -22,19 +22,23 @@ pub(crate) struct RouteOp {
 }
 
 /// The rows of each bucket, to be taken out one by one.
-pub(crate) struct Buckets(Vec<Mutex<Batches>>);
+pub(crate) struct Buckets(Vec<Mutex<Option<Batches>>>);
 
 impl Buckets {
     /// Takes the rows of a bucket.
-    pub(crate) fn take(&self, bucket: usize) -> Vec<RecordBatch> {
-        let take = |rows: &Mutex<Batches>| std::mem::take(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner)).0;
-        self.0.get(bucket).map(take).unwrap_or_default()
+    pub(crate) fn take(&self, bucket: usize) -> Result<Batches> {
+        let rows = self.0.get(bucket).and_then(|rows| lock(rows).take());
+        rows.ok_or_else(|| Error::internal("a bucket is not there, or was taken twice"))
     }
+}
+
+fn lock(rows: &Mutex<Option<Batches>>) -> MutexGuard<'_, Option<Batches>> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Part for Buckets {
     fn bytes(&self) -> usize {
-        self.0.iter().map(|rows| rows.lock().unwrap_or_else(PoisonError::into_inner).bytes()).sum()
+        self.0.iter().map(|rows| lock(rows).as_ref().map_or(0, Batches::bytes)).sum()
     }
 }
 
@@ -81,7 +85,7 @@ impl Reducer for RouteOp {
     }
 
     fn finish(&self, state: Vec<CollectState>) -> Result<Buckets> {
-        let buckets = state.into_iter().map(|bucket| Ok(Mutex::new(self.collect.finish(bucket)?)));
+        let buckets = state.into_iter().map(|bucket| Ok(Mutex::new(Some(self.collect.finish(bucket)?))));
         Ok(Buckets(buckets.collect::<Result<_>>()?))
     }
 

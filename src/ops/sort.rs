@@ -5,7 +5,10 @@
 //! 2. Sorting permutes `order` alone. It is stable, and finds the runs that are sorted already: a merge of two states is one
 //!    pass over both.
 //! 3. With a limit, twice as many rows are cut back to the limit, and from then on only rows below the last one enter.
-//! 4. At the end rows are gathered in order.
+//! 4. When memory is short, the rows so far are written in order, with their keys, to a run on disk ([`runs`]).
+//! 5. At the end rows are gathered in order, or runs are merged.
+
+mod runs;
 
 use std::cmp::Ordering;
 
@@ -13,6 +16,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
 
+use self::runs::{Run, merge};
 use super::collect::{batch_bytes, compact};
 use super::key::{KeyColumn, Rows, encode};
 use super::{Batches, Flow, OUTPUT_ROWS, Reducer, vec_bytes_with};
@@ -38,9 +42,14 @@ pub(crate) struct SortState {
     sorted: usize,
     /// The last row of as many as the limit: a row enters only below it.
     last: Option<Vec<u8>>,
+    /// Rows that came before those, sorted and spilled.
+    runs: Vec<Run>,
     bytes: usize,
     memory: Reservation,
 }
+
+/// About so many bytes of rows are gathered at a time on their way to a run.
+const GATHER_BYTES: usize = 1 << 22;
 
 impl SortOp {
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundSortKey>, limit: Option<usize>) -> SortOp {
@@ -75,7 +84,32 @@ impl SortOp {
         state.order = (0..batch.num_rows() as u32).map(|row| (0, row)).collect();
         state.bytes = batch.get_array_memory_size() + keys.bytes();
         (state.batches, state.keys) = (vec![batch], vec![keys]);
-        state.memory.try_resize(self.bytes(state))
+        self.book(state)
+    }
+
+    /// Books what is held, or spills it.
+    fn book(&self, state: &mut SortState) -> Result<()> {
+        if state.memory.try_resize(self.bytes(state)).is_ok() { Ok(()) } else { self.spill(state) }
+    }
+
+    /// Writes the rows that are held to a run.
+    fn spill(&self, state: &mut SortState) -> Result<()> {
+        self.settle(state);
+        let key = |(batch, row): (u32, u32)| state.keys[batch as usize].row(row as usize);
+        if state.order.len() == self.limit {
+            state.last = state.order.last().map(|row| key(*row).to_vec());
+        }
+        if let Some(row_bytes) = state.bytes.checked_div(state.order.len()) {
+            let mut run = Run::default();
+            for rows in state.order.chunks((GATHER_BYTES / row_bytes.max(1)).clamp(1, OUTPUT_ROWS)) {
+                let keys: Vec<&[u8]> = rows.iter().map(|row| key(*row)).collect();
+                run.push(&gather(&state.batches, rows)?, &keys, &state.memory)?;
+            }
+            state.runs.push(run);
+        }
+        (state.batches, state.keys, state.order) = (vec![], vec![], vec![]);
+        (state.sorted, state.bytes) = (0, 0);
+        state.memory.try_resize(0)
     }
 }
 
@@ -88,7 +122,16 @@ impl Reducer for SortOp {
     }
 
     fn new_state(&self, memory: Reservation) -> SortState {
-        SortState { batches: vec![], keys: vec![], order: vec![], sorted: 0, last: None, bytes: 0, memory }
+        SortState {
+            batches: vec![],
+            keys: vec![],
+            order: vec![],
+            sorted: 0,
+            last: None,
+            runs: vec![],
+            bytes: 0,
+            memory,
+        }
     }
 
     fn update(&self, state: &mut SortState, batch: &RecordBatch) -> Result<Flow> {
@@ -112,19 +155,37 @@ impl Reducer for SortOp {
         if rows == 0 {
             return Ok(Flow::More);
         }
-        // A refusal is where a sorted run is to be spilled, once there is a spill.
-        let order = vec_bytes_with(&state.order, rows);
-        state.memory.try_resize(state.bytes + batch_bytes(batch) + keys.bytes() + order)?;
+        let more = batch_bytes(batch) + keys.bytes();
+        let book = |state: &mut SortState| {
+            let bytes = state.bytes + more + vec_bytes_with(&state.order, rows);
+            state.memory.try_resize_with_some_left(bytes)
+        };
+        let mut booked = book(state);
+        if !booked {
+            self.spill(state)?;
+            booked = book(state);
+        }
         let batch = compact(batch)?;
         state.bytes += batch.get_array_memory_size() + keys.bytes();
         state.order.extend((0..rows as u32).map(|row| (state.batches.len() as u32, row)));
         state.batches.push(batch);
         state.keys.push(keys);
-        state.memory.try_resize(self.bytes(state))?;
+        // What has no room even alone is a run of its own.
+        if booked {
+            self.book(state)?
+        } else {
+            self.spill(state)?
+        }
         if state.order.len() >= self.limit.saturating_mul(2) {
             self.prune(state)?;
         }
         Ok(Flow::More)
+    }
+
+    fn seal(&self, state: &mut SortState) -> Result<()> {
+        // It waits now, while others work.
+        let bytes = self.bytes(state);
+        if state.memory.try_resize_within_half(bytes) { Ok(()) } else { self.spill(state) }
     }
 
     fn merge(&self, state: &mut SortState, mut later: SortState) -> Result<()> {
@@ -132,8 +193,12 @@ impl Reducer for SortOp {
         self.settle(&mut later);
         let order = vec_bytes_with(&state.order, later.order.len());
         // The later state's rows move over to this reservation.
-        later.memory.try_resize(0)?;
-        state.memory.try_resize(state.bytes + later.bytes + order)?;
+        state.memory.absorb(later.memory);
+        let bytes = state.bytes + later.bytes + order;
+        if !later.runs.is_empty() || !state.memory.try_resize_within_half(bytes) {
+            self.spill(state)?;
+        }
+        state.runs.append(&mut later.runs);
         let first = state.batches.len() as u32;
         state.order.extend(later.order.iter().map(|(batch, row)| (batch + first, *row)));
         state.batches.append(&mut later.batches);
@@ -144,13 +209,21 @@ impl Reducer for SortOp {
             return self.prune(state);
         }
         self.settle(state);
-        state.memory.try_resize(self.bytes(state))
+        self.book(state)
     }
 
     fn finish(&self, mut state: SortState) -> Result<Batches> {
+        let mut sorted = Batches::new(self.schema.clone(), state.memory.sibling());
+        if !state.runs.is_empty() {
+            self.spill(&mut state)?;
+            merge(state.runs, &self.schema, self.limit, &mut state.memory, |rows| sorted.push(rows))?;
+            return Ok(sorted);
+        }
         self.settle(&mut state);
-        let batches = state.order.chunks(OUTPUT_ROWS).map(|rows| compact(&gather(&state.batches, rows)?));
-        Ok(Batches(batches.collect::<Result<_>>()?))
+        for rows in state.order.chunks(OUTPUT_ROWS) {
+            sorted.push(compact(&gather(&state.batches, rows)?)?)?;
+        }
+        Ok(sorted)
     }
 
     fn bytes(&self, state: &SortState) -> usize {
@@ -190,8 +263,14 @@ mod tests {
     }
 
     /// The row numbers of the result, whose text must have come along.
-    fn run(op: &SortOp, rows: &[(Option<i64>, String)], batch_rows: usize, batches_a_state: usize) -> Vec<i64> {
-        let budget = Budget::new(1 << 26);
+    fn run(
+        op: &SortOp,
+        rows: &[(Option<i64>, String)],
+        batch_rows: usize,
+        batches_a_state: usize,
+        memory: usize,
+    ) -> Vec<i64> {
+        let budget = Budget::of(memory);
         let mut whole = op.new_state(budget.reserve("rows"));
         let mut first = 0;
         for run in rows.chunks(batch_rows * batches_a_state) {
@@ -201,16 +280,20 @@ mod tests {
                 first += rows.len() as i64;
                 assert!(state.order.len() < op.limit.max(1).saturating_mul(2));
             }
+            op.seal(&mut state).unwrap();
             op.merge(&mut whole, state).unwrap();
         }
+        let sorted = op.finish(whole).unwrap();
+        assert!(budget.peak() <= memory);
         let mut numbers = Vec::new();
-        for batch in op.finish(whole).unwrap().0 {
+        for batch in sorted.iter().map(Result::unwrap) {
             let found = batch.column(2).as_primitive::<Int64Type>().values().to_vec();
             for (i, row) in found.iter().enumerate() {
                 assert_eq!(batch.column(1).as_string_view().value(i), rows[*row as usize].1);
             }
             numbers.extend(found);
         }
+        drop(sorted);
         assert_eq!(budget.used(), 0);
         numbers
     }
@@ -223,6 +306,7 @@ mod tests {
             limit in prop::option::of(0usize..30),
             batch_rows in 1usize..20,
             batches_a_state in 1usize..4,
+            memory in prop_oneof![Just(1usize << 26), 2000usize..60_000],
         ) {
             let schema = batch(&[], 0).schema();
             let keys = ["a", "s"].iter().zip(flags).map(|(n, (descending, nulls_first))| {
@@ -240,7 +324,7 @@ mod tests {
                 first.then(if flags[1].0 { t.cmp(s) } else { s.cmp(t) })
             });
             want.truncate(limit.unwrap_or(usize::MAX));
-            prop_assert_eq!(run(&op, &rows, batch_rows, batches_a_state), want);
+            prop_assert_eq!(run(&op, &rows, batch_rows, batches_a_state, memory), want);
         }
     }
 
@@ -248,23 +332,47 @@ mod tests {
     fn a_small_limit_holds_little() {
         let schema = batch(&[], 0).schema();
         let op = SortOp::new(schema.clone(), vec![col("a").desc().bind(&schema).unwrap()], Some(5));
-        let budget = Budget::new(1 << 26);
+        let budget = Budget::of(1 << 26);
         let mut state = op.new_state(budget.reserve("rows"));
         let rows: Vec<_> = (0..5000).map(|i| (Some(i * 37 % 5000), "x".repeat(30))).collect();
         for (i, rows) in rows.chunks(100).enumerate() {
             op.update(&mut state, &batch(rows, i as i64 * 100)).unwrap();
             assert!(op.bytes(&state) < 20_000, "{}", op.bytes(&state));
         }
-        let result = op.finish(state).unwrap().0;
+        let result = op.finish(state).unwrap().load().unwrap().0;
         assert_eq!(result[0].column(0).as_primitive::<Int64Type>().values().to_vec(), [4999, 4998, 4997, 4996, 4995]);
     }
 
     #[test]
-    fn memory_is_refused() {
+    fn more_runs_than_are_read_at_a_time() {
         let schema = batch(&[], 0).schema();
-        let op = SortOp::new(schema.clone(), vec![col("a").asc().bind(&schema).unwrap()], None);
-        let mut state = op.new_state(Budget::new(1000).reserve("rows"));
-        let rows = vec![(Some(1), "x".repeat(30)); 100];
-        assert_eq!(op.update(&mut state, &batch(&rows, 0)).unwrap_err().kind(), crate::error::ErrorKind::Memory);
+        let keys = ["a", "s"].map(|name| col(name).asc().bind(&schema).unwrap());
+        let op = SortOp::new(schema, keys.to_vec(), None);
+        let rows: Vec<_> = (0..6000).map(|i| (Some(i * 37 % 500), format!("{:b}", i * 11 % 64))).collect();
+        let mut want: Vec<usize> = (0..rows.len()).collect();
+        want.sort_by_key(|row| &rows[*row]);
+        // While others hold almost all, every batch is a run of its own; a little has room for few runs at a time.
+        for left in [1 << 20, 100_000, 5000] {
+            let budget = Budget::of(1 << 20);
+            let mut others = budget.reserve("others");
+            others.try_resize(budget.limit() - 200).unwrap();
+            let mut state = op.new_state(budget.reserve("rows"));
+            for (i, rows) in rows.chunks(20).enumerate() {
+                op.update(&mut state, &batch(rows, i as i64 * 20)).unwrap();
+            }
+            assert_eq!(state.runs.len(), 300);
+            others.try_resize(budget.limit() - left).unwrap();
+            let outcome = op.finish(state);
+            if left == 5000 {
+                assert_eq!(outcome.err().unwrap().kind(), crate::error::ErrorKind::Memory);
+                continue;
+            }
+            let sorted = outcome.unwrap();
+            let numbers = |batch: RecordBatch| batch.column(2).as_primitive::<Int64Type>().values().to_vec();
+            let got: Vec<usize> =
+                sorted.iter().flat_map(|batch| numbers(batch.unwrap())).map(|row| row as usize).collect();
+            assert_eq!(got, want);
+            assert!(budget.peak() <= budget.limit());
+        }
     }
 }

@@ -94,6 +94,8 @@ pub enum Event {
         run: u64,
         /// How long it took.
         seconds: f64,
+        /// How many bytes it wrote to disk for want of memory, compressed.
+        spilled: u64,
         /// Why it stopped, when it did not come to its end.
         error: Option<Error>,
     },

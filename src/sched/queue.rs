@@ -100,6 +100,7 @@ pub(super) struct Closing {
     pub(super) outcome: Outcome,
     pub(super) rest: Vec<Node>,
     pub(super) started: Instant,
+    pub(super) spilled: u64,
 }
 
 impl Queue {
@@ -298,7 +299,8 @@ impl Running {
             Some(error) => Err(error.clone()),
             None => Ok(self.outputs.iter().map(|&output| rest[output].result()).collect()),
         };
-        Some(Closing { run, outcome, rest, started: self.started })
+        let spilled = self.context.budget().spill().written();
+        Some(Closing { run, outcome, rest, started: self.started, spilled })
     }
 }
 
@@ -336,7 +338,7 @@ mod tests {
         let taken: Vec<usize> = tasks.iter().flat_map(|inputs| inputs.iter().copied()).collect();
         let outputs: Vec<TaskId> = (0..tasks.len()).filter(|id| !taken.contains(id)).map(TaskId).collect();
         let order = order(&graph, &outputs).unwrap();
-        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::new(0), None));
+        let run = Running::new(graph, &order, &outputs, TaskContext::new(Budget::of(0), None));
         let id = queue.next_run();
         queue.runs.insert(id, run);
         id

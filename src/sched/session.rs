@@ -43,6 +43,7 @@ pub struct SessionBuilder {
     threads: Option<usize>,
     memory: Option<usize>,
     spill_dir: Option<PathBuf>,
+    spill_limit: Option<u64>,
     partition_size: Option<usize>,
     split_every: Option<usize>,
     observers: Observers,
@@ -76,6 +77,12 @@ impl SessionBuilder {
         self
     }
 
+    /// How many bytes the runs of the session may have spilled at one time. Default: as many as the disk holds.
+    pub fn spill_limit(mut self, bytes: u64) -> Self {
+        self.spill_limit = Some(bytes);
+        self
+    }
+
     /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB.
     pub fn partition_size(mut self, bytes: usize) -> Self {
         self.partition_size = Some(bytes);
@@ -104,6 +111,7 @@ impl SessionBuilder {
             threads: self.threads.unwrap_or_else(|| machine::threads().min(MAX_THREADS)),
             memory: self.memory.unwrap_or_else(|| machine::default_memory().max(MIN_MEMORY)),
             spill_dir: self.spill_dir.unwrap_or_else(std::env::temp_dir),
+            spill_limit: self.spill_limit,
             partition_bytes: self.partition_size.map_or(PARTITION_BYTES, |bytes| bytes as u64),
             split_every: self.split_every.unwrap_or(SPLIT_EVERY),
         };
@@ -192,11 +200,12 @@ impl Default for Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { threads, memory, spill_dir, partition_bytes, split_every } = self.config();
+        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every } = self.config();
         f.debug_struct("Session")
             .field("threads", threads)
             .field("memory", memory)
             .field("spill_dir", spill_dir)
+            .field("spill_limit", spill_limit)
             .field("partition_size", partition_bytes)
             .field("split_every", split_every)
             .field("observers", &self.0.observers.len())
@@ -206,11 +215,12 @@ impl fmt::Debug for Session {
 
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SessionBuilder { threads, memory, spill_dir, partition_size, split_every, observers } = self;
+        let SessionBuilder { threads, memory, spill_dir, spill_limit, partition_size, split_every, observers } = self;
         f.debug_struct("SessionBuilder")
             .field("threads", threads)
             .field("memory", memory)
             .field("spill_dir", spill_dir)
+            .field("spill_limit", spill_limit)
             .field("partition_size", partition_size)
             .field("split_every", split_every)
             .field("observers", &observers.len())
@@ -274,7 +284,7 @@ mod tests {
         assert_eq!(session.budget().limit(), session.memory());
         assert_eq!(
             format!("{session:?}"),
-            "Session { threads: 1024, memory: 16777216, spill_dir: \"/no/such/directory\", partition_size: 1, \
+            "Session { threads: 1024, memory: 16777216, spill_dir: \"/no/such/directory\", spill_limit: None, partition_size: 1, \
              split_every: 2, observers: 0 }"
         );
     }

@@ -20,7 +20,7 @@ use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, order};
-use crate::mem::{Budget, Part};
+use crate::mem::{Budget, Part, Spill};
 
 /// What the runs of a session share.
 pub(super) struct Engine {
@@ -34,7 +34,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(config: Config, observers: Observers) -> Engine {
-        let budget = Budget::new(config.memory);
+        let budget = Budget::new(config.memory, Spill::new(config.spill_dir.clone(), config.spill_limit));
         Engine { config, budget, observers, queue: Mutex::default(), pool: OnceLock::new() }
     }
 
@@ -43,7 +43,7 @@ impl Engine {
         let id = self.lock().next_run();
         let Input { bytes, partitions, .. } = graph.input();
         let run = self.pool().and_then(|_| order(&graph, outputs)).map(|order| {
-            let context = TaskContext::new(self.budget.clone(), self.progress(id));
+            let context = TaskContext::new(self.budget.of_run(), self.progress(id));
             Running::new(graph, &order, outputs, context)
         });
         let mut run = match run {
@@ -221,10 +221,11 @@ impl Engine {
     }
 
     fn end(&self, closing: Closing) {
-        let Closing { run: id, outcome, rest, started } = closing;
+        let Closing { run: id, outcome, rest, started, spilled } = closing;
         discard(rest);
         let seconds = started.elapsed().as_secs_f64();
-        self.observers.tell(|| Event::RunFinished { run: id, seconds, error: outcome.as_ref().err().cloned() });
+        let error = || outcome.as_ref().err().cloned();
+        self.observers.tell(|| Event::RunFinished { run: id, seconds, spilled, error: error() });
         let mut queue = self.lock();
         let mut unwanted = Some(outcome);
         if let Some(run) = queue.runs.remove(&id) {

@@ -256,7 +256,7 @@ impl Reducer for AggregateOp {
         let bytes = self.bytes_of(&state) + work;
         self.book(&mut state.memory, bytes)?;
         let sorted = state.groups.sorted();
-        let mut batches = Vec::new();
+        let mut batches = Batches::new(self.schema.clone(), state.memory.sibling());
         for ids in sorted.chunks(OUTPUT_ROWS) {
             let mut columns = state.groups.columns(ids)?;
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
@@ -264,9 +264,9 @@ impl Reducer for AggregateOp {
             }
             // The number of rows is told, since there may be no columns that show it.
             let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
-            batches.push(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?);
+            batches.push(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)?;
         }
-        Ok(Batches(batches))
+        Ok(batches)
     }
 
     fn bytes(&self, state: &AggregateState) -> usize {

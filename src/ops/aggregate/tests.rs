@@ -95,7 +95,7 @@ fn op(schema: &SchemaRef, keys: usize, aggs: &[AggExpr], keep_nulls: bool) -> Ag
 
 /// Cuts the rows at `cuts` into batches, the batches into states, and merges these in order.
 fn run(op: &AggregateOp, batch: &RecordBatch, cuts: &[usize], batches_a_state: usize) -> Result<Vec<Vec<V>>> {
-    let budget = Budget::new(1 << 30);
+    let budget = Budget::of(1 << 30);
     let mut cuts: Vec<usize> = cuts.iter().map(|c| c % (batch.num_rows() + 1)).collect();
     cuts.extend([0, batch.num_rows()]);
     cuts.sort_unstable();
@@ -118,7 +118,7 @@ fn run(op: &AggregateOp, batch: &RecordBatch, cuts: &[usize], batches_a_state: u
         }
     }
     assert!(whole.memory.bytes() >= op.bytes(&whole));
-    let result = op.finish(whole)?.0;
+    let result = op.finish(whole)?.load()?.0;
     assert_eq!(budget.used(), 0);
     let mut rows = Vec::new();
     for batch in result {
@@ -277,7 +277,7 @@ fn of_no_rows() {
     assert!(run(&op(&none.schema(), 1, &aggs, true), &none, &[], 1).unwrap().is_empty());
     // Not even a batch.
     let op = op(&none.schema(), 0, &aggs, false);
-    let batches = op.finish(op.new_state(Budget::new(1 << 20).reserve("groups"))).unwrap().0;
+    let batches = op.finish(op.new_state(Budget::of(1 << 20).reserve("groups"))).unwrap().load().unwrap().0;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 }
 
@@ -333,7 +333,7 @@ fn many_groups_come_in_bounded_batches_and_memory_is_refused() {
         let mut want = rows.clone();
         want.sort();
         assert_eq!(got, want);
-        let mut small = sum.new_state(Budget::new(1 << 20).reserve("groups"));
+        let mut small = sum.new_state(Budget::of(1 << 20).reserve("groups"));
         let refused = sum.update(&mut small, &input).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Memory);
     }
@@ -344,7 +344,7 @@ fn an_index_asks_before_it_grows_and_goes_when_its_state_is_sealed() {
     let rows = |keys: [i64; 3]| batch(&[Type::Int64], &keys.map(|k| vec![V::Int(k)]));
     let near = rows([1, 2, 900_000]);
     let op = op(&near.schema(), 1, &[size()], false);
-    let budget = Budget::new(8 << 20);
+    let budget = Budget::of(8 << 20);
     let mut state = op.new_state(budget.reserve("groups"));
     op.update(&mut state, &near).unwrap();
     assert!(op.bytes(&state) > 4 << 20);
@@ -356,9 +356,10 @@ fn an_index_asks_before_it_grows_and_goes_when_its_state_is_sealed() {
     op.seal(&mut sealed).unwrap();
     assert!(op.bytes(&sealed) < 1000 && sealed.memory.bytes() < 1000);
     op.update(&mut sealed, &rows([2, 3, 900_000])).unwrap();
-    let counts = op.finish(sealed).unwrap().0[0].column(1).as_primitive::<Int64Type>().values().to_vec();
+    let counts =
+        op.finish(sealed).unwrap().load().unwrap().0[0].column(1).as_primitive::<Int64Type>().values().to_vec();
     assert_eq!(counts, [1, 2, 1, 2]);
-    let mut small = op.new_state(Budget::new(1 << 20).reserve("groups"));
+    let mut small = op.new_state(Budget::of(1 << 20).reserve("groups"));
     assert_eq!(op.update(&mut small, &near).unwrap_err().kind(), ErrorKind::Memory);
 }
 
@@ -371,14 +372,14 @@ fn wider_keys_ask_before_they_are_written_anew() {
     let op = op(&batch(&[Type::Int64; 2], &[]).schema(), 2, &[size()], false);
     let (narrow, wide) = (batch(&[Type::Int64; 2], &rows(1)), batch(&[Type::Int64; 2], &rows(1 << 40)));
     let need = |batches: &[&RecordBatch]| {
-        let budget = Budget::new(1 << 30);
+        let budget = Budget::of(1 << 30);
         let mut state = op.new_state(budget.reserve("groups"));
         batches.iter().for_each(|b| assert_eq!(op.update(&mut state, b).unwrap(), Flow::More));
         budget.peak()
     };
     let (before, after) = (need(&[&narrow]), need(&[&narrow, &wide]));
     assert!(after > before + n as usize * 2 * (16 + 9 * 2), "{before} {after}");
-    let mut state = op.new_state(Budget::new(before + 1000).reserve("groups"));
+    let mut state = op.new_state(Budget::of(before + 1000).reserve("groups"));
     op.update(&mut state, &narrow).unwrap();
     assert_eq!(op.update(&mut state, &wide).unwrap_err().kind(), ErrorKind::Memory);
 }

@@ -128,7 +128,7 @@ impl Reducer for BuildOp {
     }
 
     fn finish(&self, state: CollectState) -> Result<JoinTable> {
-        let (batches, mut memory) = self.collect.rows(state)?;
+        let (batches, mut memory) = self.collect.rows(state)?.into_memory()?;
         let rows = joined(self.schema(), batches, &mut memory)?;
         if rows.num_rows() >= MISSING as usize {
             return Err(Error::new(ErrorKind::Memory, "the right side of a merge has more than 4 billion rows")

@@ -251,7 +251,7 @@ proptest! {
         output_rows in prop_oneof![1usize..7, Just(1 << 16)],
         tasks in 1usize..4,
     ) {
-        let budget = Budget::new(1 << 26);
+        let budget = Budget::of(1 << 26);
         let build_op = BuildOp::new(schema(kinds), keys(kinds), nulls_equal, None);
         let table = build(&build_op, &budget, &pieces(kinds, &right, &sizes)).unwrap();
         prop_assert!(budget.used() >= table.bytes());
@@ -310,7 +310,7 @@ proptest! {
         let mut exprs = keys(&kinds);
         let near = exprs.pop().unwrap();
         let build_op = BuildOp::new(schema(&kinds), exprs.clone(), false, Some(near.clone()));
-        let budget = Budget::new(1 << 26);
+        let budget = Budget::of(1 << 26);
         let table = build(&build_op, &budget, &pieces(&kinds, &right, &[3])).unwrap();
         // The keys under one name are the left's, as they are in a left merge.
         let (output, columns) = merged(&kinds, MergeKind::Left);
@@ -365,7 +365,7 @@ fn int_rows(keys: impl IntoIterator<Item = i64>) -> Vec<Vec<Key>> {
 
 fn counted(kind: MergeKind, kinds: &[Type], left: &[Vec<Key>], right: &[Vec<Key>]) -> (usize, usize) {
     let build_op = BuildOp::new(schema(kinds), keys(kinds), false, None);
-    let table = build(&build_op, &Budget::new(1 << 30), &pieces(kinds, right, &[1 << 20])).unwrap();
+    let table = build(&build_op, &Budget::of(1 << 30), &pieces(kinds, right, &[1 << 20])).unwrap();
     let (output, columns) = merged(kinds, kind);
     let probe = ProbeOp::new(output, columns, kind, keys(kinds), None);
     let (mut batches, mut rows) = (0, 0);
@@ -399,7 +399,7 @@ fn one_row_of_many_matches_is_given_in_batches() {
 #[test]
 fn left_columns_pass_as_they_are_where_all_rows_match_once() {
     let build_op = BuildOp::new(schema(INT), keys(INT), false, None);
-    let table = build(&build_op, &Budget::new(1 << 20), &pieces(INT, &int_rows([4, 8, 12]), &[2])).unwrap();
+    let table = build(&build_op, &Budget::of(1 << 20), &pieces(INT, &int_rows([4, 8, 12]), &[2])).unwrap();
     let (output, columns) = merged(INT, MergeKind::Inner);
     let probe = ProbeOp::new(output, columns, MergeKind::Inner, keys(INT), None);
     let left = side(INT, &int_rows([12, 4, 4, 12]), 0);
@@ -416,7 +416,7 @@ fn left_columns_pass_as_they_are_where_all_rows_match_once() {
 fn who_has_enough_is_given_no_more() {
     for (left, right) in [(int_rows(0..9), int_rows(0..9)), (int_rows(vec![1; 9]), int_rows(vec![1; 9]))] {
         let build_op = BuildOp::new(schema(INT), keys(INT), false, None);
-        let table = build(&build_op, &Budget::new(1 << 20), &pieces(INT, &right, &[2])).unwrap();
+        let table = build(&build_op, &Budget::of(1 << 20), &pieces(INT, &right, &[2])).unwrap();
         let (output, columns) = merged(INT, MergeKind::Right);
         let probe = ProbeOp::new(output, columns, MergeKind::Right, keys(INT), None).with_output_rows(2);
         let mut calls = 0;
@@ -437,17 +437,17 @@ fn too_little_memory_is_an_error() {
     let right: Vec<_> = (0..5000).map(|i| vec![Key::Text("the same text again and again"), Key::Int(i)]).collect();
     let batches = pieces(kinds, &right, &[1000]);
     let build_op = BuildOp::new(schema(kinds), keys(kinds), false, None);
-    let budget = Budget::new(1 << 26);
+    let budget = Budget::of(1 << 26);
     let table = build(&build_op, &budget, &batches).unwrap();
     let (held, peak) = (budget.used(), budget.peak());
     assert!(held > 5000 * 60 && held == table.bytes() && peak > held, "{held} {peak}");
     for limit in [held / 4, held / 2, held, peak - 1] {
-        let budget = Budget::new(limit);
+        let budget = Budget::of(limit);
         let Err(error) = build(&build_op, &budget, &batches) else { panic!("{limit} of {peak} bytes suffice") };
         assert_eq!(error.kind(), ErrorKind::Memory);
         assert_eq!(budget.used(), 0);
     }
-    assert!(build(&build_op, &Budget::new(peak), &batches).is_ok());
+    assert!(build(&build_op, &Budget::of(peak), &batches).is_ok());
 }
 
 #[test]

@@ -29,8 +29,8 @@ impl Log {
                 assert!(*seconds >= 0.0);
                 format!("run {run}: task {task} {name} done, {bytes} bytes")
             }
-            Event::RunFinished { run, seconds, error } => {
-                assert!(*seconds >= 0.0);
+            Event::RunFinished { run, seconds, spilled, error } => {
+                assert!(*seconds >= 0.0 && *spilled == 0);
                 format!("run {run}: done, {:?}", error.as_ref().map(Error::message))
             }
         };

@@ -293,7 +293,7 @@ fn what_holds_values_says_so_when_memory_is_refused() {
     let rows: Vec<Vec<V>> = (0..100_000).map(|i| vec![V::Int(i % 10), V::Int(i)]).collect();
     let input = batch(&[Type::Int64; 2], &rows);
     let median = op(&input.schema(), 1, &[col("c1").sum(), col("c1").median()], false);
-    let mut state = median.new_state(Budget::new(1 << 20).reserve("groups"));
+    let mut state = median.new_state(Budget::of(1 << 20).reserve("groups"));
     let refused = median.update(&mut state, &input).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Memory);
     assert!(refused.to_string().contains("help: median(c1) holds values of every group in memory"), "{refused}");

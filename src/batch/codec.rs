@@ -1,0 +1,292 @@
+//! Batches as bytes, for what is spilled: integers as narrow as their range allows, text without its views.
+//!
+//! | part | bytes |
+//! |---|---|
+//! | rows | 4 |
+//! | a column's nulls | `00` none, or `01` and a bit a row, set where there is a value |
+//! | integers, dates, timestamps | least value (8), bytes a value (`0`, `1`, `2`, `4` or `8`), each value less the least one |
+//! | floats | 8 a value, as they are |
+//! | bools | a bit a row |
+//! | text | lengths, as integers; then all the bytes |
+//!
+//! All little-endian. The schema is not written: who reads it knows it.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, StringViewArray, TimestampMicrosecondArray, make_view,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+
+use crate::error::{Error, Result};
+use crate::expr::Type;
+
+/// The most rows in a batch that is spilled: some bytes that are damaged can't ask for all memory.
+const MAX_ROWS: usize = 1 << 24;
+
+/// Writes a batch of columns of our types behind what `out` holds.
+pub(crate) fn encode(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    if batch.num_rows() > MAX_ROWS {
+        return Err(Error::internal("a batch to spill has too many rows"));
+    }
+    out.extend((batch.num_rows() as u32).to_le_bytes());
+    batch.columns().iter().try_for_each(|column| encode_column(column, out))
+}
+
+fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
+    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+    out.push(u8::from(nulls.is_some()));
+    if let Some(nulls) = nulls {
+        put_bits(nulls.inner(), out);
+    }
+    let is_valid = |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row));
+    match Type::of(column.data_type()) {
+        Some(Type::Int64) => put_ints(valid_or_zero(column.as_primitive::<Int64Type>(), is_valid), out),
+        Some(Type::Timestamp) => {
+            put_ints(valid_or_zero(column.as_primitive::<TimestampMicrosecondType>(), is_valid), out);
+        }
+        Some(Type::Date) => put_ints(valid_or_zero(column.as_primitive::<Date32Type>(), is_valid), out),
+        Some(Type::Float64) => {
+            out.extend(column.as_primitive::<Float64Type>().values().iter().flat_map(|value| value.to_le_bytes()));
+        }
+        Some(Type::Bool) => put_bits(column.as_boolean().values(), out),
+        Some(Type::Text) => {
+            let texts = column.as_string_view();
+            let length = |row| if is_valid(row) { i64::from(texts.views()[row] as u32) } else { 0 };
+            put_ints((0..texts.len()).map(length), out);
+            texts.iter().flatten().for_each(|text| out.extend(text.as_bytes()));
+        }
+        None => return Err(Error::internal("a column of a foreign type is spilled")),
+    }
+    Ok(())
+}
+
+/// The values as integers. What is in the place of a null is no value: it must not widen the others.
+fn valid_or_zero<T: ArrowPrimitiveType<Native: Into<i64>>>(
+    column: &PrimitiveArray<T>,
+    is_valid: impl Fn(usize) -> bool + Clone,
+) -> impl Iterator<Item = i64> + Clone {
+    let known = column.nulls().and_then(|nulls| nulls.valid_indices().next());
+    let instead: i64 = known.map_or(0, |row| column.value(row).into());
+    (0..column.len()).map(move |row| if is_valid(row) { column.value(row).into() } else { instead })
+}
+
+fn put_ints(values: impl Iterator<Item = i64> + Clone, out: &mut Vec<u8>) {
+    let (least, most) = values.clone().fold((i64::MAX, i64::MIN), |(a, b), value| (a.min(value), b.max(value)));
+    let least = least.min(most);
+    let range = most.wrapping_sub(least) as u64;
+    let width: u8 = match range {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    };
+    out.extend(least.to_le_bytes());
+    out.push(width);
+    let offsets = values.map(|value| value.wrapping_sub(least) as u64);
+    match width {
+        0 => {}
+        1 => out.extend(offsets.map(|offset| offset as u8)),
+        2 => out.extend(offsets.flat_map(|offset| (offset as u16).to_le_bytes())),
+        4 => out.extend(offsets.flat_map(|offset| (offset as u32).to_le_bytes())),
+        _ => out.extend(offsets.flat_map(u64::to_le_bytes)),
+    }
+}
+
+fn put_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
+    out.extend_from_slice(bits.sliced().as_slice().get(..bits.len().div_ceil(8)).unwrap_or_default());
+}
+
+/// Reads the batch that [`encode`] wrote.
+///
+/// # Errors
+/// `ErrorKind::Internal` when the bytes are not those of a batch of this schema.
+pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
+    let mut bytes = Bytes(bytes);
+    let rows = u32::from_le_bytes(bytes.array()?) as usize;
+    if rows > MAX_ROWS {
+        return Err(broken());
+    }
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let nulls = match bytes.array::<1>()? {
+            [0] => None,
+            _ => Some(NullBuffer::new(bytes.bits(rows)?)),
+        };
+        columns.push(match Type::of(field.data_type()) {
+            Some(Type::Int64) => Arc::new(Int64Array::new(bytes.ints(rows)?.into(), nulls)),
+            Some(Type::Timestamp) => Arc::new(TimestampMicrosecondArray::new(bytes.ints(rows)?.into(), nulls)),
+            Some(Type::Date) => {
+                let days: Vec<i32> = bytes.ints(rows)?.into_iter().map(|day| day as i32).collect();
+                Arc::new(Date32Array::new(days.into(), nulls))
+            }
+            Some(Type::Float64) => {
+                let raw = bytes.take(rows.checked_mul(8).ok_or_else(broken)?)?;
+                let values: Vec<f64> = raw.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
+                Arc::new(Float64Array::new(values.into(), nulls))
+            }
+            Some(Type::Bool) => Arc::new(BooleanArray::new(bytes.bits(rows)?, nulls)),
+            Some(Type::Text) => Arc::new(bytes.texts(rows, nulls)?),
+            None => return Err(Error::internal("a column of a foreign type is spilled")),
+        });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+fn broken() -> Error {
+    Error::internal("spilled bytes are no batch")
+}
+
+/// What is left to read.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or_else(broken)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.take(N)?.try_into().map_err(|_| broken())
+    }
+
+    fn bits(&mut self, rows: usize) -> Result<BooleanBuffer> {
+        let raw = self.take(rows.div_ceil(8))?;
+        Ok(BooleanBuffer::new(Buffer::from(raw), 0, rows))
+    }
+
+    fn ints(&mut self, rows: usize) -> Result<Vec<i64>> {
+        let least = i64::from_le_bytes(self.array()?);
+        let [width] = self.array()?;
+        let raw = self.take(rows.checked_mul(usize::from(width)).ok_or_else(broken)?)?;
+        let value = |offset: u64| least.wrapping_add(offset as i64);
+        Ok(match width {
+            0 => vec![least; rows],
+            1 => raw.iter().map(|byte| value(u64::from(*byte))).collect(),
+            2 => raw.as_chunks::<2>().0.iter().map(|bytes| value(u64::from(u16::from_le_bytes(*bytes)))).collect(),
+            4 => raw.as_chunks::<4>().0.iter().map(|bytes| value(u64::from(u32::from_le_bytes(*bytes)))).collect(),
+            8 => raw.as_chunks::<8>().0.iter().map(|bytes| value(u64::from_le_bytes(*bytes))).collect(),
+            _ => return Err(broken()),
+        })
+    }
+
+    fn texts(&mut self, rows: usize, nulls: Option<NullBuffer>) -> Result<StringViewArray> {
+        let lengths = self.ints(rows)?;
+        let total = lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(usize::try_from(*length).ok()?));
+        let raw = self.take(total.ok_or_else(broken)?)?;
+        let mut views: Vec<u128> = Vec::with_capacity(rows);
+        let mut at = 0;
+        for length in lengths {
+            let end = at + length as usize;
+            views.push(make_view(&raw[at..end], 0, at as u32));
+            at = end;
+        }
+        Ok(StringViewArray::try_new(ScalarBuffer::from(views), vec![Buffer::from(raw)], nulls)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Row = (Option<i64>, Option<f64>, Option<bool>, Option<i32>, Option<i64>, Option<String>);
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let types = [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Date32, time, DataType::Utf8View];
+        let fields: Vec<Field> =
+            types.into_iter().enumerate().map(|(i, dtype)| Field::new(format!("c{i}"), dtype, true)).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
+            Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
+            Arc::new(rows.iter().map(|row| row.2).collect::<BooleanArray>()),
+            Arc::new(rows.iter().map(|row| row.3).collect::<Date32Array>()),
+            Arc::new(rows.iter().map(|row| row.4).collect::<TimestampMicrosecondArray>()),
+            Arc::new(rows.iter().map(|row| row.5.as_deref()).collect::<StringViewArray>()),
+        ];
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let narrow = prop::sample::select(vec![i64::MIN, -1, 0, 1, 255, 256, 65_536, 1 << 32, i64::MAX]);
+        let texts = prop_oneof!["[a-zé]{0,20}", Just(String::new())];
+        let float = prop_oneof![any::<f64>(), Just(-0.0), Just(f64::INFINITY)];
+        (
+            prop::option::of(prop_oneof![any::<i64>(), narrow, 0..9i64]),
+            prop::option::of(float),
+            prop::option::of(any::<bool>()),
+            prop::option::of(any::<i32>()),
+            prop::option::of(0..70_000i64),
+            prop::option::of(texts),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn a_batch_comes_back(rows in prop::collection::vec(row(), 0..40), from in 0..40usize) {
+            let batch = batch(&rows);
+            let from = from.min(rows.len());
+            let batch = batch.slice(from, rows.len() - from);
+            let mut bytes = vec![1, 2, 3];
+            encode(&batch, &mut bytes).unwrap();
+            prop_assert_eq!(decode(&bytes[3..], &batch.schema()).unwrap(), batch);
+        }
+
+        #[test]
+        fn bytes_that_are_no_batch_are_an_error_or_a_batch(
+            rows in prop::collection::vec(row(), 1..9),
+            cut in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let batch = batch(&rows);
+            let mut bytes = vec![];
+            encode(&batch, &mut bytes).unwrap();
+            prop_assert!(decode(&bytes[..cut.index(bytes.len())], &batch.schema()).is_err());
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            _ = decode(&bytes, &batch.schema());
+        }
+    }
+
+    #[test]
+    fn narrow_integers_take_few_bytes() {
+        let size = |values: Vec<Option<i64>>| {
+            let column: ArrayRef = Arc::new(Int64Array::from(values));
+            let mut bytes = vec![];
+            encode(&RecordBatch::try_from_iter_with_nullable([("x", column, true)]).unwrap(), &mut bytes).unwrap();
+            bytes.len()
+        };
+        let head = 4 + 1 + 8 + 1;
+        assert_eq!(size(vec![Some(7); 1000]), head);
+        assert_eq!(size((0..1000).map(|i| Some((1 << 40) | (i % 200))).collect()), head + 1000);
+        assert_eq!(size((0..1000).map(|i| (i % 2 == 0).then_some(1_000_000 + i)).collect()), head + 125 + 2000);
+        assert_eq!(size(vec![Some(i64::MIN), Some(i64::MAX)]), head + 16);
+    }
+
+    #[test]
+    fn no_columns_and_no_rows() {
+        let none = RecordBatch::try_new_with_options(
+            Arc::new(Schema::empty()),
+            vec![],
+            &RecordBatchOptions::new().with_row_count(Some(5)),
+        );
+        let none = none.unwrap();
+        let mut bytes = vec![];
+        encode(&none, &mut bytes).unwrap();
+        assert_eq!(decode(&bytes, &none.schema()).unwrap().num_rows(), 5);
+        let empty = batch(&[]);
+        bytes.clear();
+        encode(&empty, &mut bytes).unwrap();
+        assert_eq!(decode(&bytes, &empty.schema()).unwrap(), empty);
+    }
+}
