@@ -48,14 +48,13 @@
 //! | `expr` | expressions and aggregates: built, bound to columns, evaluated |
 //! | `batch` | [`Table`] |
 //! | `sched`, `graph` | runs task graphs; knows nothing of tables |
-//! | `mem` | the memory budget, and what passes along the edges of a graph |
+//! | `mem` | the memory budget, what lies on disk beyond it, and what passes along the edges of a graph |
 //! | `error`, `config` | open to all |
 //!
 //! # What holds everywhere
 //!
-//! - The answer does not depend on threads, memory limit or luck; where the limit is too small for it, there is an error
-//!   and no answer. Partition size may move the last bits of a float sum,
-//!   nothing else. Row order is defined for every step.
+//! - The answer does not depend on threads, memory limit or luck; where the limit is too small for it, rows go to disk,
+//!   or there is an error and no answer. Partition size may move the last bits of a float sum, nothing else. Row order is defined for every step.
 //! - Nulls are skipped by aggregates; NaN is a value, above all numbers. The types of columns are those of [`Type`].
 //! - Bad input is an [`Error`] that says what, where and how to mend it; never a panic, a hang or a wrong answer.
 

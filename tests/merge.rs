@@ -136,10 +136,10 @@ fn the_nearest_in_time() {
     ]);
     let read = |name: &str| session(20).read_csv(files.path(name));
     let how = || AsOf::on("at").right_on("seen").by(["ticker"]).right_by(["name"]);
-    let merged = read("trades.csv").merge_asof(&read("quotes.csv"), how().tolerance(minutes(5)));
+    let merged = read("trades.csv").merge_asof(read("quotes.csv"), how().tolerance(minutes(5)));
     let names: Vec<String> = merged.schema().unwrap().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["at", "ticker", "n", "seen", "name", "bid"]);
-    let bids = |how| rows(&read("trades.csv").merge_asof(&read("quotes.csv"), how).select(["bid"]).compute().unwrap());
+    let bids = |how| rows(&read("trades.csv").merge_asof(read("quotes.csv"), how).select(["bid"]).compute().unwrap());
     let bid = |bid: f64| vec![Value::Float(bid)];
     assert_eq!(bids(how()), [bid(2.0), vec![Value::Null], bid(2.5), vec![Value::Null]]);
     assert_eq!(bids(how().tolerance(minutes(5))), [bid(2.0), vec![Value::Null], vec![Value::Null], vec![Value::Null]]);
@@ -147,7 +147,7 @@ fn the_nearest_in_time() {
     // Dates lie whole days apart: a day and a half is a day.
     let days = session(20).frame(table(vec![("n", ints([1, 2]))])).with_column("day", lit_date("2020-01-04"));
     let near = |most: Interval| {
-        let merged = days.merge_asof(&read("days.csv"), AsOf::on("day").nearest().tolerance(most));
+        let merged = days.merge_asof(read("days.csv"), AsOf::on("day").nearest().tolerance(most));
         rows(&merged.select(["x"]).head(1).compute().unwrap())[0][0].clone()
     };
     assert_eq!((near(hours(36)), near(hours(23))), (Value::Int(1), Value::Null));
@@ -243,7 +243,7 @@ fn merges_within_merges_and_concatenations() {
         let again = outer.merge(&right, Merge::right().on(["i", "chapter"]));
         let in_steps = session
             .frame(outer.compute().unwrap())
-            .merge(&session.frame(right.compute().unwrap()), Merge::right().on(["i", "chapter"]));
+            .merge(session.frame(right.compute().unwrap()), Merge::right().on(["i", "chapter"]));
         let again_rows = rows(&again.compute().unwrap());
         assert_eq!(again_rows, rows(&in_steps.compute().unwrap()), "{what}");
         // Kept, it has the partitions that it has: the rows of the left's, then what nothing matched.
@@ -299,7 +299,7 @@ fn a_head_behind_a_merge_stops_early() {
     assert_eq!(got, want);
     // All of it is read otherwise, and the right side always.
     assert_eq!(merged.compute().unwrap_err().kind(), ErrorKind::Value);
-    assert_eq!(names.merge(&read(), Merge::left().on(["k"])).head(1).compute().unwrap_err().kind(), ErrorKind::Value);
+    assert_eq!(names.merge(read(), Merge::left().on(["k"])).head(1).compute().unwrap_err().kind(), ErrorKind::Value);
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn what_can_not_be_merged() {
     assert_eq!(mended.compute().unwrap().num_rows(), 1);
     insta::assert_snapshot!(fails(left.merge(&right, Merge::left().left_on(["x"]).right_on(["k"])), ErrorKind::Type));
     insta::assert_snapshot!(fails(left.merge(&right, Merge::inner().on(["nam"])), ErrorKind::Column));
-    insta::assert_snapshot!(fails(left.merge(&right.select(["w"]), Merge::inner()), ErrorKind::Column));
+    insta::assert_snapshot!(fails(left.merge(right.select(["w"]), Merge::inner()), ErrorKind::Column));
     let lacks = fails(left.merge(&right, Merge::inner().left_on(["k"]).right_on(["x"])), ErrorKind::Column);
     assert!(lacks.contains("there is no column 'x'\n  in the right side\n"), "{lacks}");
     let clash = left.merge(&right, Merge::inner().left_on(["k"]).right_on(["w"]));
@@ -346,6 +346,6 @@ fn what_can_not_be_merged() {
     fails(left.merge_asof(&left, AsOf::on("k").tolerance(minutes(5))), ErrorKind::Type);
     fails(left.merge_asof(&left, AsOf::on("k").tolerance(-1)), ErrorKind::Config);
     // What is wrong on the right is told with the right's steps.
-    let wrong = left.merge(&right.filter(col("nope").eq(1)), Merge::left());
+    let wrong = left.merge(right.filter(col("nope").eq(1)), Merge::left());
     assert_eq!(wrong.schema().unwrap_err().steps(), ["filter(nope = 1)"]);
 }

@@ -76,10 +76,10 @@ fn filters_and_columns_sink_through_merges() {
     insta::assert_snapshot!(on_key(Merge::left()));
     insta::assert_snapshot!(on_key(Merge::right()));
     insta::assert_snapshot!(on_key(Merge::outer()));
-    let silent = shared.merge(&df(), Merge::anti().on(["i"])).filter(col("i").gt(5)).select(["i"]);
+    let silent = shared.merge(df(), Merge::anti().on(["i"])).filter(col("i").gt(5)).select(["i"]);
     insta::assert_snapshot!(silent.explain(Stop::Optimised).unwrap());
     let near =
-        df().merge_asof(&df(), AsOf::on("t").by(["k"]).nearest().tolerance(3)).filter(col("k").lt(9)).select(["v_y"]);
+        df().merge_asof(df(), AsOf::on("t").by(["k"]).nearest().tolerance(3)).filter(col("k").lt(9)).select(["v_y"]);
     insta::assert_snapshot!(near.explain(Stop::Optimised).unwrap());
     let outer = df().merge(&shared, Merge::outer().on(["i"]));
     insta::assert_snapshot!(outer.explain(Stop::Stages).unwrap());

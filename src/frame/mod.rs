@@ -178,6 +178,10 @@ impl Frame {
     /// All rows in order of these keys; rows with equal keys keep their order. A name sorts ascending;
     /// [`Expr::desc`] descending. Nulls come last unless [`SortKey::nulls_first`]; NaN is above all numbers.
     ///
+    /// Rows that memory has no room for are written to the [spill directory](crate::SessionBuilder::spill_dir) in sorted runs,
+    /// and merged from there. What comes out may be larger than memory too: [`write_parquet`](Frame::write_parquet),
+    /// [`persist`](Frame::persist) or [`stream`](Frame::stream) take it, where [`compute`](Frame::compute) needs room for all.
+    ///
     /// ```
     /// # fn main() -> partita::Result<()> {
     /// use partita::prelude::*;
@@ -308,7 +312,9 @@ impl Frame {
         })
     }
 
-    /// Runs the query and gives its rows as a table in memory.
+    /// Runs the query and gives its rows as a table in memory. Rows that do not fit there are for
+    /// [`write_csv`](Frame::write_csv), [`write_parquet`](Frame::write_parquet), [`persist`](Frame::persist) and
+    /// [`stream`](Frame::stream).
     ///
     /// # Errors
     /// What is wrong in the steps so far, and all that can go wrong in a run: bad input with its file, line and column,

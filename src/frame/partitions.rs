@@ -15,7 +15,7 @@ use crate::plan::{LogicalPlan, list};
 impl Frame {
     /// The same rows in the same order, in `n` partitions of about as many rows each (some of none, if rows are fewer).
     ///
-    /// All rows pass through memory on the way. From 1 to 100,000; others are an [`ErrorKind::Config`] error.
+    /// All rows wait on the way, in memory or, where it is short, in the spill directory. From 1 to 100,000; others are an [`ErrorKind::Config`] error.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
