@@ -51,7 +51,8 @@ fn main() -> Result<(), Box<dyn StdError>> {
     println!("{}\n", mean_q.compute()?);
 
     println!("3. One product, kept for what follows\n");
-    // `persist` runs now, in the background here; the rows stay with the engine, in partitions, and are read no second time.
+    // `persist` runs now, in the background here. Where `compute` gives the rows to the program as a table, here they stay with the
+    // engine, still in partitions, and what follows starts from them: the files are read no second time.
     let running = df.filter(col("k").eq(10121)).submit_persist();
     let horses = running.wait()?;
     println!("{horses}\n{}\n", horses.agg([size(), col("v").sum()]).compute()?);
@@ -75,19 +76,23 @@ fn main() -> Result<(), Box<dyn StdError>> {
     println!("{}\n", named.head(5).select(["t", "exporter", "importer", "description", "v"]).compute()?);
 
     println!("6. Prices\n");
-    let priced = named.with_column("avg_price", col("v") / col("q"));
+    let priced = df.with_column("avg_price", col("v") / col("q"));
     let price = priced.column("avg_price");
-    // Several results at once share one scan.
-    let (mean, std, median, missing) =
-        compute_all((price.mean(), price.std(), price.quantile(0.5), price.is_null().agg(|missing| missing.sum())))?;
-    println!("mean {mean}, standard deviation {std}, median {median}, missing {missing}\n");
+    // Several results at once share one scan of the files.
+    let (mean, var, std, median, missing, whole) = compute_all((
+        price.mean(),
+        price.var(),
+        price.std(),
+        price.quantile(0.5),
+        price.is_null().agg(|missing| missing.sum()),
+        price.fill_null(0.0).cast(Type::Int64).nunique(),
+    ))?;
+    println!("mean {mean}, variance {var}, standard deviation {std}, median {median}");
+    println!("{missing} missing; {whole} different prices when cut to whole numbers\n");
 
     println!("7. Everything at a glance, and the most traded products\n");
-    let (summary, frequent, dearest) = compute_all((
-        df.with_column("avg_price", col("v") / col("q")).describe(),
-        df.column("k").value_counts().head(5),
-        df.column("v").nlargest(3),
-    ))?;
+    let (summary, frequent, dearest) =
+        compute_all((priced.describe(), df.column("k").value_counts().head(5), df.column("v").nlargest(3)))?;
     println!("{summary}\n{frequent}\n{dearest}\n");
 
     println!("8. Exports by country, written\n");

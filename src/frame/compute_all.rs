@@ -48,9 +48,10 @@ pub enum Shape {
 /// # }
 /// ```
 ///
-/// The results are those that each alone would have. What shares a scan is told by [`Frame::explain`] of a frame alone only, since
-/// sharing is between frames: pipelines over the same [`read_csv`](crate::read_csv) (clones of one frame, and all that was made of
-/// it) that end in aggregates, sorts or tables, with row-wise steps between.
+/// The results are those that each alone would have. What shares a scan: frames made from clones of one [`read_csv`](crate::read_csv)
+/// frame by row-wise steps, up to the first aggregate, sort or other step that brings rows together; merges read their left
+/// side by themselves. Where filters differ, the scan is shared if each of its columns is one that some result alone needs of
+/// all rows: no value is decoded, and found to be wrong, that none of the results would look at.
 ///
 /// # Errors
 /// As [`Frame::compute`] has; the first error stops all. The first result's session runs them.
