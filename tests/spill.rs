@@ -139,3 +139,21 @@ fn a_spill_that_cannot_be_says_why() {
     assert_eq!(session.read_csv(files.path("numbers.csv")).sort(["v"]).head(5).compute().unwrap().num_rows(), 5);
     assert_eq!(watch.take(), 0);
 }
+
+#[test]
+fn what_must_fit_says_who_holds_it() {
+    let (files, directory, watch) = (numbers(), tempfile::tempdir().unwrap(), Arc::new(Spilled::default()));
+    let limited = small(directory.path(), &watch).build().unwrap();
+    let df = limited.read_csv(files.path("numbers.csv"));
+    let cases = [
+        (df.group_by(["s"]).agg([size()]), "groups and their aggregates"),
+        (df.select(["id"]).merge(&df, Merge::left().on(["id"])).agg([size()]), "the right side of a merge"),
+        (df.distinct().agg([size()]), "distinct rows and rows of groups"),
+    ];
+    for (query, holder) in cases {
+        let error = query.compute().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Memory);
+        assert!(error.message().contains(holder), "{error}");
+    }
+    assert!(is_empty(directory.path()));
+}

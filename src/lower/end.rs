@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Branch;
-use super::scan::{Folded, STATE, merge};
+use super::scan::{Folded, merge};
 use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskId, tree_reduce};
@@ -88,7 +88,7 @@ impl End for Exchange {
         let gather = |bucket: usize| {
             let schema = self.0.schema().clone();
             let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-                let mut rows = Batches::new(schema, context.budget().reserve(STATE));
+                let mut rows = Batches::new(schema, context.budget().reserve(RouteOp::HOLDS));
                 for buckets in &inputs {
                     rows.append(view::<Buckets>(buckets)?.take(bucket)?);
                 }

@@ -116,7 +116,7 @@ impl<R: Reducer> Work<R> {
             Some(end) if end < range.end => end,
             // No later row matters, or a record from before covers the whole partition.
             passed => {
-                let state = self.reducer.new_state(context.budget().reserve(STATE));
+                let state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
                 return Ok(Folded::new(&*self.reducer, state, Matches::new(), passed));
             }
         };
@@ -189,7 +189,7 @@ impl<R: Reducer> Work<R> {
     ) -> Result<Folded<R::State>> {
         let line = Line::new(&self.steps, sides)?;
         let mut matches = line.new_matches();
-        let mut state = self.reducer.new_state(context.budget().reserve(STATE));
+        let mut state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
         let end = feed(&mut |batch| line.push(batch, &mut matches, &mut |out| self.reducer.update(&mut state, out)))?;
         self.reducer.seal(&mut state)?;
         Ok(Folded::new(&*self.reducer, state, matches, end))
@@ -220,7 +220,7 @@ pub(super) fn merge<R: Reducer>(
     let mut parts = parts.iter();
     let (mut state, mut end) = match parts.next() {
         Some(first) => (first.take()?, first.end),
-        None => (reducer.new_state(context.budget().reserve(STATE)), None),
+        None => (reducer.new_state(context.budget().reserve(R::HOLDS)), None),
     };
     for part in parts {
         context.check()?;
@@ -229,6 +229,3 @@ pub(super) fn merge<R: Reducer>(
     }
     Ok(Folded::new(reducer, state, Matches::new(), end))
 }
-
-/// How refusals name what sinks hold.
-pub(super) const STATE: &str = "the state of aggregates, sorts and results";

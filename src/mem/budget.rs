@@ -173,7 +173,12 @@ impl Reservation {
 
     /// Another reservation, empty, of the same holder on the same budget.
     pub(crate) fn sibling(&self) -> Reservation {
-        self.budget.reserve(self.holder)
+        self.of_holder(self.holder)
+    }
+
+    /// Another reservation, empty, of this holder on the same budget.
+    pub(crate) fn of_holder(&self, holder: &'static str) -> Reservation {
+        self.budget.reserve(holder)
     }
 
     /// The bytes booked.

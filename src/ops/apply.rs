@@ -42,6 +42,7 @@ impl ApplyOp {
 }
 
 impl Reducer for ApplyOp {
+    const HOLDS: &'static str = "groups for apply";
     type State = CollectState;
     type Output = Batches;
 

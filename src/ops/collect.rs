@@ -84,6 +84,7 @@ impl CollectOp {
 }
 
 impl Reducer for CollectOp {
+    const HOLDS: &'static str = "rows that wait";
     type State = CollectState;
     type Output = Batches;
 

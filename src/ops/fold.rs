@@ -37,6 +37,7 @@ impl FoldOp {
 }
 
 impl Reducer for FoldOp {
+    const HOLDS: &'static str = "the values of a reduction";
     type State = FoldState;
     type Output = Batches;
 

@@ -139,6 +139,7 @@ fn book(memory: &mut Reservation, bytes: usize) -> Result<()> {
 }
 
 impl Reducer for GroupRowsOp {
+    const HOLDS: &'static str = "distinct rows and rows of groups";
     type State = GroupRowsState;
     type Output = Batches;
 

@@ -61,6 +61,7 @@ impl MapPartitionsOp {
 }
 
 impl Reducer for MapPartitionsOp {
+    const HOLDS: &'static str = "partitions for map_partitions";
     type State = CollectState;
     type Output = Batches;
 

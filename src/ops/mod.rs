@@ -66,6 +66,8 @@ pub(crate) trait BatchOp: Send + Sync {
 pub(crate) trait Reducer: Send + Sync + 'static {
     /// What is held for one run of batches.
     type State: Send + Sync + 'static;
+    /// What a state holds, for refusals of memory to name.
+    const HOLDS: &'static str;
     /// What the last state ends as: [`Batches`], unless only an operator of another stage reads it.
     type Output: Part;
     /// The schema of what `finish` gives.

@@ -71,6 +71,7 @@ impl PersistOp {
 }
 
 impl Reducer for PersistOp {
+    const HOLDS: &'static str = "rows to persist";
     type State = PersistState;
     type Output = Kept;
 

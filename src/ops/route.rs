@@ -55,6 +55,7 @@ impl RouteOp {
 }
 
 impl Reducer for RouteOp {
+    const HOLDS: &'static str = "rows to repartition";
     type State = Vec<CollectState>;
     type Output = Buckets;
 

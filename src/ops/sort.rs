@@ -114,6 +114,7 @@ impl SortOp {
 }
 
 impl Reducer for SortOp {
+    const HOLDS: &'static str = "rows to sort";
     type State = SortState;
     type Output = Batches;
 

@@ -35,7 +35,7 @@ type AnyState = Box<dyn Any + Send + Sync>;
 
 /// A [`Reducer`] of any state.
 pub(crate) trait AnyReducer: Send + Sync {
-    fn new_state(&self, memory: Reservation) -> AnyState;
+    fn new_state(&self, memory: &Reservation) -> AnyState;
     fn update(&self, state: &mut AnyState, batch: &RecordBatch) -> Result<Flow>;
     fn seal(&self, state: &mut AnyState) -> Result<()>;
     fn merge(&self, state: &mut AnyState, later: AnyState) -> Result<()>;
@@ -44,8 +44,8 @@ pub(crate) trait AnyReducer: Send + Sync {
 }
 
 impl<R: Reducer> AnyReducer for R {
-    fn new_state(&self, memory: Reservation) -> AnyState {
-        Box::new(Reducer::new_state(self, memory))
+    fn new_state(&self, memory: &Reservation) -> AnyState {
+        Box::new(Reducer::new_state(self, memory.of_holder(R::HOLDS)))
     }
 
     fn update(&self, state: &mut AnyState, batch: &RecordBatch) -> Result<Flow> {
@@ -91,6 +91,7 @@ impl TeeOp {
 }
 
 impl Reducer for TeeOp {
+    const HOLDS: &'static str = "results that share a scan";
     type State = Vec<LineState>;
     type Output = TeeParts;
 
@@ -99,7 +100,7 @@ impl Reducer for TeeOp {
     }
 
     fn new_state(&self, memory: Reservation) -> Vec<LineState> {
-        let state = |line: &TeeLine| LineState { state: line.reducer.new_state(memory.sibling()), flow: Flow::More };
+        let state = |line: &TeeLine| LineState { state: line.reducer.new_state(&memory), flow: Flow::More };
         self.lines.iter().map(state).collect()
     }
 

@@ -239,6 +239,7 @@ impl Open {
 }
 
 impl Reducer for WriteOp {
+    const HOLDS: &'static str = "rows to write";
     type State = WriteState;
     type Output = Written;
 

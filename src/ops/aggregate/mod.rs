@@ -154,6 +154,7 @@ impl AggregateOp {
 }
 
 impl Reducer for AggregateOp {
+    const HOLDS: &'static str = "groups and their aggregates";
     type State = AggregateState;
     type Output = Batches;
 

@@ -107,6 +107,7 @@ impl BuildOp {
 }
 
 impl Reducer for BuildOp {
+    const HOLDS: &'static str = "the right side of a merge";
     type State = CollectState;
     type Output = JoinTable;
 
