@@ -120,15 +120,6 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
     Ok(stages)
 }
 
-/// The stages of an optimised plan whose rows go into a sink of their own: a state for each partition, merged in order.
-pub(crate) fn lower_reduced<R: Reducer>(plan: &LogicalPlan, sink: R, text: &str) -> Result<Stages> {
-    let mut stages = Stages { stages: vec![], roots: vec![] };
-    let stream = stages.stream(plan)?;
-    stages.reduce(stream, sink, text.to_owned());
-    stages.roots.push(stages.stages.len() - 1);
-    Ok(stages)
-}
-
 /// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files in this directory.
 pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<Stages> {
     let mut stages = Stages { stages: vec![], roots: vec![] };
@@ -142,7 +133,11 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<St
 /// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
 pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
     let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
-    lower_reduced(plan, sink, "write")
+    let mut stages = Stages { stages: vec![], roots: vec![] };
+    let stream = stages.stream(plan)?;
+    stages.reduce(stream, sink, "write".to_owned());
+    stages.roots.push(stages.stages.len() - 1);
+    Ok(stages)
 }
 
 impl Stages {
