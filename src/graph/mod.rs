@@ -9,14 +9,14 @@ mod context;
 mod order;
 mod tree;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use context::{Input, Progress, TaskContext, cancelled};
 pub(crate) use order::order;
 pub(crate) use tree::tree_reduce;
 
 use crate::error::{Error, Result};
-use crate::mem::Part;
+use crate::mem::{Part, known};
 
 /// What a task does: from the results of its inputs to its own.
 pub(crate) type Work = Box<dyn FnOnce(&TaskContext, Vec<Arc<dyn Part>>) -> Result<Arc<dyn Part>> + Send>;
@@ -40,9 +40,23 @@ pub(crate) struct Task {
     pub(crate) work: Work,
 }
 
+/// What a task gives that finds out only when its inputs are there what is to be done with them: tasks that take its place.
+struct Growth(Mutex<Option<(TaskGraph, TaskId)>>);
+
+impl Part for Growth {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
 impl TaskGraph {
     pub(crate) fn new() -> TaskGraph {
         TaskGraph::default()
+    }
+
+    /// For a task to give in place of a result: the run goes on with these tasks, and what `output` gives is the task's result.
+    pub(crate) fn instead(self, output: TaskId) -> Arc<dyn Part> {
+        Arc::new(Growth(Mutex::new(Some((self, output)))))
     }
 
     /// Adds a task. Its inputs are ids that this graph gave out before; others are an error when the graph is run.
@@ -77,6 +91,16 @@ impl TaskGraph {
         }
         Ok(())
     }
+}
+
+/// The tasks that a task gave in place of a result; else the result.
+///
+/// # Errors
+/// `ErrorKind::Internal` when somebody else holds those tasks.
+pub(crate) fn grown(given: Arc<dyn Part>) -> Result<std::result::Result<(TaskGraph, TaskId), Arc<dyn Part>>> {
+    let Ok(growth) = known::<Growth>(given.clone()) else { return Ok(Err(given)) };
+    let tasks = growth.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    tasks.map(Ok).ok_or_else(|| Error::internal("a task grew twice"))
 }
 
 impl Task {

@@ -44,7 +44,7 @@ pub enum Event {
     RunStarted {
         /// The number of the run.
         run: u64,
-        /// How many tasks it has.
+        /// How many tasks it has; some become several once it is known what there is to do.
         tasks: usize,
         /// How many bytes of input it is going to read; 0 when that is not known.
         bytes: u64,

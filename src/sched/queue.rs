@@ -10,8 +10,9 @@
 //! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of
 //!   [`crate::graph::order`].
 //! - `outputs`: the ranks whose results the caller wants.
-//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the lowest rank.
+//! - `ready`: the tasks that could start now, by what makes them urgent: the bytes they let go, then the earliest place.
 //!   Reductions let go and loads don't, so what is loaded is reduced before more is loaded.
+//! - `ids`: how many numbers of tasks were given out.
 //! - `left`: how many tasks have not finished.
 //! - `busy`: how many threads have something of this run in hand: a task, or parts that are being dropped. The run
 //!   ends when this is 0 and either nothing is `left` or there is an `error`: so nothing of a run outlives it.
@@ -24,6 +25,7 @@
 //!
 //! # [`Node`]: a task of a run
 //! - `work`: what to do; gone once started.
+//! - `place`: where it stands among all: its rank, of tasks that another gave in its place the rank of that one.
 //! - `inputs`: ranks, as the work wants them, perhaps with repetitions; `needs`: the same without.
 //! - `consumers`: who needs this task; `missing`: how many of `needs` have no result yet.
 //! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on
@@ -58,7 +60,8 @@ pub(super) struct Queue {
 pub(super) struct Running {
     nodes: Vec<Node>,
     outputs: Vec<usize>,
-    ready: BTreeSet<(usize, Reverse<usize>)>,
+    ready: BTreeSet<Urgency>,
+    ids: usize,
     left: usize,
     busy: usize,
     error: Option<Error>,
@@ -70,7 +73,11 @@ pub(super) struct Running {
     started: Instant,
 }
 
+/// What makes a ready task urgent, the greatest first: bytes, place, and at last the rank.
+type Urgency = (usize, Reverse<usize>, Reverse<usize>);
+
 pub(super) struct Node {
+    place: usize,
     id: TaskId,
     name: Arc<str>,
     work: Option<Work>,
@@ -150,6 +157,23 @@ impl Queue {
         None
     }
 
+    /// Puts tasks, in this order, in the place of one that gave them instead of a result. Hands them back when the run was
+    /// stopped meanwhile.
+    pub(super) fn grow(
+        &mut self,
+        run: RunId,
+        rank: usize,
+        graph: TaskGraph,
+        order: &[TaskId],
+        output: TaskId,
+    ) -> Option<TaskGraph> {
+        match self.runs.get_mut(&run) {
+            Some(run) if run.error.is_none() => run.grow(rank, graph, order, output),
+            _ => return Some(graph),
+        }
+        None
+    }
+
     /// A thread has nothing of this run in hand any more. The last one to leave gets the run to close.
     pub(super) fn leave(&mut self, id: RunId) -> Option<Closing> {
         let run = self.runs.get_mut(&id)?;
@@ -175,43 +199,12 @@ impl Queue {
 impl Running {
     /// A run of the tasks in `order`, their ranks. A run of no tasks is to be closed at once.
     pub(super) fn new(graph: TaskGraph, order: &[TaskId], outputs: &[TaskId], context: TaskContext) -> Running {
-        let mut rank = vec![usize::MAX; graph.len()];
-        for (r, id) in order.iter().enumerate() {
-            rank[id.0] = r;
-        }
-        let mut tasks: Vec<_> = graph.tasks.into_iter().map(Some).collect();
-        let mut nodes: Vec<Node> = Vec::with_capacity(order.len());
-        for (r, &id) in order.iter().enumerate() {
-            // The order names no task twice.
-            let Some(task) = tasks[id.0].take() else { continue };
-            let needs: Vec<usize> = task.distinct_inputs().iter().map(|input| rank[input.0]).collect();
-            for &need in &needs {
-                nodes[need].consumers.push(r);
-                nodes[need].users += 1;
-            }
-            nodes.push(Node {
-                id,
-                name: task.name,
-                work: Some(task.work),
-                inputs: task.inputs.iter().map(|input| rank[input.0]).collect(),
-                missing: needs.len(),
-                needs,
-                consumers: Vec::new(),
-                users: 0,
-                part: None,
-                urgency: 0,
-            });
-        }
-        let outputs: Vec<usize> = outputs.iter().map(|output| rank[output.0]).collect();
-        for &output in &outputs {
-            nodes[output].users += 1;
-        }
-        let ready = (0..nodes.len()).filter(|&r| nodes[r].missing == 0).map(|r| (0, Reverse(r))).collect();
-        Running {
-            left: nodes.len(),
-            nodes,
-            outputs,
-            ready,
+        let mut run = Running {
+            left: 0,
+            nodes: Vec::new(),
+            outputs: Vec::new(),
+            ready: BTreeSet::new(),
+            ids: 0,
             busy: 0,
             error: None,
             is_closing: false,
@@ -220,7 +213,64 @@ impl Running {
             changed: Arc::default(),
             context,
             started: Instant::now(),
+        };
+        let ranks = run.add(graph, order, None);
+        run.outputs = outputs.iter().map(|output| ranks[output.0]).collect();
+        for &output in &run.outputs {
+            run.nodes[output].users += 1;
         }
+        run
+    }
+
+    /// Adds the tasks in `order`, which are ready if they take nothing. Gives the rank of every task of the graph.
+    fn add(&mut self, graph: TaskGraph, order: &[TaskId], place: Option<usize>) -> Vec<usize> {
+        let mut ranks = vec![usize::MAX; graph.len()];
+        let first_id = self.ids;
+        self.ids += graph.len();
+        let mut tasks: Vec<_> = graph.tasks.into_iter().map(Some).collect();
+        for &id in order {
+            // The order names no task twice.
+            let Some(task) = tasks[id.0].take() else { continue };
+            let rank = self.nodes.len();
+            ranks[id.0] = rank;
+            let needs: Vec<usize> = task.distinct_inputs().iter().map(|input| ranks[input.0]).collect();
+            for &need in &needs {
+                self.nodes[need].consumers.push(rank);
+                self.nodes[need].users += 1;
+            }
+            self.left += 1;
+            self.nodes.push(Node {
+                place: place.unwrap_or(rank),
+                id: TaskId(first_id + id.0),
+                name: task.name,
+                work: Some(task.work),
+                inputs: task.inputs.iter().map(|input| ranks[input.0]).collect(),
+                missing: needs.len(),
+                needs,
+                consumers: Vec::new(),
+                users: 0,
+                part: None,
+                urgency: 0,
+            });
+            if self.nodes[rank].missing == 0 {
+                self.enqueue(rank);
+            }
+        }
+        ranks
+    }
+
+    /// The task at `rank` now waits for the output, and hands its result on.
+    fn grow(&mut self, rank: usize, graph: TaskGraph, order: &[TaskId], output: TaskId) {
+        let ranks = self.add(graph, order, Some(self.nodes[rank].place));
+        let output = ranks[output.0];
+        self.nodes[output].users += 1;
+        self.nodes[output].consumers.push(rank);
+        let node = &mut self.nodes[rank];
+        let handed_on = |_: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+            inputs.into_iter().next().ok_or_else(|| Error::internal("a task that grew has no result"))
+        };
+        node.work = Some(Box::new(handed_on));
+        (node.inputs, node.needs, node.missing) = (vec![output], vec![output], 1);
     }
 
     /// The number of tasks that have not finished.
@@ -234,7 +284,7 @@ impl Running {
     }
 
     fn pop(&mut self, run: RunId) -> Option<Job> {
-        let (_, Reverse(rank)) = self.ready.pop_last()?;
+        let (_, _, Reverse(rank)) = self.ready.pop_last()?;
         let node = &mut self.nodes[rank];
         // It was ready, so it had not started.
         let work = node.work.take()?;
@@ -260,7 +310,7 @@ impl Running {
         // None when the user is the caller, to whom it is an output.
         let Some(&last) = self.nodes[part].consumers.iter().find(waits) else { return };
         if self.nodes[last].missing == 0 {
-            self.ready.remove(&(self.nodes[last].urgency, Reverse(last)));
+            self.ready.remove(&self.nodes[last].urgency(last));
             self.enqueue(last);
         }
     }
@@ -285,7 +335,7 @@ impl Running {
         };
         let urgency = self.nodes[rank].needs.iter().map(lets_go).fold(0, usize::saturating_add);
         self.nodes[rank].urgency = urgency;
-        self.ready.insert((urgency, Reverse(rank)));
+        self.ready.insert(self.nodes[rank].urgency(rank));
     }
 
     /// What there is to do to end this run, if its end has come.
@@ -305,6 +355,11 @@ impl Running {
 }
 
 impl Node {
+    /// Under what it stands among the ready ones.
+    fn urgency(&self, rank: usize) -> Urgency {
+        (self.urgency, Reverse(self.place), Reverse(rank))
+    }
+
     /// A handle on the result, for a user of it.
     fn result(&self) -> Arc<dyn Part> {
         // proven: who is ready, or an output of a run that is done, has its inputs' results: they stay until their last user

@@ -19,8 +19,16 @@ use super::events::{Event, Observers};
 use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, order};
+use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, grown, order};
 use crate::mem::{Budget, Part, Spill};
+
+/// What a task gave.
+enum Given {
+    /// Its result, and the bytes that it holds.
+    Part(Arc<dyn Part>, usize),
+    /// Tasks that take its place, in the order to run them in, and which of them gives the result.
+    Tasks(TaskGraph, Vec<TaskId>, TaskId),
+}
 
 /// What the runs of a session share.
 pub(super) struct Engine {
@@ -156,17 +164,27 @@ impl Engine {
         let task = id.0;
         self.observers.tell(|| Event::TaskStarted { run, task, name: Arc::clone(&name) });
         let started = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let part = work(&context, inputs)?;
-            let bytes = part.bytes();
-            Ok((part, bytes))
+        let result = catch_unwind(AssertUnwindSafe(|| match grown(work(&context, inputs)?)? {
+            Ok((graph, output)) => {
+                let order = order(&graph, &[output])?;
+                Ok(Given::Tasks(graph, order, output))
+            }
+            Err(part) => {
+                let bytes = part.bytes();
+                Ok(Given::Part(part, bytes))
+            }
         }))
         .unwrap_or_else(|panic| Err(panicked(&name, &*panic)));
         let seconds = started.elapsed().as_secs_f64();
-        let bytes = result.as_ref().map_or(0, |&(_, bytes)| bytes);
+        let bytes = if let Ok(Given::Part(_, bytes)) = result { bytes } else { 0 };
         self.observers.tell(|| Event::TaskFinished { run, task, name, seconds, bytes });
         match result {
-            Ok((part, bytes)) => self.finish(run, rank, part, bytes),
+            Ok(Given::Part(part, bytes)) => self.finish(run, rank, part, bytes),
+            Ok(Given::Tasks(graph, order, output)) => {
+                let unwanted = self.lock().grow(run, rank, graph, &order, output);
+                discard(unwanted);
+                self.leave(self.lock(), run);
+            }
             Err(error) => {
                 self.stop(run, error);
                 self.leave(self.lock(), run);

@@ -3,6 +3,7 @@
 //! No test depends on speed: where one thread must have got somewhere before another goes on, it is waited for.
 
 mod events;
+mod growth;
 mod nested;
 mod runs;
 mod stops;
