@@ -6,9 +6,9 @@ use super::Branch;
 use super::scan::{Folded, merge};
 use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
-use crate::graph::{TaskContext, TaskId, tree_reduce};
-use crate::mem::{Part, view};
-use crate::ops::{AnyReducer, Batches, Buckets, Reducer, RouteOp, TeeParts};
+use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
+use crate::mem::{Part, take, view};
+use crate::ops::{AnyReducer, Batches, Buckets, Ending, Reducer, RouteOp, TeeStates};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
@@ -29,10 +29,11 @@ pub(super) trait End: Send + Sync {
 /// States merge in the order of partitions, as a tree; the last one is finished.
 pub(super) struct Reduce<R>(pub Arc<R>);
 
-/// What one of the sinks of a shared stage gave.
+/// One of the sinks of a shared stage.
 pub(super) struct Line {
     pub stage: usize,
     pub line: usize,
+    pub reducer: Arc<dyn AnyReducer>,
 }
 
 /// Each state is finished by itself.
@@ -52,13 +53,8 @@ impl<R: Reducer> End for Reduce<R> {
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
-        let reducer = self.0.clone();
-        let split_every = to.split_every;
-        let merged = tree_reduce(&mut to.graph, "merge", states, split_every, move |context, inputs| {
-            let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
-            Ok(part(merge(&*reducer, context, &parts)?))
-        });
-        Ok(vec![finish(&self.0, merged, to)])
+        let state = merged(&self.0, states, to.split_every, &mut to.graph);
+        Ok(vec![finish(&self.0, state, to.split_every, &mut to.graph)])
     }
 }
 
@@ -69,7 +65,7 @@ impl<R: Reducer> End for Each<R> {
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
-        Ok(states.into_iter().map(|state| finish(&self.0, state, to)).collect())
+        Ok(states.into_iter().map(|state| finish(&self.0, state, to.split_every, &mut to.graph)).collect())
     }
 }
 
@@ -84,7 +80,8 @@ impl End for Exchange {
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
-        let routed: Vec<TaskId> = states.into_iter().map(|state| finish(&self.0, state, to)).collect();
+        let routed: Vec<TaskId> =
+            states.into_iter().map(|state| finish(&self.0, state, to.split_every, &mut to.graph)).collect();
         let gather = |bucket: usize| {
             let schema = self.0.schema().clone();
             let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
@@ -106,23 +103,75 @@ impl End for Line {
     }
 
     fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
-        let (shared, line) = (to.table(self.stage)?, self.line);
+        let (shared, line, reducer) = (to.table(self.stage)?, self.line, self.reducer.clone());
+        let split_every = to.split_every;
         let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
-            let parts: &TeeParts = view(&inputs[0])?;
-            parts.0.get(line).cloned().ok_or_else(|| Error::internal("a shared stage lacks a line"))
+            let states: &TeeStates = view(&inputs[0])?;
+            ended(reducer.end(states.take(line)?)?, split_every, |result| result)
         };
         Ok(vec![to.graph.add(format!("line {line}"), vec![shared], Box::new(run))])
     }
 }
 
-fn finish<R: Reducer>(reducer: &Arc<R>, state: TaskId, to: &mut Expansion) -> TaskId {
+/// Adds the end of a last state.
+fn finish<R: Reducer>(reducer: &Arc<R>, state: TaskId, split_every: usize, graph: &mut TaskGraph) -> TaskId {
     let reducer = reducer.clone();
-    to.graph.add(
-        "finish",
-        vec![state],
-        Box::new(move |_, inputs| {
-            let state: &Folded<R::State> = view(&inputs[0])?;
-            Ok(part(reducer.finish(state.take()?)?))
-        }),
-    )
+    let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+        let state: &Folded<R::State> = view(&inputs[0])?;
+        ended(reducer.end(state.take()?)?, split_every, part)
+    };
+    graph.add("finish", vec![state], Box::new(run))
+}
+
+/// The state of rows that waited.
+fn folded<R: Reducer>(reducer: &R, rows: Batches) -> Result<Folded<R::State>> {
+    let mut state = reducer.new_state(rows.memory().of_holder(R::HOLDS));
+    reducer.update_all(&mut state, rows)?;
+    reducer.seal(&mut state)?;
+    Ok(Folded::alone(reducer, state))
+}
+
+/// Adds the merge of these states, in order, as a tree.
+fn merged<R: Reducer>(reducer: &Arc<R>, states: Vec<TaskId>, split_every: usize, graph: &mut TaskGraph) -> TaskId {
+    let reducer = reducer.clone();
+    tree_reduce(graph, "merge", states, split_every, move |context, inputs| {
+        let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
+        Ok(part(merge(&*reducer, context, &parts)?))
+    })
+}
+
+/// The result of a stage, or the tasks that it takes.
+fn ended<T>(ending: Ending<T>, split_every: usize, whole: impl FnOnce(T) -> Arc<dyn Part>) -> Result<Arc<dyn Part>> {
+    let mut graph = TaskGraph::new();
+    match ending {
+        Ending::Whole(result) => Ok(whole(result)),
+        Ending::Pieces(pieces) => {
+            let pieces = pieces.into_iter().map(|piece| {
+                graph.add("finish a piece", vec![], Box::new(move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(piece()?))))
+            });
+            let pieces = pieces.collect();
+            let run = |_: &_, inputs: Vec<Arc<dyn Part>>| {
+                let mut pieces = inputs.into_iter().map(take::<Batches>);
+                let mut all = pieces.next().ok_or_else(|| Error::internal("a result of no pieces"))??;
+                for piece in pieces {
+                    all.append(piece?);
+                }
+                Ok(part(all))
+            };
+            let all = graph.add("append", pieces, Box::new(run));
+            Ok(graph.instead(all))
+        }
+        Ending::Unsorted(pieces, sort) => {
+            let sort = Arc::new(sort);
+            let states = pieces.into_iter().map(|piece| {
+                let sort = sort.clone();
+                let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(folded(&*sort, piece()?)?));
+                graph.add("finish a piece", vec![], Box::new(run))
+            });
+            let states = states.collect();
+            let state = merged(&sort, states, split_every, &mut graph);
+            let sorted = finish(&sort, state, split_every, &mut graph);
+            Ok(graph.instead(sorted))
+        }
+    }
 }

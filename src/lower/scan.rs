@@ -60,6 +60,11 @@ impl<S> Folded<S> {
         Folded { end, state: Mutex::new(Some(state)), matches, bytes }
     }
 
+    /// The state of rows that no file holds.
+    pub(super) fn alone<R: Reducer<State = S>>(reducer: &R, state: S) -> Folded<S> {
+        Folded::new(reducer, state, Matches::new(), None)
+    }
+
     /// Takes the state out.
     pub(super) fn take(&self) -> Result<S> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -46,7 +46,8 @@ impl Stages {
             joined.push(self.join(members)?);
             for (line, &member) in members.iter().enumerate() {
                 let pipeline = &mut self.stages[member];
-                pipeline.end = Arc::new(Line { stage: nth, line });
+                let Some(reducer) = pipeline.end.reducer() else { continue };
+                pipeline.end = Arc::new(Line { stage: nth, line, reducer });
                 let texts = vec![format!("read stage {nth}")];
                 pipeline.text = format!("line {line}");
                 let source = Source::Stage { stage: nth, pick: Pick::All };

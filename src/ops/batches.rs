@@ -49,6 +49,11 @@ impl Batches {
         self.rows
     }
 
+    /// A reservation like its own, empty.
+    pub(crate) fn memory(&self) -> Reservation {
+        self.memory.sibling()
+    }
+
     /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();

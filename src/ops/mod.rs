@@ -5,6 +5,7 @@ mod align;
 mod apply;
 mod batches;
 mod collect;
+mod ending;
 mod filter;
 mod fold;
 mod group_rows;
@@ -33,6 +34,7 @@ pub(crate) use align::AlignOp;
 pub(crate) use apply::ApplyOp;
 pub(crate) use batches::Batches;
 pub(crate) use collect::CollectOp;
+pub(crate) use ending::{Ending, Piece};
 pub(crate) use filter::FilterOp;
 pub(crate) use fold::FoldOp;
 pub(crate) use group_rows::GroupRowsOp;
@@ -45,7 +47,7 @@ pub(crate) use reshape::{ExplodeOp, UnpivotOp};
 pub(crate) use route::{Buckets, RouteOp};
 pub(crate) use sample::SampleOp;
 pub(crate) use sort::SortOp;
-pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeParts};
+pub(crate) use tee::{AnyReducer, TeeLine, TeeOp, TeeStates};
 pub(crate) use write::WriteOp;
 
 /// The most rows in a batch that a sink gives.
@@ -84,6 +86,20 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     fn merge(&self, state: &mut Self::State, later: Self::State) -> Result<()>;
     /// The result; batches are of a bounded number of rows.
     fn finish(&self, state: Self::State) -> Result<Self::Output>;
+    /// The result, or what is left to do for it where that is enough for several.
+    fn end(&self, state: Self::State) -> Result<Ending<Self::Output>> {
+        Ok(Ending::Whole(self.finish(state)?))
+    }
+    /// Takes in rows that waited, and lets go of them one batch after the other.
+    fn update_all(&self, state: &mut Self::State, rows: Batches) -> Result<Flow> {
+        let all = 0..rows.num_rows();
+        for batch in rows.into_range(all) {
+            if self.update(state, &batch?)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
     /// What a state holds, in bytes: allocated capacity and not just length.
     fn bytes(&self, state: &Self::State) -> usize;
 }

@@ -1,12 +1,12 @@
 //! Several sinks behind one source: every batch goes through the steps of each into its state.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::{BatchOp, Flow, Reducer};
+use super::{BatchOp, Ending, Flow, Reducer};
 use crate::error::{Error, Result};
 use crate::mem::{Part, Reservation};
 
@@ -28,10 +28,13 @@ pub(crate) struct LineState {
     flow: Flow,
 }
 
-/// What each of the sinks gave.
-pub(crate) struct TeeParts(pub Vec<Arc<dyn Part>>);
+/// The last state of each of the sinks, to be taken out one by one.
+pub(crate) struct TeeStates {
+    states: Vec<Mutex<Option<AnyState>>>,
+    bytes: usize,
+}
 
-type AnyState = Box<dyn Any + Send + Sync>;
+pub(crate) type AnyState = Box<dyn Any + Send + Sync>;
 
 /// A [`Reducer`] of any state.
 pub(crate) trait AnyReducer: Send + Sync {
@@ -39,7 +42,7 @@ pub(crate) trait AnyReducer: Send + Sync {
     fn update(&self, state: &mut AnyState, batch: &RecordBatch) -> Result<Flow>;
     fn seal(&self, state: &mut AnyState) -> Result<()>;
     fn merge(&self, state: &mut AnyState, later: AnyState) -> Result<()>;
-    fn finish(&self, state: AnyState) -> Result<Arc<dyn Part>>;
+    fn end(&self, state: AnyState) -> Result<Ending<Arc<dyn Part>>>;
     fn bytes(&self, state: &AnyState) -> usize;
 }
 
@@ -60,8 +63,12 @@ impl<R: Reducer> AnyReducer for R {
         Reducer::merge(self, known::<R>(state)?, *later.downcast().map_err(|_| foreign())?)
     }
 
-    fn finish(&self, state: AnyState) -> Result<Arc<dyn Part>> {
-        Ok(Arc::new(Reducer::finish(self, *state.downcast().map_err(|_| foreign())?)?))
+    fn end(&self, state: AnyState) -> Result<Ending<Arc<dyn Part>>> {
+        Ok(match Reducer::end(self, *state.downcast().map_err(|_| foreign())?)? {
+            Ending::Whole(result) => Ending::Whole(Arc::new(result)),
+            Ending::Pieces(pieces) => Ending::Pieces(pieces),
+            Ending::Unsorted(pieces, sort) => Ending::Unsorted(pieces, sort),
+        })
     }
 
     fn bytes(&self, state: &AnyState) -> usize {
@@ -77,9 +84,17 @@ fn foreign() -> Error {
     Error::internal("a sink was given the state of another")
 }
 
-impl Part for TeeParts {
+impl Part for TeeStates {
     fn bytes(&self) -> usize {
-        self.0.iter().map(|part| part.bytes()).sum()
+        self.bytes
+    }
+}
+
+impl TeeStates {
+    /// Takes the state of a line.
+    pub(crate) fn take(&self, line: usize) -> Result<AnyState> {
+        let state = self.states.get(line).and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
+        state.ok_or_else(|| Error::internal("a shared stage lacks a line, or it was taken twice"))
     }
 }
 
@@ -93,7 +108,7 @@ impl TeeOp {
 impl Reducer for TeeOp {
     const HOLDS: &'static str = "results that share a scan";
     type State = Vec<LineState>;
-    type Output = TeeParts;
+    type Output = TeeStates;
 
     fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -123,9 +138,9 @@ impl Reducer for TeeOp {
         lines.into_iter().try_for_each(|((line, state), later)| line.reducer.merge(&mut state.state, later.state))
     }
 
-    fn finish(&self, states: Vec<LineState>) -> Result<TeeParts> {
-        let parts = self.lines.iter().zip(states).map(|(line, state)| line.reducer.finish(state.state));
-        Ok(TeeParts(parts.collect::<Result<_>>()?))
+    fn finish(&self, states: Vec<LineState>) -> Result<TeeStates> {
+        let bytes = Reducer::bytes(self, &states);
+        Ok(TeeStates { states: states.into_iter().map(|state| Mutex::new(Some(state.state))).collect(), bytes })
     }
 
     fn bytes(&self, states: &Vec<LineState>) -> usize {
