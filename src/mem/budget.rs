@@ -142,6 +142,17 @@ impl Reservation {
         self.try_resize_within(bytes, self.limit() - self.limit() / 4)
     }
 
+    /// Books `bytes` in all, also beyond the limit: for the little that work under way still takes.
+    pub(crate) fn overdraw(&mut self, bytes: usize) {
+        self.budget.state(|s| {
+            s.used = s.used - self.bytes + bytes;
+            s.peak = s.peak.max(s.used);
+            let held = s.holders.entry(self.holder).or_default();
+            *held = *held - self.bytes + bytes;
+        });
+        self.bytes = bytes;
+    }
+
     fn try_resize_within(&mut self, bytes: usize, most: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         // Others may book between the two: this is a rule of thumb, the limit is not.

@@ -49,6 +49,10 @@ impl Batches {
         self.rows
     }
 
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// A reservation like its own, empty.
     pub(crate) fn memory(&self) -> Reservation {
         self.memory.sibling()

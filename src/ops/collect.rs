@@ -45,7 +45,12 @@ impl CollectOp {
 
     /// How many rows more may be in the result.
     fn lacking(&self, state: &CollectState) -> usize {
-        self.needed().saturating_sub(state.rows.num_rows() + state.small_rows)
+        self.needed().saturating_sub(self.num_rows(state))
+    }
+
+    /// How many rows were kept.
+    pub(super) fn num_rows(&self, state: &CollectState) -> usize {
+        state.rows.num_rows() + state.small_rows
     }
 
     /// All rows that were kept.

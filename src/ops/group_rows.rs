@@ -188,9 +188,9 @@ impl Reducer for GroupRowsOp {
         let most = self.bytes_with(state, groups, later.groups.key_bytes());
         book(&mut state.memory, most)?;
         let batches = self.release(&mut later)?;
-        let GroupRowsState { groups, ids, .. } = later;
+        let GroupRowsState { mut groups, ids, .. } = later;
         let memory = &mut state.memory;
-        let here = state.groups.absorb(groups, &mut |more| book(memory, memory.bytes() + more))?;
+        let here = state.groups.absorb(&mut groups, &mut |more| book(memory, memory.bytes() + more))?;
         let ids: Vec<u32> = ids.into_iter().map(|id| here[id as usize]).collect();
         let mut first = 0;
         let all = 0..batches.num_rows();

@@ -10,6 +10,7 @@ mod filter;
 mod fold;
 mod group_rows;
 mod groups;
+mod hash;
 mod in_order;
 mod key;
 mod map;
