@@ -161,7 +161,7 @@ fn ended<T>(ending: Ending<T>, split_every: usize, whole: impl FnOnce(T) -> Arc<
             let all = graph.add("append", pieces, Box::new(run));
             Ok(graph.instead(all))
         }
-        Ending::Unsorted(pieces, sort) => {
+        Ending::Unsorted { pieces, sort, columns } => {
             let sort = Arc::new(sort);
             let states = pieces.into_iter().map(|piece| {
                 let sort = sort.clone();
@@ -171,7 +171,12 @@ fn ended<T>(ending: Ending<T>, split_every: usize, whole: impl FnOnce(T) -> Arc<
             let states = states.collect();
             let state = merged(&sort, states, split_every, &mut graph);
             let sorted = finish(&sort, state, split_every, &mut graph);
-            Ok(graph.instead(sorted))
+            let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+                let rows = inputs.into_iter().next().ok_or_else(|| Error::internal("nothing was sorted"))?;
+                Ok(part(take::<Batches>(rows)?.with_columns(columns)?))
+            };
+            let result = graph.add("sorted", vec![sorted], Box::new(run));
+            Ok(graph.instead(result))
         }
     }
 }

@@ -23,13 +23,34 @@ pub(crate) const LEVELS: u32 = 64 / BITS;
 pub(crate) struct HashBuckets {
     collect: CollectOp,
     buckets: Vec<CollectState>,
+    /// Of every bucket, where a state's rows begin, and how many rows came before that state, where any did.
+    starts: Vec<Vec<(usize, i64)>>,
+}
+
+/// The rows of a bucket.
+pub(crate) struct Bucket {
+    pub rows: Batches,
+    starts: Vec<(usize, i64)>,
+}
+
+impl Bucket {
+    /// The rows, a batch at a time, each with how many rows came before the state that it is of.
+    pub(crate) fn into_batches(self) -> impl Iterator<Item = Result<(RecordBatch, i64)>> {
+        let (all, mut at, starts) = (0..self.rows.num_rows(), 0, self.starts);
+        self.rows.into_range(all).map(move |batch| {
+            let batch = batch?;
+            let before = starts.iter().rev().find(|(start, _)| *start <= at).map_or(0, |(_, before)| *before);
+            at += batch.num_rows();
+            Ok((batch, before))
+        })
+    }
 }
 
 impl HashBuckets {
     pub(crate) fn new(schema: SchemaRef, memory: &Reservation) -> HashBuckets {
         let collect = CollectOp::new(schema, 0, None);
         let buckets = (0..BUCKETS).map(|_| collect.new_state(memory.sibling())).collect();
-        HashBuckets { collect, buckets }
+        HashBuckets { collect, buckets, starts: vec![vec![]; BUCKETS] }
     }
 
     /// Adds rows at the end of a bucket.
@@ -48,20 +69,22 @@ impl HashBuckets {
         Ok(())
     }
 
-    /// Adds the rows of `later` at the end, bucket by bucket.
-    pub(crate) fn append(&mut self, later: HashBuckets) -> Result<()> {
-        let pairs = self.buckets.iter_mut().zip(later.buckets);
-        pairs.into_iter().try_for_each(|(bucket, later)| self.collect.merge(bucket, later))
+    /// Adds the rows of `later` at the end, bucket by bucket; `before` is how many rows came before that state, where that counts.
+    pub(crate) fn append(&mut self, later: HashBuckets, before: i64) -> Result<()> {
+        let buckets = self.buckets.iter_mut().zip(&mut self.starts);
+        for ((bucket, starts), (later, of_later)) in buckets.zip(later.buckets.into_iter().zip(later.starts)) {
+            let at = self.collect.num_rows(bucket);
+            starts.extend(Some((at, before)).filter(|_| before > 0));
+            starts.extend(of_later.into_iter().map(|(start, rows)| (at + start, before + rows)));
+            self.collect.merge(bucket, later)?;
+        }
+        Ok(())
     }
 
-    /// The rows in a bucket.
-    pub(crate) fn num_rows(&self, bucket: usize) -> usize {
-        self.collect.num_rows(&self.buckets[bucket])
-    }
-
-    /// The rows of every bucket.
-    pub(crate) fn into_rows(self) -> Result<Vec<Batches>> {
-        self.buckets.into_iter().map(|bucket| self.collect.rows(bucket)).collect()
+    /// All buckets.
+    pub(crate) fn into_buckets(self) -> Result<Vec<Bucket>> {
+        let buckets = self.buckets.into_iter().zip(self.starts);
+        buckets.map(|(rows, starts)| Ok(Bucket { rows: self.collect.rows(rows)?, starts })).collect()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -209,15 +232,17 @@ mod tests {
                     let batch = rows(first, 10_000);
                     later.scatter(&batch, &batch.columns()[..1], 0).unwrap();
                 }
-                all.append(later).unwrap();
+                all.append(later, start).unwrap();
             }
-            let sizes: Vec<usize> = (0..BUCKETS).map(|bucket| all.num_rows(bucket)).collect();
             let mut seen = vec![];
-            for (bucket, size) in all.into_rows().unwrap().into_iter().zip(sizes) {
-                let got: Vec<i64> = bucket
-                    .iter()
-                    .flat_map(|batch| batch.unwrap().column(1).as_primitive::<Int64Type>().values().to_vec())
-                    .collect();
+            for bucket in all.into_buckets().unwrap() {
+                let size = bucket.rows.num_rows();
+                let mut got: Vec<i64> = vec![];
+                for (batch, before) in bucket.into_batches().map(Result::unwrap) {
+                    let rows = batch.column(1).as_primitive::<Int64Type>().values();
+                    assert!(rows.iter().all(|row| (before..before + 40_000).contains(row)), "{before}");
+                    got.extend(rows);
+                }
                 assert!(got.is_sorted() && got.len() == size);
                 seen.extend(got);
             }

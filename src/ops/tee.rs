@@ -67,7 +67,7 @@ impl<R: Reducer> AnyReducer for R {
         Ok(match Reducer::end(self, *state.downcast().map_err(|_| foreign())?)? {
             Ending::Whole(result) => Ending::Whole(Arc::new(result)),
             Ending::Pieces(pieces) => Ending::Pieces(pieces),
-            Ending::Unsorted(pieces, sort) => Ending::Unsorted(pieces, sort),
+            Ending::Unsorted { pieces, sort, columns } => Ending::Unsorted { pieces, sort, columns },
         })
     }
 

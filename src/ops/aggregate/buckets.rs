@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::expr::{BoundSortKey, col};
 use crate::mem::Reservation;
 use crate::ops::groups::Groups;
-use crate::ops::hash::{BUCKETS, HashBuckets, LEVELS, Order, buckets_of};
+use crate::ops::hash::{Bucket, HashBuckets, LEVELS, Order, buckets_of};
 use crate::ops::{Batches, Ending, OUTPUT_ROWS, Piece, Reducer, SortOp};
 
 /// What went to buckets.
@@ -21,15 +21,12 @@ pub(super) struct Hashed {
     groups: HashBuckets,
     /// For each accumulator that holds values, the keys of each value, and the value.
     values: Vec<HashBuckets>,
-    /// Where in a bucket a state's groups begin, and how many rows came before that state; where rows are counted.
-    starts: Vec<Vec<(usize, i64)>>,
 }
 
 /// All that is in one bucket.
-struct Bucket {
-    groups: Batches,
+struct Bucketful {
+    groups: Bucket,
     values: Vec<Batches>,
-    starts: Vec<(usize, i64)>,
 }
 
 impl Hashed {
@@ -37,7 +34,6 @@ impl Hashed {
         Hashed {
             groups: HashBuckets::new(op.partials.clone(), memory),
             values: op.holders.iter().map(|(_, schema)| HashBuckets::new(schema.clone(), memory)).collect(),
-            starts: if op.shared.counts_rows() { vec![vec![(0, 0)]; BUCKETS] } else { vec![] },
         }
     }
 
@@ -46,15 +42,14 @@ impl Hashed {
     }
 
     /// The buckets that have groups.
-    fn into_buckets(self) -> Result<impl Iterator<Item = Bucket>> {
-        let values = self.values.into_iter().map(HashBuckets::into_rows).collect::<Result<Vec<_>>>()?;
+    fn into_buckets(self) -> Result<impl Iterator<Item = Bucketful>> {
+        let values = self.values.into_iter().map(HashBuckets::into_buckets).collect::<Result<Vec<_>>>()?;
         let mut values: Vec<_> = values.into_iter().map(Vec::into_iter).collect();
-        let mut starts = self.starts.into_iter();
-        let buckets = self.groups.into_rows()?.into_iter().map(move |groups| {
-            let values = values.iter_mut().filter_map(Iterator::next).collect();
-            Bucket { groups, values, starts: starts.next().unwrap_or_default() }
+        let buckets = self.groups.into_buckets()?.into_iter().map(move |groups| {
+            let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
+            Bucketful { groups, values }
         });
-        Ok(buckets.filter(|bucket| bucket.groups.num_rows() > 0))
+        Ok(buckets.filter(|bucket| bucket.groups.rows.num_rows() > 0))
     }
 }
 
@@ -107,12 +102,9 @@ impl Aggregation {
         let (Some(hashed), Some(later)) = (&mut state.hashed, later) else {
             return Err(Error::internal("groups are merged that are in no buckets"));
         };
-        for (bucket, (starts, later)) in hashed.starts.iter_mut().zip(later.starts).enumerate() {
-            let before = hashed.groups.num_rows(bucket);
-            starts.extend(later.into_iter().map(|(start, rows)| (before + start, state.rows + rows)));
-        }
-        hashed.groups.append(later.groups)?;
-        hashed.values.iter_mut().zip(later.values).try_for_each(|(values, later)| values.append(later))
+        let before = if self.shared.counts_rows() { state.rows } else { 0 };
+        hashed.groups.append(later.groups, before)?;
+        hashed.values.iter_mut().zip(later.values).try_for_each(|(values, later)| values.append(later, 0))
     }
 
     /// What is left to do for a state that is in buckets, or has to go there.
@@ -128,20 +120,17 @@ impl Aggregation {
             // No rows, and so no groups.
             0 => Ending::Whole(Batches::new(self.schema.clone(), state.memory.sibling())),
             _ if self.keys.is_empty() => Ending::Pieces(pieces),
-            _ => Ending::Unsorted(pieces, self.sort()?),
+            _ => Ending::Unsorted { pieces, sort: self.sort()?, columns: self.schema.fields().len() },
         })
     }
 
     /// The groups of a bucket, sorted by key unless there are too many for memory: then the bucket is cut into buckets.
-    fn finish_bucket(&self, bucket: Bucket, level: u32, memory: Reservation) -> Result<Batches> {
+    fn finish_bucket(&self, bucket: Bucketful, level: u32, memory: Reservation) -> Result<Batches> {
         let mut state = self.new_state(memory, level.min(LEVELS - 1));
-        let Bucket { groups, values, starts } = bucket;
-        let (all, mut at) = (0..groups.num_rows(), 0);
-        for batch in groups.into_range(all) {
-            let batch = batch?;
-            let rows = starts.iter().rev().find(|(start, _)| *start <= at).map_or(0, |(_, rows)| *rows);
-            at += batch.num_rows();
-            self.take_in(&mut state, &batch, rows)?;
+        let Bucketful { groups, values } = bucket;
+        for batch in groups.into_batches() {
+            let (batch, before) = batch?;
+            self.take_in(&mut state, &batch, before)?;
             self.settle(&mut state);
         }
         if state.hashed.is_some() {

@@ -82,7 +82,7 @@ struct Rows<'a> {
 }
 
 /// With more groups, states go to buckets rather than into one another: merging would be work for one.
-const MANY_GROUPS: usize = 1 << 16;
+pub(super) const MANY_GROUPS: usize = 1 << 16;
 
 /// With more values than this in memory, groups are finished in pieces.
 const MANY_VALUES: usize = 1 << 24;
