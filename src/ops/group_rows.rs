@@ -36,6 +36,8 @@ struct GroupRows {
     /// The last ones and not the first ones.
     last: bool,
     keep_nulls: bool,
+    /// Whether the rows that stay are to be in the order in which they came.
+    ordered: bool,
 }
 
 /// The rows that may be in the result, by what came so far.
@@ -67,19 +69,20 @@ const SLACK: usize = 1 << 12;
 const NUMBER: &str = "\0row";
 
 impl GroupRowsOp {
-    /// Rows with a null key are dropped unless `keep_nulls`.
+    /// Rows with a null key are dropped unless `keep_nulls`; the others stay in their order if `ordered`.
     pub(crate) fn new(
         schema: SchemaRef,
         keys: Vec<BoundExpr>,
         rows: usize,
         last: bool,
         keep_nulls: bool,
+        ordered: bool,
     ) -> GroupRowsOp {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(NUMBER, DataType::Int64, true)));
         let collect = CollectOp::new(Arc::new(Schema::new(fields)), 0, None);
-        GroupRowsOp(Arc::new(GroupRows { schema, collect, keys, rows, last, keep_nulls }))
+        GroupRowsOp(Arc::new(GroupRows { schema, collect, keys, rows, last, keep_nulls, ordered }))
     }
 }
 
@@ -393,8 +396,12 @@ impl Reducer for GroupRowsOp {
         let buckets = state.hashed.take().map_or_else(|| Ok(vec![]), HashBuckets::into_buckets)?;
         let pieces = buckets.into_iter().map(|bucket| {
             let (op, memory) = (op.clone(), state.memory.sibling());
-            Box::new(move || op.finish_bucket(bucket, 1, memory)) as Piece
+            let columns = if op.ordered { usize::MAX } else { columns };
+            Box::new(move || op.finish_bucket(bucket, 1, memory)?.with_columns(columns)) as Piece
         });
+        if !op.ordered {
+            return Ok(Ending::Pieces(pieces.collect()));
+        }
         let number = col(NUMBER).bind(op.collect.schema())?;
         let key = BoundSortKey { expr: number, descending: false, nulls_first: false };
         let sort = SortOp::new(op.collect.schema().clone(), vec![key], None);
@@ -473,7 +480,7 @@ mod tests {
             let schema = batch(&[], 0).schema();
             let names = [col("a"), col("s")];
             let bound = names[..by].iter().map(|k| k.bind(&schema).unwrap()).collect();
-            let op = GroupRowsOp::new(schema.clone(), bound, rows, last, keep_nulls);
+            let op = GroupRowsOp::new(schema.clone(), bound, rows, last, keep_nulls, true);
             let budget = Budget::of(limit);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut first = 0;
@@ -503,7 +510,7 @@ mod tests {
     fn many_groups_go_to_disk_and_come_back_in_order() {
         let schema = batch(&[], 0).schema();
         for (last, rows) in [(false, 1), (true, 2)] {
-            let op = GroupRowsOp::new(schema.clone(), vec![col("a").bind(&schema).unwrap()], rows, last, true);
+            let op = GroupRowsOp::new(schema.clone(), vec![col("a").bind(&schema).unwrap()], rows, last, true, true);
             let keys: Vec<_> = (0..400_000i64).map(|i| (Some(i * 7919 % 100_003), Some(1))).collect();
             let budget = Budget::of(8 << 20);
             let mut whole = op.new_state(budget.reserve("rows"));

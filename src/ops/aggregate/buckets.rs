@@ -119,7 +119,7 @@ impl Aggregation {
         Ok(match pieces.len() {
             // No rows, and so no groups.
             0 => Ending::Whole(Batches::new(self.schema.clone(), state.memory.sibling())),
-            _ if self.keys.is_empty() => Ending::Pieces(pieces),
+            _ if self.keys.is_empty() || !self.ordered => Ending::Pieces(pieces),
             _ => Ending::Unsorted { pieces, sort: self.sort()?, columns: self.schema.fields().len() },
         })
     }

@@ -48,6 +48,7 @@ struct Aggregation {
     aggs: Vec<BoundAgg>,
     shared: Shared,
     keep_nulls: bool,
+    ordered: bool,
     /// Of groups in buckets: the keys, and the partial results of every accumulator.
     partials: SchemaRef,
     /// Which of those columns are an accumulator's.
@@ -100,15 +101,15 @@ impl Rows<'_> {
 }
 
 impl AggregateOp {
-    /// Rows with a null key are dropped unless `keep_nulls`.
+    /// Rows with a null key are dropped unless `keep_nulls`. Groups come in the order of their keys if `ordered`.
     ///
     /// # Errors
     /// [`ErrorKind::Column`] when two columns of the result have one name.
     pub(crate) fn new(
-        _input: &SchemaRef,
         keys: Vec<(String, BoundExpr)>,
         aggs: Vec<BoundAgg>,
         keep_nulls: bool,
+        ordered: bool,
     ) -> Result<AggregateOp> {
         let mut fields: Vec<Field> = keys.iter().map(|(name, key)| Field::new(name, key.data_type(), true)).collect();
         let key_types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
@@ -136,6 +137,7 @@ impl AggregateOp {
             aggs,
             shared,
             keep_nulls,
+            ordered,
             partials: numbered(types),
             partials_of,
             holders,

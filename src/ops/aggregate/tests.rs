@@ -90,7 +90,7 @@ fn batch(kinds: &[Type], rows: &[Vec<V>]) -> RecordBatch {
 fn op(schema: &SchemaRef, keys: usize, aggs: &[AggExpr], keep_nulls: bool) -> AggregateOp {
     let keys = (0..keys).map(|i| (format!("c{i}"), col(format!("c{i}")).bind(schema).unwrap())).collect();
     let aggs = aggs.iter().enumerate().map(|(i, a)| a.clone().alias(format!("a{i}")).bind(schema).unwrap()).collect();
-    AggregateOp::new(schema, keys, aggs, keep_nulls).unwrap()
+    AggregateOp::new(keys, aggs, keep_nulls, true).unwrap()
 }
 
 /// Cuts the rows at `cuts` into batches, the batches into states, and merges these in order; few rows with little memory, too.
@@ -423,5 +423,5 @@ fn names_must_differ() {
     let schema = batch(&[Type::Int64], &[]).schema();
     let key = ("k".to_owned(), col("c0").bind(&schema).unwrap());
     let agg = col("c0").sum().alias("k").bind(&schema).unwrap();
-    assert_eq!(AggregateOp::new(&schema, vec![key], vec![agg], false).err().unwrap().kind(), ErrorKind::Column);
+    assert_eq!(AggregateOp::new(vec![key], vec![agg], false, true).err().unwrap().kind(), ErrorKind::Column);
 }
