@@ -1,42 +1,79 @@
-//! The input: seven years of generated trade flows, made once and kept.
+//! The input: sets of generated files, each made once and kept.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::{Result, folder};
+use crate::Result;
 
-const YEARS: std::ops::RangeInclusive<u32> = 2012..=2018;
-
-pub struct Data {
-    /// The files as a pattern, which every engine takes.
-    pub pattern: String,
-    pub files: Vec<PathBuf>,
-    pub bytes: u64,
-    /// The lines of all files together, headers counted.
-    pub lines: u64,
+/// What belongs together in one directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// Seven years of trade flows, and the codes of products and countries.
+    Baci,
 }
 
-impl Data {
-    /// The files of so many rows a year, by `partita generate` unless they are there. Files appear under their names only
-    /// when they are whole, those of codes last.
-    pub fn generated(rows: u64) -> Result<Data> {
-        let dir = folder().join(format!("baci-{rows}"));
-        let files: Vec<PathBuf> = YEARS.map(|year| dir.join(format!("BACI_HS12_Y{year}.csv"))).collect();
-        if !dir.join("country_codes.csv").exists() {
-            eprintln!("generating {} times {rows} rows into {}", files.len(), dir.display());
+const YEARS: &str = "2012-2018";
+
+impl Set {
+    /// The rows unless told otherwise: of every year of trade.
+    pub fn rows(self) -> u64 {
+        match self {
+            Set::Baci => 8_000_000,
+        }
+    }
+
+    /// What `partita generate` takes, and the file that it writes last.
+    fn arguments(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Set::Baci => (&["--years", YEARS], "country_codes.csv"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Set::Baci => "baci",
+        }
+    }
+
+    /// The directory of a set of so many rows below `data`, generated unless it is there. Files appear under their names
+    /// only when they are whole.
+    pub fn generated(self, data: &Path, rows: u64) -> Result<PathBuf> {
+        let dir = data.join(format!("{}-{rows}", self.name()));
+        let (arguments, last) = self.arguments();
+        if !dir.join(last).exists() {
+            eprintln!("generating {}", dir.display());
             let mut command = Command::new(env!("CARGO_BIN_EXE_partita"));
-            command.arg("generate").arg(&dir).args(["--rows", &rows.to_string(), "--overwrite"]);
-            command.args(["--years", &format!("{}-{}", YEARS.start(), YEARS.end())]);
-            if !command.stdout(std::process::Stdio::null()).status()?.success() {
+            command.arg("generate").arg(&dir).args(["--rows", &rows.to_string(), "--overwrite"]).args(arguments);
+            if !command.stdout(Stdio::null()).status()?.success() {
                 return Err("the data could not be generated".into());
             }
         }
-        let mut bytes = 0;
-        for file in &files {
-            bytes += fs::metadata(file).map_err(|e| format!("{}: {e}", file.display()))?.len();
-        }
-        let pattern = dir.join("BACI_HS12_Y*.csv").display().to_string();
-        Ok(Data { pattern, bytes, lines: (rows + 1) * files.len() as u64, files })
+        Ok(dir)
     }
+}
+
+/// The files of a table as a pattern.
+pub fn pattern(dir: &Path, table: &str) -> PathBuf {
+    dir.join(match table {
+        "trade" => "BACI_HS12_Y*.csv",
+        "trade_2017" => "BACI_HS12_Y2017.csv",
+        "trade_2018" => "BACI_HS12_Y2018.csv",
+        "products" => "product_codes_HS12.csv",
+        "countries" => "country_codes.csv",
+        name => return dir.join(format!("{name}.csv")),
+    })
+}
+
+/// The files of some tables, and their bytes.
+pub fn files(dir: &Path, tables: &[&str]) -> Result<(Vec<PathBuf>, u64)> {
+    let (mut files, mut bytes) = (Vec::new(), 0);
+    for table in tables {
+        for file in glob::glob(&pattern(dir, table).display().to_string())? {
+            let file = file?;
+            bytes += fs::metadata(&file)?.len();
+            files.push(file);
+        }
+    }
+    Ok((files, bytes))
 }
