@@ -92,7 +92,7 @@ fn medians_are_of_the_middle() {
     assert!(median(vec![]).is_nan());
 }
 
-const FREE: Setting = Setting { rows: 1000, threads: 2, cap: None, loaded: false };
+const FREE: Setting = Setting { rows: 1000, threads: 2, cap: None, missing: 0, loaded: false };
 
 fn key(query: &'static str, name: &'static str, setting: Setting) -> Key {
     Key { query, setting, name, engine: name.trim_end_matches(char::is_numeric) }

@@ -11,40 +11,53 @@ use crate::Result;
 pub enum Set {
     /// Seven years of trade flows, and the codes of products and countries.
     Baci,
+    /// The table of db-benchmark's questions on grouping.
+    Groupby,
+    /// The tables of db-benchmark's questions on joins.
+    Join,
+    /// Temperatures as in the one billion row challenge.
+    Stations,
 }
 
-const YEARS: &str = "2012-2018";
-
 impl Set {
-    /// The rows unless told otherwise: of every year of trade.
+    /// The rows unless told otherwise: of every year of trade, of the largest table.
     pub fn rows(self) -> u64 {
         match self {
             Set::Baci => 8_000_000,
+            Set::Groupby | Set::Join => 10_000_000,
+            Set::Stations => 100_000_000,
         }
     }
 
-    /// What `partita generate` takes, and the file that it writes last.
-    fn arguments(self) -> (&'static [&'static str], &'static str) {
-        match self {
-            Set::Baci => (&["--years", YEARS], "country_codes.csv"),
-        }
+    /// Whether values can be made to be missing.
+    pub fn may_miss(self) -> bool {
+        matches!(self, Set::Groupby | Set::Join)
     }
 
-    fn name(self) -> &'static str {
+    /// Its name, and the file that is written last.
+    fn parts(self) -> (&'static str, &'static str) {
         match self {
-            Set::Baci => "baci",
+            Set::Baci => ("baci", "country_codes.csv"),
+            Set::Groupby => ("groupby", "groupby.csv"),
+            Set::Join => ("join", "big.csv"),
+            Set::Stations => ("stations", "measurements.csv"),
         }
     }
 
     /// The directory of a set of so many rows below `data`, generated unless it is there. Files appear under their names
     /// only when they are whole.
-    pub fn generated(self, data: &Path, rows: u64) -> Result<PathBuf> {
-        let dir = data.join(format!("{}-{rows}", self.name()));
-        let (arguments, last) = self.arguments();
+    pub fn generated(self, data: &Path, rows: u64, missing: u8) -> Result<PathBuf> {
+        let (name, last) = self.parts();
+        let percent = if missing > 0 { format!("-{missing}") } else { String::new() };
+        let dir = data.join(format!("{name}-{rows}{percent}"));
         if !dir.join(last).exists() {
             eprintln!("generating {}", dir.display());
             let mut command = Command::new(env!("CARGO_BIN_EXE_partita"));
-            command.arg("generate").arg(&dir).args(["--rows", &rows.to_string(), "--overwrite"]).args(arguments);
+            command.arg("generate").arg(&dir).args(["--kind", name, "--rows", &rows.to_string(), "--overwrite"]);
+            command.args(["--missing", &missing.to_string()]);
+            if self == Set::Baci {
+                command.args(["--years", "2012-2018"]);
+            }
             if !command.stdout(Stdio::null()).status()?.success() {
                 return Err("the data could not be generated".into());
             }

@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+use crate::data::Set;
 use crate::queries::Query;
 use crate::{Result, folder};
 
@@ -48,6 +49,11 @@ impl Engine {
 
     pub fn is_peer(self) -> bool {
         self != Engine::Partita
+    }
+
+    /// Whether it is asked this query. Dask is asked about trade alone: it was far behind there.
+    pub fn answers(self, query: &Query) -> bool {
+        self != Engine::Dask || query.set == Set::Baci
     }
 
     /// The ways to ask it under a cap on its process: with its own limit as its documentation advises, or where that

@@ -33,6 +33,7 @@
 mod answers;
 mod cap;
 mod data;
+mod db_benchmark;
 mod engines;
 mod floor;
 mod measure;
@@ -60,7 +61,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench suite --")]
 struct Options {
-    /// The rows of every file [default: 8000000 of a year of trade]
+    /// The rows of every file [default: 8000000 of a year of trade, 10000000 of a table of G and J, 100000000 of S]
     #[arg(long, value_delimiter = ',')]
     rows: Vec<u64>,
     /// The queries, such as Q1,Q3; a letter for all that begin with it [default: those about trade]
@@ -81,6 +82,9 @@ struct Options {
     /// What the processes of an engine may have, such as 512MB, or none; several are compared [default: none]
     #[arg(long, value_delimiter = ',', value_parser = parse_cap)]
     cap: Vec<CapOption>,
+    /// The percent of values that are missing in the tables of G and J
+    #[arg(long, default_value_t = 0)]
+    missing: u8,
     /// Load the tables first, and time the query alone
     #[arg(long)]
     loaded: bool,
@@ -167,11 +171,12 @@ fn run(options: &Options) -> Result<()> {
     for query in &queries {
         let rows = if options.rows.is_empty() { vec![query.set.rows()] } else { options.rows.clone() };
         for rows in rows {
-            let dir = query.set.generated(&data, rows)?;
+            let missing = if query.set.may_miss() { options.missing } else { 0 };
+            let dir = query.set.generated(&data, rows, missing)?;
             for &threads in &threads {
                 for cap in &caps {
                     let bytes = cap.as_ref().map(|cap| cap.bytes);
-                    let setting = Setting { rows, threads, cap: bytes, loaded: options.loaded };
+                    let setting = Setting { rows, threads, cap: bytes, missing, loaded: options.loaded };
                     sitting.ask_all(query, &dir, setting, cap.as_ref())?;
                 }
             }
@@ -218,6 +223,7 @@ impl Sitting<'_> {
         let contenders: Vec<(Contender, Key)> = self
             .engines
             .iter()
+            .filter(|engine| engine.answers(query))
             .flat_map(|engine| engine.contenders(setting.cap))
             .map(|contender| (contender, key(contender.name, contender.engine.name())))
             .collect();

@@ -48,9 +48,20 @@ impl Tables {
         let options = CsvOptions::new();
         let options = match table {
             "countries" => options.encoding("latin1"),
+            // A station may be named like a number.
+            "measurements" => options
+                .header(false)
+                .delimiter(b';')
+                .quote(None)
+                .dtype("column_1", Type::Text)
+                .dtype("column_2", Type::Float64),
             _ => options,
         };
-        self.session.read_csv_with(data::pattern(&self.dir, table), options)
+        let frame = self.session.read_csv_with(data::pattern(&self.dir, table), options);
+        match table {
+            "measurements" => frame.rename([("column_1", "station"), ("column_2", "temperature")]),
+            _ => frame,
+        }
     }
 }
 
@@ -88,6 +99,12 @@ pub fn answer(asked: Asked) -> Result<()> {
             let table = frame.compute()?;
             tell_seconds(asked.loaded, started);
             write_csv(&table)?;
+        }
+        Kind::Held(columns) => {
+            let held = frame.compute()?;
+            tell_seconds(asked.loaded, started);
+            let totals = columns.iter().map(|&name| col(name).sum());
+            write_csv(&tables.session.frame(held).agg([size().alias("n")].into_iter().chain(totals)).compute()?)?;
         }
         Kind::File => {
             frame.write_parquet(asked.scratch.join("answer.parquet"))?;

@@ -4,6 +4,7 @@ use partita::prelude::*;
 
 use crate::answers::Compare;
 use crate::data::Set;
+use crate::db_benchmark;
 use crate::partita_answers::Tables;
 
 pub struct Query {
@@ -24,6 +25,8 @@ pub enum Kind {
     Rows,
     /// They are written to a file of Parquet, compressed by Snappy, which is read back after the process has ended.
     File,
+    /// They are held as a table; how many there are and the totals of these columns are printed.
+    Held(&'static [&'static str]),
 }
 
 /// A question about all rows of all years, whose answer is printed.
@@ -36,7 +39,28 @@ const BACI: Query = Query {
     partita: |t| t.get("trade"),
 };
 
-pub const ALL: &[Query] = &[
+/// Those about trade (Q and M), db-benchmark's (G and J), and the one billion row challenge's (S).
+pub fn all() -> impl Iterator<Item = &'static Query> {
+    TRADE.iter().chain(db_benchmark::QUERIES).chain(STATIONS)
+}
+
+/// The least, mean and greatest temperature of each station.
+const STATIONS: &[Query] = &[Query {
+    name: "S1",
+    set: Set::Stations,
+    tables: &["measurements"],
+    partita: |t| {
+        let temperature = || col("temperature");
+        t.get("measurements").group_by(["station"]).agg([
+            temperature().min().alias("min"),
+            temperature().mean().alias("mean"),
+            temperature().max().alias("max"),
+        ])
+    },
+    ..BACI
+}];
+
+const TRADE: &[Query] = &[
     // The mean quantity of each product in 2018.
     Query {
         name: "Q1",
@@ -142,7 +166,7 @@ pub const ALL: &[Query] = &[
 /// The queries of these names; a letter stands for all that begin with it, nothing for those about trade.
 pub fn named(names: &[String]) -> Result<Vec<&'static Query>, String> {
     if names.is_empty() {
-        return Ok(ALL.iter().filter(|query| query.set == Set::Baci).collect());
+        return Ok(TRADE.iter().collect());
     }
     let mut found: Vec<&Query> = Vec::new();
     for name in names {
@@ -151,9 +175,9 @@ pub fn named(names: &[String]) -> Result<Vec<&'static Query>, String> {
             query.name.eq_ignore_ascii_case(name) || is_letter && query.name[..1].eq_ignore_ascii_case(name)
         };
         let before = found.len();
-        found.extend(ALL.iter().filter(fits));
+        found.extend(all().filter(fits));
         if found.len() == before {
-            let names: Vec<&str> = ALL.iter().map(|query| query.name).collect();
+            let names: Vec<&str> = all().map(|query| query.name).collect();
             return Err(format!("'{name}' is no query; there are {}", names.join(", ")));
         }
     }

@@ -18,6 +18,8 @@ pub fn to_reach(query: &str, setting: &Setting) -> Option<f64> {
     Some(match query {
         _ if setting.cap.is_some() => 0.5,
         _ if setting.loaded => 1.0,
+        _ if query.starts_with(['G', 'J']) => 0.35,
+        "S1" => 0.25,
         "Q1" => 0.15,
         "Q2" | "Q3" | "Q4" | "Q5" | "Q9" => 0.20,
         "Q6" => 0.25,
@@ -29,7 +31,7 @@ pub fn to_reach(query: &str, setting: &Setting) -> Option<f64> {
 
 /// Whether reading is what takes the time: not so where rows must be kept.
 fn is_scan_bound(query: &str) -> bool {
-    matches!(query, "Q1" | "Q2" | "Q3" | "Q4" | "Q5" | "Q6" | "Q9")
+    matches!(query, "Q1" | "Q2" | "Q3" | "Q4" | "Q5" | "Q6" | "Q9" | "S1")
 }
 
 /// Our medians in each query and setting.
@@ -41,12 +43,6 @@ fn find(report: &Report, engine: &str, query: &str, setting: Setting) -> Option<
     let fits = |key: &Key| key.engine == engine && key.query == query && key.setting == setting;
     let runs = report.lines.iter().filter(|line| fits(&line.key)).filter_map(Line::median);
     runs.min_by(|a, b| a.wall.total_cmp(&b.wall))
-}
-
-fn setting_cells(setting: &Setting) -> [String; 4] {
-    let cap = setting.cap.map_or("none".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
-    let from = if setting.loaded { "loaded" } else { "CSV" };
-    [setting.rows.to_string(), setting.threads.to_string(), cap, from.to_owned()]
 }
 
 /// Our time over that of the fastest other, and our peak over the lowest other's; None when there is nothing to compare.
@@ -86,36 +82,40 @@ pub fn against_others(report: &Report) -> Option<Grid> {
             to_reach(query, &setting).map(|most| format!("{most:.2}")).unwrap_or_default(),
             ratio(run.map(|run| run.peak as f64), lowest.map(|peak| peak as f64)),
         ];
-        let cells = [query.to_owned()].into_iter().chain(setting_cells(&setting)).chain(cells);
+        let cells = [query.to_owned()].into_iter().chain(setting.cells()).chain(cells);
         grid.push(cells.collect());
     }
     (!grid.is_empty()).then(|| grid.without(&["rows", "threads", "cap MB", "from"]))
 }
 
-/// How each engine's time changes with its threads, the rows and the cap: between settings that differ in that alone.
+/// How our time changes with the threads, the rows and the cap, and the others' with the cap: between settings that differ
+/// in that alone.
 pub fn between_settings(report: &Report) -> Option<Grid> {
     let mut grid = Grid::new(&["query", "engine", "rows", "threads", "cap MB", "from", "change", "times", "to reach"]);
     for line in &report.lines {
         let Key { query, setting, name, engine } = line.key;
         let Some(run) = line.median() else { continue };
-        let mut compare = |change: &str, to: Setting, times: fn(f64, f64) -> f64, to_reach: String| {
+        let is_ours = engine == OURS;
+        let mut compare = |change: &str, to: Setting, times: fn(f64, f64) -> f64, to_reach: Option<String>| {
             if let Some(other) = find(report, engine, query, to) {
+                let to_reach = to_reach.filter(|_| is_ours).unwrap_or_default();
                 let cells = [change.to_owned(), format!("{:.2}", times(run.wall, other.wall)), to_reach];
-                let cells = [query.to_owned(), name.to_owned()].into_iter().chain(setting_cells(&setting)).chain(cells);
+                let cells = [query.to_owned(), name.to_owned()].into_iter().chain(setting.cells()).chain(cells);
                 grid.push(cells.collect());
             }
         };
-        let bound = |text: String| if is_scan_bound(query) { text } else { String::new() };
-        if setting.threads == 1 {
-            let faster = format!("at least {SPEED_UP}");
-            compare("1 to 2 threads, faster", Setting { threads: 2, ..setting }, |one, two| one / two, bound(faster));
+        if is_ours {
+            let bound = |text: String| is_scan_bound(query).then_some(text);
+            let (two, ten) = (Setting { threads: 2, ..setting }, Setting { rows: setting.rows * 10, ..setting });
+            if setting.threads == 1 {
+                let faster = format!("at least {SPEED_UP}");
+                compare("1 to 2 threads, faster", two, |one, two| one / two, bound(faster));
+            }
+            compare("rows × 10, longer", ten, |one, ten| ten / one, bound(format!("at most {TEN_TIMES}")));
         }
-        let longer = format!("at most {TEN_TIMES}");
-        let ten = Setting { rows: setting.rows * 10, ..setting };
-        compare("rows × 10, longer", ten, |one, ten| ten / one, bound(longer));
         if setting.cap.is_some() {
             let free = Setting { cap: None, ..setting };
-            compare("capped over free", free, |capped, free| capped / free, format!("at most {CAPPED}"));
+            compare("capped over free", free, |capped, free| capped / free, Some(format!("at most {CAPPED}")));
         }
     }
     (!grid.is_empty()).then(|| grid.without(&["rows", "threads", "cap MB", "from"]))

@@ -27,8 +27,22 @@ pub struct Setting {
     pub threads: usize,
     /// The bytes that the processes may have.
     pub cap: Option<u64>,
+    /// The percent of values that are missing, where the data has such.
+    pub missing: u8,
     /// Whether the tables were loaded before, and the query alone is timed.
     pub loaded: bool,
+}
+
+impl Setting {
+    /// What a table says of it: rows, threads, cap, and from what.
+    pub fn cells(&self) -> [String; 4] {
+        let cap = self.cap.map_or("none".to_owned(), megabytes);
+        let mut from = if self.loaded { "loaded" } else { "CSV" }.to_owned();
+        if self.missing > 0 {
+            from.push_str(&format!(", {} % missing", self.missing));
+        }
+        [self.rows.to_string(), self.threads.to_string(), cap, from]
+    }
 }
 
 /// A query in a setting, and who answered.
@@ -107,14 +121,12 @@ impl Report {
         &mut self.lines[at]
     }
 
-    /// How many times the floor's its wall time is. The floor is taken without a cap and from the files.
+    /// How many times the floor's its wall time is. The floor is taken of the same files without a cap.
     fn to_floor(&self, line: &Line, median: &Run) -> f64 {
         let floor = self.lines.iter().find(|other| {
             let (a, b) = (&other.key, &line.key);
-            a.name == FLOOR
-                && a.query == b.query
-                && a.setting.rows == b.setting.rows
-                && a.setting.threads == b.setting.threads
+            let same = |key: &Key| (key.query, key.setting.rows, key.setting.threads, key.setting.missing);
+            a.name == FLOOR && !b.setting.loaded && same(a) == same(b)
         });
         median.wall / floor.and_then(Line::median).map_or(f64::NAN, |floor| floor.wall)
     }
@@ -129,13 +141,14 @@ impl Report {
             figures
         };
         let lines = self.lines.iter().map(|line| {
-            let Setting { rows, threads, cap, loaded } = line.key.setting;
+            let Setting { rows, threads, cap, missing, loaded } = line.key.setting;
             let mut result = json!({
                 "query": line.key.query,
                 "engine": line.key.name,
                 "rows": rows,
                 "threads": threads,
                 "cap": cap,
+                "missing": missing,
                 "loaded": loaded,
                 "bytes": line.bytes,
             });
@@ -176,14 +189,7 @@ impl fmt::Display for Report {
         // A column where all is the same says nothing.
         for line in &self.lines {
             let Key { query, setting, name, .. } = &line.key;
-            let asked = [
-                query.to_string(),
-                setting.rows.to_string(),
-                setting.threads.to_string(),
-                setting.cap.map_or("none".to_owned(), megabytes),
-                if setting.loaded { "loaded" } else { "CSV" }.to_owned(),
-                name.to_string(),
-            ];
+            let asked = [query.to_string()].into_iter().chain(setting.cells()).chain([name.to_string()]);
             let figures = match line.median() {
                 Some(run) => [
                     format!("{:.2}", run.wall),
@@ -202,7 +208,7 @@ impl fmt::Display for Report {
                     figures
                 }
             };
-            table.push(asked.into_iter().chain(figures).collect());
+            table.push(asked.chain(figures).collect());
         }
         write!(f, "{}", table.without(&["rows", "threads", "cap MB", "from"]))
     }

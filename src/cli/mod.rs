@@ -34,7 +34,8 @@ enum Command {
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   partita generate /tmp/baci --years 2012-2018 --rows 8000
-  partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite";
+  partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite
+  partita generate /tmp/groupby --kind groupby --rows 10000000 --missing 5";
 
 /// How to run, the same for every command.
 #[derive(Args)]
