@@ -71,4 +71,7 @@ with Timed(args.loaded):
 if args.query in TOTALS:
     totals = {column: [pc.sum(answer[column]).as_py()] for column in TOTALS[args.query]}
     answer = pa.table({"n": [len(answer)], **totals})
+# Views of texts cannot be written.
+plain = [pa.field(f.name, pa.string() if f.type == pa.string_view() else f.type) for f in answer.schema]
+answer = answer.cast(pa.schema(plain))
 csv.write_csv(answer, sys.stdout.buffer, csv.WriteOptions(quoting_style="needed"))

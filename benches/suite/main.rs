@@ -9,6 +9,8 @@
 //! - First every engine answers the query once. That warms the page cache, and the answers must agree (`answers`): of one
 //!   that differs from the first no time is shown. Every later answer is checked as well. An engine that fails is a row that
 //!   says why; the others go on.
+//! - The answers to db-benchmark's questions (G and J) are tables of their own, held whole; the rows and the totals of their values
+//!   are worked out from them and compared, in time when files are read, out of it with `--loaded`.
 //! - An answer that is a file is read back by this program after its process has ended, outside the time.
 //! - Then engines take turns: each answers a query once, then each again, `--repeat` times, so that a busy minute of the
 //!   machine falls on all. Every figure is the median of its repetitions.
@@ -49,6 +51,7 @@ use std::time::Duration;
 use answers::Answer;
 use cap::Cap;
 use clap::Parser;
+use data::Set;
 use engines::{Asking, Contender, Engine};
 use measure::Limits;
 use partita_answers::Asked;
@@ -85,7 +88,7 @@ struct Options {
     /// The percent of values that are missing in the tables of G and J
     #[arg(long, default_value_t = 0)]
     missing: u8,
-    /// Load the tables first, and time the query alone
+    /// Load the tables of G, J and S first, and time the query alone
     #[arg(long)]
     loaded: bool,
     /// The seconds after which an answer is given up
@@ -144,6 +147,9 @@ fn folder() -> PathBuf {
 
 fn run(options: &Options) -> Result<()> {
     let queries = queries::named(&options.query)?;
+    if options.loaded && queries.iter().any(|query| query.set == Set::Baci) {
+        return Err("--loaded is for the queries of G, J and S".into());
+    }
     let engines = match options {
         Options { peers: true, .. } => Engine::ALL.to_vec(),
         Options { engine, .. } if engine.is_empty() => vec![Engine::Partita],
@@ -227,12 +233,16 @@ impl Sitting<'_> {
             .flat_map(|engine| engine.contenders(setting.cap))
             .map(|contender| (contender, key(contender.name, contender.engine.name())))
             .collect();
+        let has_floor = cap.is_none() && !setting.loaded;
+        for key in has_floor.then_some(&floor_key).into_iter().chain(contenders.iter().map(|(_, key)| key)) {
+            self.report.open(key, bytes);
+        }
         let mut first: First = None;
         for turn in 0..=self.options.repeat {
             let under = setting.cap.map_or(String::new(), |bytes| format!(", {} MB", bytes / 1_000_000));
             let at = if turn == 0 { "warm-up".to_owned() } else { format!("turn {turn} of {}", self.options.repeat) };
             eprintln!("{} ({} rows, {} threads{under}): {at}", query.name, setting.rows, setting.threads);
-            if turn > 0 && cap.is_none() && !setting.loaded {
+            if turn > 0 && has_floor {
                 self.report.add(&floor_key, bytes, floor(Some(&lines))?.0);
             }
             for (contender, key) in &contenders {

@@ -3,8 +3,10 @@
 use crate::report::{Grid, Key, Line, Report, Run, Setting};
 
 const OURS: &str = "partita";
-/// Those that we are measured against.
-const OTHERS: [&str; 3] = ["duckdb", "polars", "datafusion"];
+/// Whether an engine is one that we are measured against; on loaded tables, those that have tables of their own.
+fn is_other(engine: &str, setting: &Setting) -> bool {
+    matches!(engine, "duckdb" | "polars") || engine == "datafusion" && !setting.loaded
+}
 
 /// One thread to two, at least, of queries that the scan bounds.
 const SPEED_UP: f64 = 1.8;
@@ -63,7 +65,7 @@ pub fn against_others(report: &Report) -> Option<Grid> {
     for line in ours(report) {
         let Key { query, setting, .. } = line.key;
         let others = report.lines.iter().filter(|other| {
-            OTHERS.contains(&other.key.engine) && other.key.query == query && other.key.setting == setting
+            is_other(other.key.engine, &setting) && other.key.query == query && other.key.setting == setting
         });
         let others: Vec<(&str, Run)> = others.filter_map(|other| Some((other.key.name, other.median()?))).collect();
         let fastest = others.iter().min_by(|a, b| a.1.wall.total_cmp(&b.1.wall));

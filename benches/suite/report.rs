@@ -71,9 +71,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// The medians of every figure; None of an engine that failed.
+    /// The medians of every figure; None of an engine that failed, or has not answered yet.
     pub fn median(&self) -> Option<Run> {
-        let runs = self.runs.as_ref().ok()?;
+        let runs = self.runs.as_ref().ok().filter(|runs| !runs.is_empty())?;
         let of = |figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());
         let spilled = runs.iter().all(|run| run.spilled.is_some());
         Some(Run {
@@ -121,14 +121,19 @@ impl Report {
         &mut self.lines[at]
     }
 
-    /// How many times the floor's its wall time is. The floor is taken of the same files without a cap.
-    fn to_floor(&self, line: &Line, median: &Run) -> f64 {
+    /// Makes a line, so that lines come in the order in which engines are asked.
+    pub fn open(&mut self, key: &Key, bytes: u64) {
+        self.line(key, bytes);
+    }
+
+    /// How many times the floor's its wall time is, if that was taken: of the same files, without a cap.
+    fn to_floor(&self, line: &Line, median: &Run) -> Option<f64> {
         let floor = self.lines.iter().find(|other| {
             let (a, b) = (&other.key, &line.key);
             let same = |key: &Key| (key.query, key.setting.rows, key.setting.threads, key.setting.missing);
             a.name == FLOOR && !b.setting.loaded && same(a) == same(b)
         });
-        median.wall / floor.and_then(Line::median).map_or(f64::NAN, |floor| floor.wall)
+        Some(median.wall / floor?.median()?.wall)
     }
 
     /// The medians and every run, in seconds and bytes, and what failed, after what was the same for all.
@@ -197,8 +202,9 @@ impl fmt::Display for Report {
                     megabytes(run.peak),
                     megabytes(run.anon),
                     run.spilled.map(megabytes).unwrap_or_default(),
-                    format!("{:.2}", line.bytes as f64 / run.wall / 1e9),
-                    format!("{:.1}", self.to_floor(line, &run)),
+                    // The bytes of a file say nothing of a table that is loaded.
+                    if setting.loaded { String::new() } else { format!("{:.2}", line.bytes as f64 / run.wall / 1e9) },
+                    self.to_floor(line, &run).map(|times| format!("{times:.1}")).unwrap_or_default(),
                     String::new(),
                 ],
                 None => {

@@ -24,7 +24,7 @@ impl Random {
 
     /// A number below `end` at a counter.
     pub(super) fn below(self, counter: u64, end: u64) -> u64 {
-        (u128::from(self.at(counter)) * u128::from(end) >> 64) as u64
+        ((u128::from(self.at(counter)) * u128::from(end)) >> 64) as u64
     }
 
     /// A stream of its own that starts at a counter.

@@ -36,7 +36,7 @@ impl Stations {
     pub(super) fn write(&self, row: u64, out: &mut Vec<u8>) {
         let draws = self.random.fork(row + 1);
         let (name, mean) = &self.stations[draws.below(0, self.stations.len() as u64) as usize];
-        let tenths = (mean + (normal([draws.at(1), draws.at(2)], DEVIATION) * 10 >> 16)).clamp(-999, 999);
+        let tenths = (mean + ((normal([draws.at(1), draws.at(2)], DEVIATION) * 10) >> 16)).clamp(-999, 999);
         out.extend_from_slice(name.as_bytes());
         out.push(b';');
         if tenths < 0 {
