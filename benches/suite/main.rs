@@ -34,6 +34,7 @@
 
 mod answers;
 mod cap;
+mod chart;
 mod data;
 mod db_benchmark;
 mod engines;
@@ -197,7 +198,9 @@ fn run(options: &Options) -> Result<()> {
     for grid in [ratios::against_others(&sitting.report), ratios::between_settings(&sitting.report)].iter().flatten() {
         println!("\n{grid}");
     }
-    eprintln!("every repetition is in {}", path.display());
+    let picture = path.with_extension("svg");
+    chart::draw(&sitting.report, &picture)?;
+    eprintln!("every repetition is in {}, a chart of the medians in {}", path.display(), picture.display());
     Ok(())
 }
 
