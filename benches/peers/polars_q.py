@@ -10,8 +10,9 @@ args = arguments(__doc__)
 os.environ["POLARS_MAX_THREADS"] = str(args.threads)
 os.environ["POLARS_TEMP_DIR"] = os.environ["POLARS_OOC_SPILL_DIR"] = args.scratch
 if args.memory:
-    megabytes = str(args.memory // 1_000_000)
-    os.environ["POLARS_OVERRIDE_TOTAL_MEMORY_MB"] = os.environ["POLARS_OOC_MEMORY_BUDGET_MB"] = megabytes
+    # What it takes for the machine's memory, and four fifths of it as the budget: the share in Polars' own configuration.
+    os.environ["POLARS_OVERRIDE_TOTAL_MEMORY_MB"] = str(args.memory // 1_000_000)
+    os.environ["POLARS_OOC_MEMORY_BUDGET_MB"] = str(args.memory * 8 // 10 // 1_000_000)
 import polars as pl  # noqa: E402
 
 FLOWS = {"t": pl.Int16, "i": pl.Int16, "j": pl.Int16, "k": pl.Int32, "v": pl.Float64, "q": pl.Float64}

@@ -64,7 +64,7 @@ impl Engine {
         match self {
             Engine::Partita => vec![limited("partita", Some(cap.saturating_sub(PARTITA_APART)))],
             Engine::Duckdb => vec![limited("duckdb50", Some(cap / 2)), limited("duckdb80", Some(cap / 10 * 8))],
-            // Its script turns this into what Polars takes for the machine's memory and for its own budget.
+            // Its script turns this into what Polars takes for the machine's memory, and its own budget.
             Engine::Polars => vec![limited("polars", Some(cap))],
             Engine::Datafusion => vec![limited("datafusion", Some(cap / 10 * 6))],
             // It has no such limit; what it shuffles goes to disk anyway.

@@ -22,8 +22,8 @@
 //!
 //! - With `--cap` the processes of an engine may have so much memory (`cap` says who sees to it, and so does the report), and
 //!   the engine is told a limit of its own, as its documentation advises: Partita the cap less 64 MiB, DuckDB's
-//!   `memory_limit` half the cap and, as a contender of its own, four fifths; Polars the cap as the machine's memory and as
-//!   its budget (`POLARS_OVERRIDE_TOTAL_MEMORY_MB`, `POLARS_OOC_MEMORY_BUDGET_MB`); DataFusion a fair spill pool of three fifths.
+//!   `memory_limit` half the cap and, as a contender of its own, four fifths; Polars the cap as the machine's memory and
+//!   four fifths as its budget (`POLARS_OVERRIDE_TOTAL_MEMORY_MB`, `POLARS_OOC_MEMORY_BUDGET_MB`); DataFusion a fair spill pool of three fifths.
 //!   Dask has none. All spill to the same disk.
 //! - With `--loaded` an engine loads the tables first, and tells the seconds of the query alone; CPU time and memory are
 //!   those of the whole process.
