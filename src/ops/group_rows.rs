@@ -10,15 +10,15 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{FilterBuilder, filter_record_batch};
+use arrow::compute::{FilterBuilder, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
-use super::aggregate::{MANY_GROUPS, valid_rows};
+use super::aggregate::{MANY_GROUPS, MOST_GROUPS, valid_rows};
 use super::collect::{CollectOp, CollectState};
 use super::groups::Groups;
 use super::hash::{Bucket, HashBuckets, LEVELS};
 use super::key::encoded_bytes;
-use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, vec_bytes_with};
+use super::{Batches, Ending, Flow, OUTPUT_ROWS, Piece, Reducer, SortOp, vec_bytes_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, BoundSortKey, Type, col};
 use crate::mem::Reservation;
@@ -172,7 +172,7 @@ impl GroupRows {
         if let Some(ids) = self.admit(state, keys, count)? {
             self.enter(state, rows, &ids)?;
             self.settle(state);
-            return Ok(());
+            return if state.level == 0 && state.groups.len() > MOST_GROUPS { self.flush(state) } else { Ok(()) };
         }
         [(0, count / 2), (count / 2, count - count / 2)].into_iter().try_for_each(|(start, length)| {
             let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, length)).collect();
@@ -248,11 +248,21 @@ impl GroupRows {
         (state.counts, state.seen, state.ids, state.live) = (vec![], vec![], vec![], 0);
         state.memory.try_resize(self.bytes_of(state))?;
         let held = self.release(state)?;
-        let all = 0..held.num_rows();
+        // Many rows at a time: a few of them for each bucket would cost more than they are.
+        let mut scatter = |some: &mut Vec<RecordBatch>| -> Result<()> {
+            let rows = concat_batches(self.collect.schema(), &std::mem::take(some))?;
+            hashed.scatter(&rows, &self.keys(&rows)?, state.level)
+        };
+        let (mut some, mut rows, all) = (vec![], 0, 0..held.num_rows());
         for batch in held.into_range(all) {
-            let batch = batch?;
-            hashed.scatter(&batch, &self.keys(&batch)?, state.level)?;
+            rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
+            some.push(batch?);
+            if rows >= OUTPUT_ROWS {
+                scatter(&mut some)?;
+                rows = 0;
+            }
         }
+        scatter(&mut some)?;
         state.hashed = Some(hashed);
         Ok(())
     }

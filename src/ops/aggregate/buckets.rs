@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat, take};
 use arrow::datatypes::Field;
 
 use super::sorted::SortedValues;
@@ -27,6 +27,22 @@ pub(super) struct Hashed {
 struct Bucketful {
     groups: Bucket,
     values: Vec<Batches>,
+}
+
+/// Where the keys of groups are.
+enum Keys<'a> {
+    Groups(&'a Groups),
+    /// Group by group.
+    Columns(Vec<ArrayRef>),
+}
+
+impl Keys<'_> {
+    fn of(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        match self {
+            Keys::Groups(groups) => groups.columns(ids),
+            Keys::Columns(columns) => columns.iter().map(|column| taken(column, ids)).collect(),
+        }
+    }
 }
 
 impl Hashed {
@@ -57,18 +73,33 @@ impl Aggregation {
     /// Moves what is in memory to the buckets.
     pub(super) fn flush(&self, state: &mut AggregateState) -> Result<()> {
         let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.memory));
-        let count = state.groups.len();
+        let count = state.num_groups();
         state.accumulators.iter_mut().for_each(|a| a.resize(count));
-        let ids: Vec<u32> = (0..count as u32).collect();
+        let unseen = std::mem::take(&mut state.unseen);
         let mut buckets = Vec::with_capacity(count);
-        for ids in ids.chunks(OUTPUT_ROWS) {
-            buckets.extend(buckets_of(&state.groups.columns(ids)?, ids.len(), state.level)?);
-        }
-        drop(ids);
+        let keys = match unseen.is_empty() {
+            true => {
+                let ids: Vec<u32> = (0..count as u32).collect();
+                for ids in ids.chunks(OUTPUT_ROWS) {
+                    buckets.extend(buckets_of(&state.groups.columns(ids)?, ids.len(), state.level)?);
+                }
+                Keys::Groups(&state.groups)
+            }
+            false => {
+                let column = |at: usize| -> Result<ArrayRef> {
+                    let parts: Vec<&dyn Array> = unseen.iter().map(|keys| keys[at].as_ref()).collect();
+                    Ok(concat(&parts)?)
+                };
+                let columns = (0..self.keys.len()).map(column).collect::<Result<Vec<_>>>()?;
+                buckets = buckets_of(&columns, count, state.level)?;
+                Keys::Columns(columns)
+            }
+        };
+        drop(unseen);
         let order = Order::of(&buckets);
         for bucket in order.filled() {
             for ids in order.rows(bucket).chunks(OUTPUT_ROWS) {
-                let mut columns = state.groups.columns(ids)?;
+                let mut columns = keys.of(ids)?;
                 for accumulator in &state.accumulators {
                     columns.extend(accumulator.partials(ids)?);
                 }
@@ -83,7 +114,7 @@ impl Aggregation {
                 for bucket in order.filled() {
                     let rows = order.rows(bucket);
                     let ids: Vec<u32> = rows.iter().map(|row| groups[*row as usize]).collect();
-                    let mut columns = state.groups.columns(&ids)?;
+                    let mut columns = keys.of(&ids)?;
                     columns.push(take(&column, &UInt32Array::from(rows.to_vec()), None)?);
                     values.push(bucket, &rows_of(schema, columns, rows.len())?)?;
                 }
@@ -93,7 +124,7 @@ impl Aggregation {
         state.hashed = Some(hashed);
         state.groups = Groups::new(self.kinds.clone());
         state.accumulators = self.shared.accumulators();
-        state.has_rows = false;
+        state.held_rows = 0;
         state.memory.try_resize(state.table_bytes())
     }
 

@@ -5,7 +5,8 @@
 //!    in common (`shared`).
 //! 3. A later state merges by mapping its groups to ids here, so that the work is that of the later groups.
 //! 4. Where there are many groups, or memory is short, partial results go to buckets by the hash of their keys, in memory or on
-//!    disk; each bucket is brought together at the end, several at a time (`buckets`).
+//!    disk; each bucket is brought together at the end, several at a time (`buckets`). While nearly every row is a new group,
+//!    rows go there without being looked up.
 //! 5. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
 mod accumulators;
@@ -30,6 +31,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
+use super::collect::compact_column;
 use super::groups::Groups;
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, OUTPUT_ROWS, Piece, Reducer, SortOp};
@@ -61,8 +63,12 @@ struct Aggregation {
 pub(crate) struct AggregateState {
     groups: Groups,
     accumulators: Vec<Box<dyn Accumulator>>,
-    /// Whether any rows are in those.
-    has_rows: bool,
+    /// How many rows are in those.
+    held_rows: usize,
+    /// The keys of rows that each are a group of their own for now, batch by batch; then `groups` is empty.
+    unseen: Vec<Vec<ArrayRef>>,
+    /// How many rows more are not looked up.
+    unseen_left: usize,
     /// What went to buckets; it came before what is in the accumulators.
     hashed: Option<Hashed>,
     /// Which bits of hashes the buckets are by.
@@ -84,6 +90,12 @@ struct Rows<'a> {
 
 /// With more groups, states go to buckets rather than into one another: merging would be work for one.
 pub(super) const MANY_GROUPS: usize = 1 << 16;
+
+/// More groups go to buckets as they come: to look them up would be to wait for memory.
+pub(super) const MOST_GROUPS: usize = 1 << 17;
+
+/// Where looking up found hardly any row's group, so many rows are not looked up before it is tried again.
+const UNSEEN_ROWS: usize = 1 << 22;
 
 /// With more values than this in memory, groups are finished in pieces.
 const MANY_VALUES: usize = 1 << 24;
@@ -156,7 +168,9 @@ impl Aggregation {
         AggregateState {
             groups: Groups::new(self.kinds.clone()),
             accumulators: self.shared.accumulators(),
-            has_rows: false,
+            held_rows: 0,
+            unseen: vec![],
+            unseen_left: 0,
             hashed: None,
             level,
             rows: 0,
@@ -177,7 +191,7 @@ impl Aggregation {
     /// The most that is held while so many rows with these keys, and so much text, come in.
     fn bytes_with(&self, state: &AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> usize {
         let key_bytes = keys.iter().map(encoded_bytes).sum();
-        let groups = state.groups.len() + rows;
+        let groups = state.num_groups() + rows;
         let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(groups, rows, text)).sum();
         let ids = state.ids.capacity() + state.filtered_ids.capacity() + 2 * rows.saturating_sub(state.ids.capacity());
         state.groups.bytes_with(rows, key_bytes) + accumulators + ids * size_of::<u32>()
@@ -192,7 +206,7 @@ impl Aggregation {
             let tried = match booked {
                 true => Ok(()),
                 // With nothing to give up, it takes what there is.
-                false if !state.has_rows => state.memory.try_resize(bytes),
+                false if state.held_rows == 0 => state.memory.try_resize(bytes),
                 false => {
                     self.flush(state)?;
                     continue;
@@ -206,7 +220,7 @@ impl Aggregation {
                 Ok(()) => break None,
                 Err(refused) if refused.kind() != ErrorKind::Memory => return Err(refused),
                 // Groups that are there already, but had no rows yet, come again.
-                Err(_) if state.has_rows => self.flush(state)?,
+                Err(_) if state.held_rows > 0 => self.flush(state)?,
                 Err(refused) => {
                     state.groups = Groups::new(self.kinds.clone());
                     state.memory.try_resize(0)?;
@@ -218,12 +232,44 @@ impl Aggregation {
             Some(refused) if rows == 1 => Err(refused),
             Some(_) => Ok(false),
             None => {
-                state.has_rows = true;
+                state.held_rows += rows;
                 let groups = state.groups.len();
                 state.accumulators.iter_mut().for_each(|a| a.resize(groups));
                 Ok(true)
             }
         }
+    }
+
+    /// Gives each of these rows a group of its own, which its bucket will find the same as others.
+    fn admit_unseen(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> Result<bool> {
+        let bytes = self.bytes_with(state, keys, rows, text) + keys.iter().map(encoded_bytes).sum::<usize>();
+        if bytes > state.memory.bytes() && !state.memory.try_resize_with_some_left(bytes) {
+            self.flush(state)?;
+            state.unseen_left = 0;
+            return self.admit(state, keys, rows, text);
+        }
+        let first = state.held_rows as u32;
+        state.ids.clear();
+        state.ids.extend(first..first + rows as u32);
+        state.unseen.push(keys.iter().map(compact_column).collect::<Result<_>>()?);
+        state.held_rows += rows;
+        state.unseen_left = state.unseen_left.saturating_sub(rows);
+        state.accumulators.iter_mut().for_each(|a| a.resize(state.held_rows));
+        Ok(true)
+    }
+
+    /// Moves what is held to buckets when it has become much.
+    fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
+        if !state.unseen.is_empty() {
+            if state.held_rows >= MOST_GROUPS || state.unseen_left == 0 {
+                self.flush(state)?;
+            }
+        } else if state.groups.len() >= MOST_GROUPS {
+            let hardly_any = state.held_rows < 2 * state.groups.len();
+            self.flush(state)?;
+            state.unseen_left = if hardly_any { UNSEEN_ROWS } else { 0 };
+        }
+        Ok(())
     }
 
     /// Takes in rows by their keys.
@@ -233,7 +279,11 @@ impl Aggregation {
             return Ok(());
         }
         let text = rows.batch.columns().iter().map(text_bytes).sum();
-        if !self.admit(state, keys, count, text)? {
+        let admitted = match state.unseen_left {
+            0 => self.admit(state, keys, count, text)?,
+            _ => self.admit_unseen(state, keys, count, text)?,
+        };
+        if !admitted {
             return halves(count).into_iter().try_for_each(|(start, length)| {
                 let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, length)).collect();
                 self.enter(state, &keys, &rows.slice(start, length))
@@ -250,7 +300,7 @@ impl Aggregation {
             let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
             self.update_selection(state, selection, &passing, true)?;
         }
-        Ok(())
+        self.flush_many(state)
     }
 
     /// Takes in the values of rows whose groups are `ids`, by the aggregates of one filter, or of none.
@@ -316,7 +366,7 @@ impl Aggregation {
             accumulator.resize(groups);
             accumulator.merge(&ids, later, state.rows)?;
         }
-        state.has_rows |= later.has_rows;
+        state.held_rows += later.held_rows;
         self.settle(state);
         Ok(true)
     }
@@ -372,9 +422,15 @@ fn halves(rows: usize) -> [(usize, usize); 2] {
 impl AggregateState {
     /// What is held beside the buckets.
     fn table_bytes(&self) -> usize {
+        let unseen: usize = self.unseen.iter().flatten().map(|key| key.get_array_memory_size()).sum();
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let ids = self.ids.capacity() + self.filtered_ids.capacity();
-        self.groups.bytes() + accumulators + ids * size_of::<u32>()
+        self.groups.bytes() + unseen + accumulators + ids * size_of::<u32>()
+    }
+
+    /// How many groups are in memory; of rows that were not looked up, each is one.
+    fn num_groups(&self) -> usize {
+        if self.unseen.is_empty() { self.groups.len() } else { self.held_rows }
     }
 }
 
