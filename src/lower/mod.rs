@@ -121,11 +121,11 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
     Ok(stages)
 }
 
-/// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files in this directory.
-pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<Stages> {
+/// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files.
+pub(crate) fn lower_persisted(plan: &LogicalPlan) -> Result<Stages> {
     let mut stages = Stages { stages: vec![], roots: vec![] };
     let stream = stages.stream(plan)?;
-    let sink = PersistOp::new(stream.schema.clone(), directory.to_owned());
+    let sink = PersistOp::new(stream.schema.clone());
     stages.each(stream, sink, "persist".to_owned());
     stages.roots.push(stages.stages.len() - 1);
     Ok(stages)

@@ -41,7 +41,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, Work};
-use crate::mem::Part;
+use crate::mem::{Part, Usage};
 
 /// The number of a run of a session, from 1.
 pub(super) type RunId = u64;
@@ -107,7 +107,7 @@ pub(super) struct Closing {
     pub(super) outcome: Outcome,
     pub(super) rest: Vec<Node>,
     pub(super) started: Instant,
-    pub(super) spilled: u64,
+    pub(super) usage: Arc<Usage>,
 }
 
 impl Queue {
@@ -349,8 +349,8 @@ impl Running {
             Some(error) => Err(error.clone()),
             None => Ok(self.outputs.iter().map(|&output| rest[output].result()).collect()),
         };
-        let spilled = self.context.budget().spill().written();
-        Some(Closing { run, outcome, rest, started: self.started, spilled })
+        let usage = self.context.budget().spill().usage().clone();
+        Some(Closing { run, outcome, rest, started: self.started, usage })
     }
 }
 
