@@ -61,6 +61,7 @@ impl TaskContext {
     /// Tells the tasks that the run is over.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        self.budget.spill().usage().cancel();
     }
 }
 

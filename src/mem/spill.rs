@@ -115,6 +115,7 @@ impl Spill {
     /// # Errors
     /// [`ErrorKind::Io`] when the disk is full, or as much is spilled as may be.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<Block> {
+        self.usage.check()?;
         if bytes.len() > MAX_BLOCK {
             return Err(Error::new(ErrorKind::Memory, "one row is larger than 1 GiB, and too large to spill"));
         }
@@ -191,7 +192,7 @@ impl Spill {
             }
             _ => "name another directory (Session::builder().spill_dir(..), or --spill-dir)",
         };
-        let what = format!("cannot {what} a spill file in '{directory}' ({used} are there): {error}");
+        let what = format!("cannot {what} a spill file in '{directory}' ({used} are there)");
         Error::new(ErrorKind::Io, what).help(help).caused_by(error)
     }
 }
@@ -274,6 +275,7 @@ impl Block {
     /// # Errors
     /// [`ErrorKind::Io`] when it can't be read, or is not what was written.
     pub(crate) fn read(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        self.spill.usage.check()?;
         let mut compressed = vec![0; self.compressed as usize];
         read_exact_at(&self.file, &mut compressed, self.offset).map_err(|error| self.spill.failed("read", error))?;
         let damaged = || {
@@ -470,6 +472,17 @@ mod tests {
             }
             assert_eq!(warned.load(Ordering::Relaxed), warnings, "{directory}");
         }
+    }
+
+    #[test]
+    fn a_cancelled_run_gives_up_with_the_next_block() {
+        let session = spill(None);
+        let run = session.counted_anew(None);
+        let (block, other) = (run.write(&[1]).unwrap(), session.write(&[2]).unwrap());
+        run.usage().cancel();
+        assert_eq!(block.read(&mut Vec::new()).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(run.write(&[1]).err().unwrap().kind(), ErrorKind::Cancelled);
+        other.read(&mut Vec::new()).unwrap();
     }
 
     #[test]

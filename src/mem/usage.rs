@@ -1,7 +1,9 @@
 //! What a run has used of the session's memory and of the disk: counted as it happens, told at its end.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// Counted by one run.
 #[derive(Default)]
@@ -10,6 +12,7 @@ pub(crate) struct Usage {
     /// The bytes that each holder has written to disk.
     spilled: Mutex<Vec<(&'static str, u64)>>,
     tell: Option<Tell>,
+    is_cancelled: AtomicBool,
 }
 
 /// Something to be told while a run goes on.
@@ -45,6 +48,19 @@ impl Usage {
         if let Some(tell) = &self.tell {
             tell(notice());
         }
+    }
+
+    /// What is spilled is not wanted any more.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// An error to give up with once the run is over: long sorts and merges come by here with every block.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
+        }
+        Ok(())
     }
 
     /// The most that was booked when this run asked for more, by it and by whatever else the session held.

@@ -5,6 +5,7 @@
 //!   ready, so that an earlier run ends, and lets its memory go, before a later one spreads.
 //! - `ended`: results that nobody has fetched yet.
 //! - `loops`: how many worker loops are alive, or have been asked for.
+//! - `is_closed`: whether runs that are still started are cancelled at once.
 //!
 //! # [`Running`]: a run that has not ended
 //! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of
@@ -55,6 +56,7 @@ pub(super) struct Queue {
     pub(super) ended: HashMap<RunId, Outcome>,
     loops: usize,
     last_run: RunId,
+    pub(super) is_closed: bool,
 }
 
 pub(super) struct Running {

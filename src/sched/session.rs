@@ -168,6 +168,24 @@ impl Session {
         self.config().split_every
     }
 
+    /// Stops all runs of the session and of its clones, and waits until they have let go of what they held, files included.
+    /// They end with [`ErrorKind::Cancelled`], and so does whatever is started later: for a program that is told to end. Not to be
+    /// called by an [`Observer`] or a closure of a run, which would wait for itself.
+    ///
+    /// ```
+    /// use partita::{ErrorKind, Session};
+    /// let session = Session::builder().threads(2).build()?;
+    /// let running = session.read_csv("testdata/baci/BACI_HS12_Y*.csv").sort(["v"]).submit();
+    /// session.close();
+    /// assert!(running.is_finished());
+    /// let late = session.read_csv("testdata/baci/BACI_HS12_Y2018.csv").compute();
+    /// assert_eq!(late.unwrap_err().kind(), ErrorKind::Cancelled);
+    /// # Ok::<(), partita::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }

@@ -65,8 +65,27 @@ impl Engine {
         let closing = run.close(id);
         let mut queue = self.lock();
         queue.runs.insert(id, run);
+        if queue.is_closed {
+            drop(queue);
+            self.cancel(id);
+            queue = self.lock();
+        }
         self.go_on(queue, closing, 0);
         id
+    }
+
+    /// Cancels all runs, those to come too, and waits until they are over.
+    pub(super) fn close(self: &Arc<Engine>) {
+        let mut queue = self.lock();
+        queue.is_closed = true;
+        let runs: Vec<RunId> = queue.runs.keys().copied().collect();
+        drop(queue);
+        runs.into_iter().for_each(|run| self.cancel(run));
+        let mut queue = self.lock();
+        while let Some(run) = queue.runs.values().next() {
+            let changed = Arc::clone(&run.changed);
+            queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Waits for the result of a run, which is given once.
