@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub spill_dir: PathBuf,
     /// How much may lie there at one time, in bytes; `None`: as much as the disk holds.
     pub spill_limit: Option<u64>,
+    /// Runs that read more than this, in bytes, leave nothing of it in the system's page cache.
+    pub lean_bytes: u64,
     /// The size of a partition that reading aims at, in bytes.
     pub partition_bytes: u64,
     /// How many partial results one merge takes.

@@ -8,7 +8,7 @@ use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
 use crate::mem::{Part, take, view};
-use crate::ops::{AnyReducer, Batches, Buckets, Ending, Reducer, RouteOp, TeeStates};
+use crate::ops::{AnyReducer, Batches, Buckets, Ending, Holder, Reducer, RouteOp, TeeStates};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
@@ -22,6 +22,8 @@ pub(super) trait End: Send + Sync {
     fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
         None
     }
+    /// What the stage holds while it goes on.
+    fn holders(&self) -> Vec<Holder>;
     /// Adds the tasks of these branches and of this end. Gives those of the partitions that come out.
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>>;
 }
@@ -51,6 +53,10 @@ impl<R: Reducer> End for Reduce<R> {
         Some(self.0.clone())
     }
 
+    fn holders(&self) -> Vec<Holder> {
+        self.0.holders()
+    }
+
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
         let state = merged(&self.0, states, to.split_every, &mut to.graph);
@@ -61,6 +67,10 @@ impl<R: Reducer> End for Reduce<R> {
 impl<R: Reducer> End for Each<R> {
     fn merges(&self) -> bool {
         false
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.0.holders()
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -76,6 +86,10 @@ impl End for Exchange {
 
     fn partitions(&self, _: usize) -> usize {
         self.0.buckets()
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Reducer::holders(&*self.0)
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -100,6 +114,11 @@ impl End for Exchange {
 impl End for Line {
     fn merges(&self) -> bool {
         true
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        // The shared stage has told.
+        Vec::new()
     }
 
     fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {

@@ -19,7 +19,7 @@ use crate::batch::batch_bytes;
 use crate::error::{Error, Result};
 use crate::graph::TaskId;
 use crate::mem::{Part, view};
-use crate::ops::{Batches, CollectOp, InOrderOp, Reducer};
+use crate::ops::{Batches, CollectOp, Holder, InOrderOp, Reducer};
 
 /// The partitions, gone over in order.
 pub(super) struct InOrder<P> {
@@ -62,6 +62,10 @@ impl<C: Send + Sync + 'static> Part for Carried<C> {
 impl<P: InOrderOp> End for InOrder<P> {
     fn merges(&self) -> bool {
         false
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.collect.holders()
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {

@@ -90,6 +90,7 @@ impl CollectOp {
 
 impl Reducer for CollectOp {
     const HOLDS: &'static str = "rows that wait";
+    const SPILLS: bool = true;
     type State = CollectState;
     type Output = Batches;
 

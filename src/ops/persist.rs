@@ -68,6 +68,7 @@ impl PersistOp {
 
 impl Reducer for PersistOp {
     const HOLDS: &'static str = "rows to persist";
+    const SPILLS: bool = true;
     type State = PersistState;
     type Output = Kept;
 

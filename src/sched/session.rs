@@ -112,6 +112,7 @@ impl SessionBuilder {
             memory: self.memory.unwrap_or_else(|| machine::default_memory().max(MIN_MEMORY)),
             spill_dir: self.spill_dir.unwrap_or_else(std::env::temp_dir),
             spill_limit: self.spill_limit,
+            lean_bytes: machine::memory() / 2,
             partition_bytes: self.partition_size.map_or(PARTITION_BYTES, |bytes| bytes as u64),
             split_every: self.split_every.unwrap_or(SPLIT_EVERY),
         };
@@ -218,7 +219,7 @@ impl Default for Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every } = self.config();
+        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every, .. } = self.config();
         f.debug_struct("Session")
             .field("threads", threads)
             .field("memory", memory)

@@ -52,7 +52,7 @@ impl Engine {
         let Input { bytes, partitions, .. } = graph.input();
         let run = self.pool().and_then(|_| order(&graph, outputs)).map(|order| {
             let context = TaskContext::new(self.budget.of_run(self.notices(id)), self.progress(id));
-            Running::new(graph, &order, outputs, context)
+            Running::new(graph, &order, outputs, context.lean(bytes > self.config.lean_bytes))
         });
         let mut run = match run {
             Ok(run) => run,
