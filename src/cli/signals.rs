@@ -23,7 +23,7 @@ pub(super) fn close_on_signal(session: &Session) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let session = session.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
+        if let Some(signal) = signals.forever().next() {
             is_second.store(true, Ordering::SeqCst);
             session.close();
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
