@@ -342,6 +342,7 @@ impl GroupRows {
 
 impl Reducer for GroupRowsOp {
     const HOLDS: &'static str = "distinct rows and rows of groups";
+    const SPILLS: bool = true;
     type State = GroupRowsState;
     type Output = Batches;
 

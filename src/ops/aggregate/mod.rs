@@ -436,6 +436,7 @@ impl AggregateState {
 
 impl Reducer for AggregateOp {
     const HOLDS: &'static str = "groups and their aggregates";
+    const SPILLS: bool = true;
     type State = AggregateState;
     type Output = Batches;
 
