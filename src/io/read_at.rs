@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// The largest pieces in which a page cache keeps files: of one that is told to go in part, all stays.
+pub(crate) const CACHED: u64 = 2 << 20;
+
 /// What an open input's bytes are read from, at any place and by any number of readers.
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
@@ -52,7 +55,11 @@ impl Input {
     pub(crate) fn forget(&self, range: Range<u64>) {
         match self {
             Input::File(file) => forget(file, range),
-            Input::Spooled { file, start, .. } => forget(file, start + range.start..start + range.end),
+            Input::Spooled { file, start, .. } => {
+                // From a piece of the page cache on, which of part of a piece lets nothing go.
+                let from = start + range.start;
+                forget(file, from - from % CACHED..start + range.end);
+            }
             Input::Memory(_) => {}
         }
     }

@@ -23,7 +23,7 @@ use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Type};
 use crate::io::discover::io_error;
-use crate::io::read_at::Input;
+use crate::io::read_at::{CACHED, Input};
 use crate::io::sample::{FileSample, Sample};
 use crate::mem::Reservation;
 
@@ -107,8 +107,6 @@ const SLACK: u64 = 4 << 10;
 
 /// How much is read before the page cache is told.
 const FORGET: u64 = 4 << 20;
-/// The largest pieces in which a page cache keeps files: of one that is told to go in part, all stays.
-const CACHED: u64 = 2 << 20;
 
 /// Reads the records that begin in one partition.
 pub(crate) struct CsvReader<'a> {
