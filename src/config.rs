@@ -1,4 +1,4 @@
-//! Settings that runs share, and how sizes such as `512MB` are read.
+//! Settings that runs share, and how sizes such as `512MB` and counts are read and written.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub spill_dir: PathBuf,
     /// How much may lie there at one time, in bytes; `None`: as much as the disk holds.
     pub spill_limit: Option<u64>,
+    /// Runs that read more than this, in bytes, leave nothing of it in the system's page cache.
+    pub lean_bytes: u64,
     /// The size of a partition that reading aims at, in bytes.
     pub partition_bytes: u64,
     /// How many partial results one merge takes.
@@ -97,6 +99,19 @@ pub(crate) fn format_bytes(bytes: u64) -> String {
         _ => 0,
     };
     format!("{value:.decimals$} {unit}")
+}
+
+/// `1 row`, `5,200 rows`.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

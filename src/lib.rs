@@ -60,7 +60,6 @@
 
 mod batch;
 mod config;
-#[cfg(feature = "cli")]
 mod diagnostics;
 mod error;
 mod expr;
@@ -81,6 +80,7 @@ pub use batch::Table;
 pub use config::parse_bytes;
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
+pub use diagnostics::Stats;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
     AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,

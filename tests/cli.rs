@@ -192,9 +192,11 @@ fn explains_without_running() {
     stage 0: pipeline over 1 partition
       scan csv "trade.csv": k, v where day > "2020-01-01"
       aggregate mean(v) as m by k, null keys kept
+      memory: groups and their aggregates from 76 B read, may spill
     stage 1: pipeline over 1 partition
       read stage 0
       sort by m desc, first 3
+      memory: rows to sort from stage 0, may spill
 
     tasks
     10 before fusion, 4 after

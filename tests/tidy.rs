@@ -37,8 +37,9 @@ const PUBLIC: &str = "(re-exports)";
 /// The most lines a file may have, tests not counted.
 const MAX_LINES: usize = 600;
 
-/// Where threads may be started: the scheduler, and the command that generates files outside any run.
-const THREADS: &[&str] = &["src/sched/", "src/sched.rs", "src/cli/generate"];
+/// Where threads may be started: the scheduler, the command that generates files outside any run, and the one that waits
+/// for a signal.
+const THREADS: &[&str] = &["src/sched/", "src/sched.rs", "src/cli/generate", "src/cli/signals.rs"];
 
 /// A source file, with its path from the root of the repository.
 struct Source {

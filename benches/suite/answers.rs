@@ -6,18 +6,19 @@ use std::fmt;
 /// How far floats may be apart, relative to the larger: engines add in different orders.
 const TOLERANCE: f64 = 1e-9;
 
-/// A table of numbers.
+/// A table of numbers and texts.
 #[derive(Debug)]
 pub struct Answer {
     columns: Vec<String>,
-    rows: Vec<Vec<Number>>,
+    rows: Vec<Vec<Value>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Number {
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
     Missing,
     Int(i64),
     Float(f64),
+    Text(String),
 }
 
 /// What must agree.
@@ -37,49 +38,60 @@ impl Answer {
         let wrong = |e: csv::Error| format!("the answer is not CSV: {e}");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let columns: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
-        let rows = reader.records().map(|record| record.map_err(wrong)?.iter().map(Number::parse).collect());
-        Ok(Answer { rows: rows.collect::<Result<_, _>>()?, columns })
+        let rows = reader.records().map(|record| Ok(record.map_err(wrong)?.iter().map(Value::parse).collect()));
+        Ok(Answer { rows: rows.collect::<Result<_, String>>()?, columns })
     }
 }
 
-impl Number {
-    fn parse(text: &str) -> Result<Number, String> {
+impl Value {
+    fn parse(text: &str) -> Value {
         match (text, text.parse(), text.parse()) {
-            ("", ..) => Ok(Number::Missing),
-            (_, Ok(int), _) => Ok(Number::Int(int)),
-            (_, _, Ok(float)) => Ok(Number::Float(float)),
-            _ => Err(format!("'{text}' in the answer is not a number")),
+            ("", ..) => Value::Missing,
+            (_, Ok(int), _) => Value::Int(int),
+            (_, _, Ok(float)) => Value::Float(float),
+            _ => Value::Text(text.to_owned()),
         }
     }
 
-    fn to_f64(self) -> f64 {
-        match self {
-            Number::Missing => f64::NAN,
-            Number::Int(int) => int as f64,
-            Number::Float(float) => float,
-        }
-    }
-
-    fn agrees(self, other: Number) -> bool {
+    fn agrees(&self, other: &Value) -> bool {
         match (self, other) {
-            (Number::Missing, Number::Missing) => true,
-            (Number::Missing, _) | (_, Number::Missing) => false,
-            (Number::Int(a), Number::Int(b)) => a == b,
-            (a, b) => {
-                let (a, b) = (a.to_f64(), b.to_f64());
-                let apart = (a - b).abs();
-                a == b || (a.is_nan() && b.is_nan()) || (apart.is_finite() && apart <= TOLERANCE * a.abs().max(b.abs()))
-            }
+            (Value::Missing, Value::Missing) => true,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => close(*a as f64, *b),
+            (Value::Float(a), Value::Float(b)) => close(*a, *b),
+            _ => false,
+        }
+    }
+
+    /// Numbers before texts before what is missing.
+    fn order(&self, other: &Value) -> Ordering {
+        let number = |value: &Value| match value {
+            Value::Int(int) => *int as f64,
+            Value::Float(float) => *float,
+            Value::Text(_) | Value::Missing => f64::INFINITY,
+        };
+        match (self, other) {
+            (Value::Text(a), Value::Text(b)) => a.cmp(b),
+            (Value::Missing, Value::Text(_)) => Ordering::Greater,
+            (Value::Text(_), Value::Missing) => Ordering::Less,
+            (a, b) => number(a).total_cmp(&number(b)),
         }
     }
 }
 
-impl fmt::Display for Number {
+fn close(a: f64, b: f64) -> bool {
+    let apart = (a - b).abs();
+    a == b || (a.is_nan() && b.is_nan()) || (apart.is_finite() && apart <= TOLERANCE * a.abs().max(b.abs()))
+}
+
+impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Number::Missing => f.write_str("nothing"),
-            Number::Int(int) => write!(f, "{int}"),
-            Number::Float(float) => write!(f, "{float}"),
+            Value::Missing => f.write_str("nothing"),
+            Value::Int(int) => write!(f, "{int}"),
+            Value::Float(float) => write!(f, "{float}"),
+            Value::Text(text) => write!(f, "'{text}'"),
         }
     }
 }
@@ -96,7 +108,7 @@ impl Compare {
         let (a_rows, b_rows) = (self.ordered(a), self.ordered(b));
         for (row, (a_row, b_row)) in a_rows.iter().zip(&b_rows).enumerate() {
             for (column, (x, y)) in a.columns.iter().zip(a_row.iter().zip(b_row.iter())) {
-                if self.covers(column) && !x.agrees(*y) {
+                if self.covers(column) && !x.agrees(y) {
                     let key = match self {
                         Compare::AnyOrder => format!("where {} = {}", a.columns[0], a_row[0]),
                         _ => format!("in row {}", row + 1),
@@ -115,11 +127,13 @@ impl Compare {
         }
     }
 
-    fn ordered(self, answer: &Answer) -> Vec<&[Number]> {
-        let mut rows: Vec<&[Number]> = answer.rows.iter().map(Vec::as_slice).collect();
+    fn ordered(self, answer: &Answer) -> Vec<&[Value]> {
+        let mut rows: Vec<&[Value]> = answer.rows.iter().map(Vec::as_slice).collect();
         if let Compare::AnyOrder = self {
-            let key = |row: &[Number]| row.first().map_or(f64::NAN, |number| number.to_f64());
-            rows.sort_by(|a, b| -> Ordering { key(a).total_cmp(&key(b)) });
+            rows.sort_by(|a, b| match (a.first(), b.first()) {
+                (Some(a), Some(b)) => a.order(b),
+                _ => Ordering::Equal,
+            });
         }
         rows
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
-use crate::data::Data;
+use crate::data::Set;
 use crate::queries::Query;
 use crate::{Result, folder};
 
@@ -20,6 +20,19 @@ pub enum Engine {
 }
 
 const REQUIREMENTS: &str = include_str!("../peers/requirements.txt");
+
+/// What Partita's process needs besides what its session counts.
+const PARTITA_APART: u64 = 64 << 20;
+
+/// An engine as it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Contender {
+    pub engine: Engine,
+    /// The engine's name, with the share of the cap that is its own limit where several are tried.
+    pub name: &'static str,
+    /// The engine's own limit.
+    memory: Option<u64>,
+}
 
 impl Engine {
     pub const ALL: [Engine; 5] = [Engine::Partita, Engine::Duckdb, Engine::Polars, Engine::Datafusion, Engine::Dask];
@@ -38,42 +51,86 @@ impl Engine {
         self != Engine::Partita
     }
 
-    /// The process that answers a query as CSV on its standard output.
-    pub fn command(self, query: &Query, data: &Data, threads: usize) -> Result<Command> {
-        let threads = threads.to_string();
-        if self.is_peer() {
-            let mut command = Command::new(python());
-            command.arg(peers().join(format!("{}_q.py", self.name())));
-            command.args([&data.pattern, query.name, "--threads", &threads]);
-            return Ok(command);
+    /// Whether it is asked this query. Dask is asked about trade alone: it was far behind there.
+    pub fn answers(self, query: &Query) -> bool {
+        self != Engine::Dask || query.set == Set::Baci
+    }
+
+    /// The ways to ask it under a cap on its process: with its own limit as its documentation advises, or where that
+    /// leaves it open, several.
+    pub fn contenders(self, cap: Option<u64>) -> Vec<Contender> {
+        let limited = |name, memory| Contender { engine: self, name, memory };
+        let Some(cap) = cap else { return vec![limited(self.name(), None)] };
+        match self {
+            Engine::Partita => vec![limited("partita", Some(cap.saturating_sub(PARTITA_APART)))],
+            Engine::Duckdb => vec![limited("duckdb50", Some(cap / 2)), limited("duckdb80", Some(cap / 10 * 8))],
+            // Its script turns this into what Polars takes for the machine's memory, and its own budget.
+            Engine::Polars => vec![limited("polars", Some(cap))],
+            Engine::Datafusion => vec![limited("datafusion", Some(cap / 10 * 6))],
+            // It has no such limit; what it shuffles goes to disk anyway.
+            Engine::Dask => vec![limited("dask", None)],
         }
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["answer", query.name, &data.pattern, &threads]);
+    }
+}
+
+impl Contender {
+    /// The process that answers a query as CSV on its standard output.
+    pub fn command(&self, query: &Query, dir: &Path, asked: &Asking) -> Result<Command> {
+        let mut command = if self.engine.is_peer() {
+            let mut command = Command::new(asked.python);
+            // The scripts are sources: nothing is to appear beside them.
+            command.env("PYTHONDONTWRITEBYTECODE", "1");
+            command.arg(peers().join(format!("{}_q.py", self.engine.name())));
+            command
+        } else {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("answer");
+            command
+        };
+        command.arg(dir).args([query.name, "--threads", &asked.threads.to_string()]);
+        command.arg("--scratch").arg(asked.scratch);
+        if let Some(bytes) = self.memory {
+            command.args(["--memory", &bytes.to_string()]);
+        }
+        if asked.loaded {
+            command.arg("--loaded");
+        }
         Ok(command)
     }
+}
+
+/// What is the same for all engines.
+pub struct Asking<'a> {
+    pub threads: usize,
+    pub loaded: bool,
+    /// Where to put what is not held, and an answer that is a file.
+    pub scratch: &'a Path,
+    pub python: &'a Path,
 }
 
 fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
 
-fn python() -> PathBuf {
-    folder().join("venv/bin/python")
-}
-
-/// Makes a virtual environment unless there is one, and installs into it what is pinned and not there yet.
-pub fn install_peers() -> Result<()> {
-    let python = python();
+/// The interpreter of a virtual environment with the peers in it: of the one given as it is, else of one that is made
+/// unless it is there, and into which what is pinned is installed.
+pub fn peers_python(venv: Option<&Path>) -> Result<PathBuf> {
+    if let Some(venv) = venv {
+        return Ok(venv.join("bin/python"));
+    }
+    let venv = folder().join("venv");
+    let python = venv.join("bin/python");
     let carry_out = |command: &mut Command| match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the other engines could not be installed: {command:?} ended with {status}")),
         Err(error) => Err(format!("the other engines could not be installed: {command:?}: {error}")),
     };
     if !python.exists() {
-        carry_out(Command::new("python3").args(["-m", "venv"]).arg(folder().join("venv")))?;
+        carry_out(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    Ok(carry_out(Command::new(python).args(pip).arg(peers().join("requirements.txt")))?)
+    carry_out(Command::new(&python).args(pip).arg(peers().join("requirements.txt")))?;
+    Ok(python)
 }
 
 /// The version of every engine, Partita's and those pinned.

@@ -1,6 +1,6 @@
 //! How a [`Table`] is printed: for people to read, whatever its cells hold.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
@@ -9,6 +9,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment};
 
 use super::Table;
+use crate::config::count;
 use crate::expr::type_name;
 
 /// The rows that `Display` shows when a table has more.
@@ -55,7 +56,7 @@ impl Table {
             text = self.grid(max_rows).to_string();
             text.push('\n');
         }
-        text + &count(self.num_rows(), "row") + " × " + &count(self.num_columns(), "column")
+        text + &count(self.num_rows() as u64, "row") + " × " + &count(self.num_columns() as u64, "column")
     }
 
     fn grid(&self, max_rows: usize) -> comfy_table::Table {
@@ -139,19 +140,4 @@ fn clean(text: &str) -> String {
         }
     }
     line
-}
-
-/// `1 row`, `5,200 rows`.
-fn count(n: usize, noun: &str) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    // Writing to a String cannot fail.
-    let _ = write!(text, " {noun}{}", if n == 1 { "" } else { "s" });
-    text
 }

@@ -3,19 +3,23 @@
 mod generate;
 mod output;
 mod schema;
+mod signals;
 mod sql;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use partita::{ErrorKind, ProgressBar, Session, parse_bytes};
+use partita::{ErrorKind, Event, Observer, ProgressBar, Session, SessionBuilder, parse_bytes};
 
 /// Asks questions of CSV files, however large.
 ///
 /// Results go to stdout, messages and progress to stderr.
 ///
-/// The exit code is 0 for an answer, 1 for a run that failed, and 2 for a command line or SQL text that is wrong.
+/// The exit code is 0 for an answer, 1 for a run that failed, 2 for a command line or SQL text that is wrong, and 130 or 143 for a run
+/// that SIGINT (Ctrl-C) or SIGTERM stopped.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -34,7 +38,8 @@ enum Command {
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   partita generate /tmp/baci --years 2012-2018 --rows 8000
-  partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite";
+  partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite
+  partita generate /tmp/groupby --kind groupby --rows 10000000 --missing 5";
 
 /// How to run, the same for every command.
 #[derive(Args)]
@@ -45,6 +50,13 @@ struct RunOptions {
     /// What the run may hold in memory, such as 512MB or 1.5GiB [default: a part of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     memory: Option<usize>,
+    /// Where what does not fit into memory goes, and copies of compressed or piped input [default: the system's
+    /// directory for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    spill_dir: Option<PathBuf>,
+    /// What may lie there at one time, such as 20GB [default: as much as the disk holds]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    spill_limit: Option<usize>,
     /// The size of the pieces that files are read in [default: 100MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     partition_size: Option<usize>,
@@ -54,13 +66,19 @@ struct RunOptions {
 }
 
 impl RunOptions {
-    fn session(&self) -> partita::Result<Session> {
-        let mut session = Session::builder();
+    fn session(&self) -> SessionBuilder {
+        let mut session = Session::builder().observer(Arc::new(Warnings));
         if let Some(threads) = self.threads {
             session = session.threads(threads);
         }
         if let Some(memory) = self.memory {
             session = session.memory(memory);
+        }
+        if let Some(directory) = &self.spill_dir {
+            session = session.spill_dir(directory);
+        }
+        if let Some(limit) = self.spill_limit {
+            session = session.spill_limit(limit as u64);
         }
         if let Some(size) = self.partition_size {
             session = session.partition_size(size);
@@ -68,9 +86,21 @@ impl RunOptions {
         if !self.quiet
             && let Some(bar) = ProgressBar::on_terminal()
         {
-            session = session.observer(std::sync::Arc::new(bar));
+            session = session.observer(Arc::new(bar));
         }
-        session.build()
+        session
+    }
+}
+
+/// Passes on what runs warn of.
+struct Warnings;
+
+impl Observer for Warnings {
+    fn on(&self, event: &Event) {
+        if let Event::Warning { message, .. } = event {
+            // Who has no stderr can't be warned.
+            _ = writeln!(io::stderr(), "warning: {message}");
+        }
     }
 }
 
@@ -106,6 +136,8 @@ pub(crate) fn main() -> ExitCode {
         // Whoever reads has had enough, as `head` has: no error.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Err(Failure::Output(error)) => (format!("the result could not be written: {error}"), 1),
+        // Only a signal cancels runs here.
+        Err(Failure::Run(error)) if error.kind() == ErrorKind::Cancelled => signals::wait_for_exit(),
         Err(Failure::Run(error)) => {
             let is_usage = matches!(error.kind(), ErrorKind::Config | ErrorKind::Sql);
             (error.to_string(), if is_usage { 2 } else { 1 })

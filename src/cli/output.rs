@@ -1,14 +1,20 @@
-//! Results as text: a table for people, CSV and JSON for programs.
+//! Results as text, written as they come: a table for people, CSV and JSON for programs.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchReader, StringViewArray,
+};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::ValueEnum;
 use partita::Table;
+
+use super::Failure;
 
 /// The rows that a table shows; of more, the first and last of them.
 const TABLE_ROWS: usize = 40;
@@ -24,27 +30,100 @@ pub(super) enum Format {
     Json,
 }
 
-/// Writes a result, all of it or none of what follows an error.
-pub(super) fn write(table: &Table, format: Format, out: impl Write) -> io::Result<()> {
+/// Rows of a result, or why there are no more.
+type Batch = Result<RecordBatch, Failure>;
+
+/// Writes a result batch by batch, and nothing before the first of them is there. Gives the number of rows.
+pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Write) -> Result<u64, Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
+    let schema = rows.schema();
+    let mut count = 0;
+    let batches = rows.map(|batch| -> Batch {
+        let batch = batch.map_err(partita::Error::from)?;
+        count += batch.num_rows() as u64;
+        Ok(batch)
+    });
     match format {
-        Format::Table => writeln!(out, "{}", table.display(TABLE_ROWS))?,
-        Format::Csv => write_csv(table, &mut out)?,
-        Format::Json => write_json(table, &mut out)?,
+        Format::Table => write_table(&schema, batches, &mut out)?,
+        Format::Csv => write_csv(&schema, batches, &mut out)?,
+        Format::Json => write_json(&schema, batches, &mut out)?,
     }
-    out.flush()
+    out.flush()?;
+    Ok(count)
 }
 
-fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
+/// `1 row`, `5,200 rows`.
+pub(super) fn count_rows(rows: u64) -> String {
+    let digits = rows.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + if rows == 1 { " row" } else { " rows" }
+}
+
+/// Of more rows than are shown, only the first and last are kept.
+fn write_table(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
+    const HALF: usize = TABLE_ROWS / 2;
+    let (mut first, mut last) = (RecordBatch::new_empty(schema.clone()), RecordBatch::new_empty(schema.clone()));
+    let mut count = 0;
+    for batch in batches {
+        let batch = batch?;
+        count += batch.num_rows() as u64;
+        let head = (HALF - first.num_rows()).min(batch.num_rows());
+        let rest = end(&batch, batch.num_rows() - head);
+        first = joined(schema, &first, &batch.slice(0, head))?;
+        // One more than is shown: the row that stands for those left out.
+        last = end(&joined(schema, &last, &end(&rest, HALF + 1))?, HALF + 1);
+    }
+    let shown = (first.num_rows() + last.num_rows()) as u64;
+    let table = Table::new(schema.clone(), vec![first, last])?.display(TABLE_ROWS);
+    match table.strip_suffix(&footer(shown, schema)) {
+        Some(grid) if count > shown => writeln!(out, "{grid}{}", footer(count, schema))?,
+        _ => writeln!(out, "{table}")?,
+    }
+    Ok(())
+}
+
+/// The last line of a table of so many rows.
+fn footer(rows: u64, schema: &SchemaRef) -> String {
+    let columns = schema.fields().len();
+    format!("\n{} × {columns} column{}", count_rows(rows), if columns == 1 { "" } else { "s" })
+}
+
+/// The last rows of a batch, so many at most.
+fn end(batch: &RecordBatch, rows: usize) -> RecordBatch {
+    let rows = rows.min(batch.num_rows());
+    batch.slice(batch.num_rows() - rows, rows)
+}
+
+/// A copy of these rows, which holds nothing of the batches that they come from.
+fn joined(schema: &SchemaRef, first: &RecordBatch, second: &RecordBatch) -> partita::Result<RecordBatch> {
+    let all = concat_batches(schema, [first, second])?;
+    let columns = all.columns().iter().map(|column| match column.as_string_view_opt() {
+        Some(text) => Arc::new(text.gc()) as ArrayRef,
+        None => column.clone(),
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect())?)
+}
+
+fn write_csv(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
     // The crate quotes by the field alone, and can't tell an empty text from a missing value: we quote.
     let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Never).from_writer(out);
-    let names = table.schema().fields().iter().map(|field| quoted(field.name()));
-    writer.write_record(names.map(|name| name.into_owned())).map_err(io_error)?;
     // A blank line would be no row.
-    let missing = if table.num_columns() == 1 { "NA" } else { "" };
+    let missing = if schema.fields().len() == 1 { "NA" } else { "" };
     let mut field = String::new();
-    for batch in table.batches() {
-        let columns = formatters(batch)?;
+    let mut batches = batches.peekable();
+    if !matches!(batches.peek(), Some(Err(_))) {
+        let names = schema.fields().iter().map(|field| quoted(field.name()));
+        writer.write_record(names.map(|name| name.into_owned())).map_err(io_error)?;
+    }
+    for batch in batches {
+        let batch = batch?;
+        let columns = formatters(&batch)?;
         for row in 0..batch.num_rows() {
             for (column, formatter) in &columns {
                 if column.is_null(row) {
@@ -58,7 +137,7 @@ fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
             writer.write_record(None::<&[u8]>).map_err(io_error)?;
         }
     }
-    writer.flush()
+    Ok(writer.flush()?)
 }
 
 /// A field as it stands in a file: in quotes where it must be, and where it is an empty text.
@@ -92,14 +171,14 @@ fn unprintable(_: std::fmt::Error) -> io::Error {
     io::Error::other("a value has no text form, such as a date beyond the calendar")
 }
 
-fn write_json(table: &Table, out: &mut impl Write) -> io::Result<()> {
+fn write_json(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
     // Each name once, quoted and escaped, with what stands before it.
-    let names: Vec<String> = (table.schema().fields().iter().enumerate())
+    let names: Vec<String> = (schema.fields().iter().enumerate())
         .map(|(i, field)| Ok(format!("{}{}:", if i == 0 { "" } else { "," }, serde_json::to_string(field.name())?)))
         .collect::<io::Result<_>>()?;
-    out.write_all(b"[")?;
-    let mut separator = "\n";
-    for batch in table.batches() {
+    let mut separator = "[\n";
+    for batch in batches {
+        let batch = batch?;
         let columns = batch.columns().iter().map(|column| JsonColumn::new(column)).collect::<io::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             write!(out, "{separator}{{")?;
@@ -115,7 +194,8 @@ fn write_json(table: &Table, out: &mut impl Write) -> io::Result<()> {
             out.write_all(b"}")?;
         }
     }
-    out.write_all(b"\n]\n")
+    // Without rows there is no beginning yet.
+    Ok(out.write_all(if separator == "[\n" { b"[\n]\n" } else { b"\n]\n" })?)
 }
 
 /// A column as JSON takes it.
@@ -159,15 +239,14 @@ impl<'a> JsonColumn<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, Date32Array, TimestampMicrosecondArray};
+    use arrow::array::{Date32Array, TimestampMicrosecondArray};
 
     use super::*;
 
     fn text(table: &Table, format: Format) -> String {
         let mut out = Vec::new();
-        write(table, format, &mut out).unwrap();
+        let Ok(rows) = write(table.clone().into_reader(), format, &mut out) else { panic!("not written") };
+        assert_eq!(rows, table.num_rows() as u64);
         String::from_utf8(out).unwrap()
     }
 
@@ -210,6 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_batches_is_shown_as_one_in_memory_is() {
+        for rows in [0, 1, 19, 20, 21, 39, 40, 41, 42, 60, 61, 1000, 70_000] {
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+            let texts = StringViewArray::from_iter_values((0..rows).map(|i| format!("the text of row {i}")));
+            let batch = RecordBatch::try_from_iter([("n", numbers), ("s", Arc::new(texts) as _)]).unwrap();
+            let whole = Table::new(batch.schema(), vec![batch.clone()]).unwrap();
+            for size in [1, 7, 20, 21, 50, 8192] {
+                let starts = (0..rows as usize).step_by(size);
+                let cut = starts.map(|start| batch.slice(start, size.min(rows as usize - start)));
+                let cut = Table::new(batch.schema(), cut.take(2000).collect::<Vec<_>>()).unwrap();
+                if cut.num_rows() == rows as usize {
+                    assert_eq!(
+                        text(&cut, Format::Table),
+                        format!("{}\n", whole.display(TABLE_ROWS)),
+                        "{rows} by {size}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn no_rows() {
         let none = Table::new(every_type().schema().clone(), vec![]).unwrap();
         assert_eq!(text(&none, Format::Json), "[\n]\n");
@@ -223,7 +324,10 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("day", day)]).unwrap();
         let table = Table::new(batch.schema(), vec![batch]).unwrap();
         for format in [Format::Csv, Format::Json] {
-            assert!(write(&table, format, Vec::new()).unwrap_err().to_string().contains("no text form"));
+            match write(table.clone().into_reader(), format, Vec::new()) {
+                Err(Failure::Output(error)) => assert!(error.to_string().contains("no text form")),
+                _ => panic!("written"),
+            }
         }
         assert!(text(&table, Format::Table).contains("1 row × 1 column"));
     }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar as Line, ProgressDrawTarget, ProgressStyle};
 
+use crate::config::format_bytes;
 use crate::sched::{Event, Observer};
 
 /// Runs shorter than this show nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A line on stderr that shows how far a run is: partitions done and all, bytes read, bytes per second, time left. It goes away
-/// when the run ends, and shows one run at a time.
+/// A line on stderr that shows how far a run is: partitions done and all, bytes read, bytes per second, time left; and once
+/// something had to go to disk, how much, and what most of it is. It goes away when the run ends, and shows one run at a time.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -40,6 +41,8 @@ struct Shown {
     started: Instant,
     done: u64,
     partitions: u64,
+    /// What went to disk, by what it is.
+    spilled: Vec<(&'static str, u64)>,
     is_visible: bool,
 }
 
@@ -64,11 +67,19 @@ impl Observer for ProgressBar {
                 self.line.reset();
                 self.line.set_length(bytes);
                 self.line.set_style(style(bytes > 0));
-                *shown = Some(Shown { run, started: Instant::now(), done: 0, partitions, is_visible: false });
+                let (started, spilled) = (Instant::now(), Vec::new());
+                *shown = Some(Shown { run, started, done: 0, partitions, spilled, is_visible: false });
             }
             (&Event::Advanced { run, bytes, partitions, .. }, Some(state)) if state.run == run => {
                 self.line.inc(bytes);
                 state.done += partitions;
+                self.show(state);
+            }
+            (&Event::Spilled { run, operator, bytes }, Some(state)) if state.run == run => {
+                match state.spilled.iter_mut().find(|(name, _)| *name == operator) {
+                    Some((_, total)) => *total += bytes,
+                    None => state.spilled.push((operator, bytes)),
+                }
                 self.show(state);
             }
             (&Event::RunFinished { run, .. }, Some(state)) if state.run == run => {
@@ -88,8 +99,18 @@ impl ProgressBar {
             self.line.set_draw_target((self.target)());
         }
         if state.is_visible {
-            self.line.set_message(format!("{}/{} partitions", state.done, state.partitions));
+            self.line.set_message(state.message());
         }
+    }
+}
+
+impl Shown {
+    fn message(&self) -> String {
+        let partitions = format!("{}/{} partitions", self.done, self.partitions);
+        let Some((most, _)) = self.spilled.iter().max_by_key(|(_, bytes)| bytes) else { return partitions };
+        let spilled = format_bytes(self.spilled.iter().map(|(_, bytes)| bytes).sum());
+        let only = if self.spilled.len() == 1 { "" } else { "mostly " };
+        format!("{partitions}, spilled {spilled} ({only}{most})")
     }
 }
 
@@ -167,6 +188,10 @@ mod tests {
         Event::Advanced { run, bytes: 0, rows: 0, partitions: 1 }
     }
 
+    fn ended(run: u64) -> Event {
+        Event::RunFinished { run, seconds: 1.0, spilled: 0, spilled_by: vec![], peak: 0, limit: 0, error: None }
+    }
+
     #[test]
     fn shows_one_run_and_goes_away() {
         let bar = ProgressBar::new(screen, Duration::ZERO);
@@ -184,7 +209,15 @@ mod tests {
         bar.line.force_draw();
         let shown = std::mem::take(&mut *WRITTEN.lock().unwrap());
         assert!(shown.contains("1/3 partitions  1.50 MB/2.00 MB"), "{shown}");
-        bar.on(&Event::RunFinished { run: 1, seconds: 1.0, spilled: 0, error: None });
+        for (run, operator, bytes) in [(1, "rows to sort", 2_000_000), (2, "groups", 9), (1, "groups", 1_000_000)] {
+            bar.on(&Event::Spilled { run, operator, bytes });
+            if bytes == 9 {
+                assert_eq!(bar.line.message(), "1/3 partitions, spilled 2.00 MB (rows to sort)");
+            }
+        }
+        assert_eq!(bar.line.message(), "1/3 partitions, spilled 3.00 MB (mostly rows to sort)");
+        WRITTEN.lock().unwrap().clear();
+        bar.on(&ended(1));
         let last = std::mem::take(&mut *WRITTEN.lock().unwrap());
         assert!(last.contains("<cleared>") && !last.contains("partitions"), "{last}");
         assert!(bar.line.is_hidden());
@@ -203,7 +236,7 @@ mod tests {
         bar.on(&started(1, 10));
         bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0 });
         bar.on(&finished(1));
-        bar.on(&Event::RunFinished { run: 1, seconds: 0.0, spilled: 0, error: None });
+        bar.on(&ended(1));
         assert!(bar.shown.lock().unwrap().is_none());
     }
 }

@@ -120,7 +120,7 @@ impl GroupBy {
     /// What a closure makes of each group, whose rows it gets as one batch, in the order of the frame: groups come in the order
     /// of their keys, their results one behind the other. For work on groups that aggregates can't say.
     ///
-    /// All rows are sorted in memory. The columns that come out are found by a call with a batch of no rows, now;
+    /// Rows are sorted first, on disk where they don't fit into memory; each group must fit. The columns that come out are found by a call with a batch of no rows, now;
     /// [`apply_with_schema`](GroupBy::apply_with_schema) announces them instead. pandas adds the keys to the result as its index;
     /// here the result is what the closure gives: let it keep the key's column.
     ///

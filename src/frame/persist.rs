@@ -98,11 +98,12 @@ impl Frame {
         let ends = deliver(&mut graph, ends.concat(), send);
         let run = Some(self.session.start(graph, &ends));
         let schema = self.plan()?.schema().clone();
-        Ok(BatchStream { schema, run, partitions, waiting: BTreeMap::new(), next: 0, batches: vec![].into_iter() })
+        let (waiting, batches) = (BTreeMap::new(), vec![].into_iter());
+        Ok(BatchStream { schema, run, partitions, waiting, next: 0, batches, current: None })
     }
 
     fn persisted_stages(&self) -> Result<Stages> {
-        lower_persisted(&*optimise(self.plan()?)?, self.session.spill_dir())
+        lower_persisted(&*optimise(self.plan()?)?)
     }
 }
 
@@ -117,6 +118,8 @@ pub struct BatchStream {
     waiting: BTreeMap<usize, Arc<dyn Part>>,
     next: usize,
     batches: std::vec::IntoIter<RecordBatch>,
+    /// The partition that they are of: it stays booked until the last of them has been given.
+    current: Option<Arc<dyn Part>>,
 }
 
 impl BatchStream {
@@ -140,10 +143,12 @@ impl BatchStream {
             if let Some(batch) = self.batches.next() {
                 return Ok(Some(batch));
             }
+            self.current = None;
             let Some(partition) = self.next_partition()? else { return Ok(None) };
             let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
             let kept: &Kept = view(&partition)?;
             self.batches = kept.batches(&columns).collect::<Result<Vec<_>>>()?.into_iter();
+            self.current = Some(partition);
         }
     }
 }

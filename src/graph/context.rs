@@ -12,6 +12,7 @@ pub(crate) struct TaskContext {
     budget: Budget,
     cancelled: Arc<AtomicBool>,
     progress: Option<Progress>,
+    is_lean: bool,
 }
 
 /// Is told of input as it is read.
@@ -28,7 +29,17 @@ pub(crate) struct Input {
 impl TaskContext {
     /// A context of its own; tests of a single task need no scheduler.
     pub(crate) fn new(budget: Budget, progress: Option<Progress>) -> TaskContext {
-        TaskContext { budget, cancelled: Arc::default(), progress }
+        TaskContext { budget, cancelled: Arc::default(), progress, is_lean: false }
+    }
+
+    /// The same, for a run that reads so much that the system should not keep it for later.
+    pub(crate) fn lean(self, is_lean: bool) -> TaskContext {
+        TaskContext { is_lean, ..self }
+    }
+
+    /// Whether what is read should leave the system's page cache.
+    pub(crate) fn is_lean(&self) -> bool {
+        self.is_lean
     }
 
     /// Whether the run is over: cancelled, or failed elsewhere. A long task asks once a block and gives up: its
@@ -61,6 +72,7 @@ impl TaskContext {
     /// Tells the tasks that the run is over.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        self.budget.spill().usage().cancel();
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::io::Seek;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -19,7 +19,7 @@ use memmap2::Mmap;
 use super::{RowSource, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
-use crate::mem::{Part, Reservation};
+use crate::mem::{Claim, Part, Reservation, Spill};
 
 /// The rows of a partition for as long as somebody wants them.
 pub(crate) enum Kept {
@@ -34,6 +34,7 @@ pub(crate) struct KeptWriter {
     file: FileWriter<File>,
     schema: SchemaRef,
     directory: String,
+    claim: Claim,
 }
 
 /// A file that is complete, mapped into memory.
@@ -42,19 +43,24 @@ pub(crate) struct KeptFile {
     schema: SchemaRef,
     blocks: Vec<Block>,
     version: arrow::ipc::MetadataVersion,
+    /// What it takes of the disk; last, as it is given back when the file is gone.
+    _claim: Claim,
 }
 
 impl KeptWriter {
-    /// A new file without a name in this directory.
-    pub(crate) fn create(directory: &Path, schema: &SchemaRef) -> Result<KeptWriter> {
-        let name = directory.display().to_string();
-        let file = tempfile::tempfile_in(directory).map_err(|e| failed(&name, e))?;
+    /// A new file without a name where the session spills to.
+    pub(crate) fn create(spill: &Spill, schema: &SchemaRef) -> Result<KeptWriter> {
+        let name = spill.directory().display().to_string();
+        let file = tempfile::tempfile_in(spill.directory()).map_err(|e| failed(&name, e))?;
         let file = FileWriter::try_new(file, schema).map_err(|e| failed(&name, e))?;
-        Ok(KeptWriter { file, schema: schema.clone(), directory: name })
+        Ok(KeptWriter { file, schema: schema.clone(), directory: name, claim: spill.claim() })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.file.write(batch).map_err(|e| failed(&self.directory, e))
+        self.file.write(batch).map_err(|e| failed(&self.directory, e))?;
+        let mut file = self.file.get_ref();
+        let end = file.stream_position().map_err(|e| failed(&self.directory, e))?;
+        self.claim.grow(file, end)
     }
 
     /// Ends the file and maps it.
@@ -66,7 +72,7 @@ impl KeptWriter {
         let map = unsafe { Mmap::map(&file) }.map_err(|e| failed(&self.directory, e))?;
         let map = Buffer::from(bytes::Bytes::from_owner(map));
         let (blocks, version) = footer(&map)?;
-        Ok(KeptFile { map, schema: self.schema, blocks, version })
+        Ok(KeptFile { map, schema: self.schema, blocks, version, _claim: self.claim })
     }
 }
 

@@ -4,9 +4,13 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+/// The largest pieces in which a page cache keeps files: of one that is told to go in part, all stays.
+pub(crate) const CACHED: u64 = 2 << 20;
 
 /// What an open input's bytes are read from, at any place and by any number of readers.
 #[derive(Debug, Clone)]
@@ -46,6 +50,20 @@ impl Input {
         }
     }
 
+    /// Tells the system that these bytes are not going to be read again: its page cache need not keep them. A hint, whose
+    /// failure changes nothing.
+    pub(crate) fn forget(&self, range: Range<u64>) {
+        match self {
+            Input::File(file) => forget(file, range),
+            Input::Spooled { file, start, .. } => {
+                // From a piece of the page cache on, which of part of a piece lets nothing go.
+                let from = start + range.start;
+                forget(file, from - from % CACHED..start + range.end);
+            }
+            Input::Memory(_) => {}
+        }
+    }
+
     /// The line, counted from 1, that holds the byte at `offset`: the input is read up to there.
     pub(crate) fn line_of(&self, offset: u64) -> io::Result<u64> {
         let mut buffer = vec![0; 1 << 18];
@@ -76,6 +94,18 @@ fn read_file_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize
     Ok(filled)
 }
 
+#[cfg(target_os = "linux")]
+fn forget(file: &File, range: Range<u64>) {
+    use rustix::fs::{Advice, fadvise};
+    // A length of nothing would mean all that follows.
+    if let Some(length) = std::num::NonZeroU64::new(range.end.saturating_sub(range.start)) {
+        _ = fadvise(file, range.start, Some(length), Advice::DontNeed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &File, _: Range<u64>) {}
+
 #[cfg(unix)]
 fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
@@ -91,6 +121,46 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    /// How many of the pages of a file are in memory; none where the file system does not tell.
+    #[cfg(target_os = "linux")]
+    fn cached(file: &File) -> Option<usize> {
+        use rustix::io::{Errno, ReadWriteFlags, preadv2};
+        let pages = file.metadata().unwrap().len().div_ceil(4096);
+        let mut count = 0;
+        for page in 0..pages {
+            let mut byte = [0];
+            match preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], page * 4096, ReadWriteFlags::NOWAIT) {
+                Ok(_) => count += 1,
+                Err(Errno::AGAIN) => {}
+                Err(_) => return None,
+            }
+        }
+        Some(count)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_forgotten_leaves_the_page_cache() {
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        file.write_all(&vec![7; 8 << 20]).unwrap();
+        // What is not on the disk yet can't go.
+        file.sync_all().unwrap();
+        let file = Arc::new(file);
+        let input = Input::File(file.clone());
+        input.read_at(&mut vec![0; 8 << 20], 0).unwrap();
+        if cached(&file) != Some(2048) {
+            return eprintln!("skipped: the file system does not tell what is cached");
+        }
+        input.forget(0..0);
+        assert_eq!(cached(&file), Some(2048));
+        // Caches keep files in pieces of up to 2 MiB.
+        input.forget(2 << 20..6 << 20);
+        let left = cached(&file).unwrap();
+        assert!((1024..=1100).contains(&left), "{left} pages of 1024");
+        Input::Spooled { file: file.clone(), start: 100, len: 8 << 20 }.forget(0..8 << 20);
+        assert!(cached(&file).unwrap() <= 64);
+    }
 
     #[test]
     fn all_kinds_read_alike() {

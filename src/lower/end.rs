@@ -8,7 +8,7 @@ use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
 use crate::mem::{Part, take, view};
-use crate::ops::{AnyReducer, Batches, Buckets, Ending, Piece, Reducer, RouteOp, TeeStates};
+use crate::ops::{AnyReducer, Batches, Buckets, Ending, Holder, Piece, Reducer, RouteOp, TeeStates};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
@@ -22,6 +22,8 @@ pub(super) trait End: Send + Sync {
     fn reducer(&self) -> Option<Arc<dyn AnyReducer>> {
         None
     }
+    /// What the stage holds while it goes on.
+    fn holders(&self) -> Vec<Holder>;
     /// Adds the tasks of these branches and of this end. Gives those of the partitions that come out.
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>>;
 }
@@ -76,6 +78,10 @@ impl<R: Reducer> End for Reduce<R> {
         Some(self.0.clone())
     }
 
+    fn holders(&self) -> Vec<Holder> {
+        self.0.holders()
+    }
+
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
         let state = merged(&self.0, states, to.manner.split_every, &mut to.graph);
@@ -86,6 +92,10 @@ impl<R: Reducer> End for Reduce<R> {
 impl<R: Reducer> End for Each<R> {
     fn merges(&self) -> bool {
         false
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.0.holders()
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -101,6 +111,10 @@ impl End for Exchange {
 
     fn partitions(&self, _: usize) -> usize {
         self.0.buckets()
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Reducer::holders(&*self.0)
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -125,6 +139,11 @@ impl End for Exchange {
 impl End for Line {
     fn merges(&self) -> bool {
         true
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        // The shared stage has told.
+        Vec::new()
     }
 
     fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -196,7 +215,7 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
             let all = graph.add("append", pieces, Box::new(run));
             Ok(graph.instead(all))
         }
-        Ending::Unsorted(pieces, sort) => {
+        Ending::Unsorted { pieces, sort, columns } => {
             let sort = Arc::new(sort);
             let states = pieces.into_iter().map(|piece| {
                 let sort = sort.clone();
@@ -206,7 +225,17 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
             let states = states.collect();
             let state = merged(&sort, states, manner.split_every, &mut graph);
             let sorted = finish(&sort, state, manner, &mut graph);
-            Ok(graph.instead(sorted))
+            let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+                let sorted = inputs.into_iter().next().ok_or_else(|| Error::internal("nothing was sorted"))?;
+                if !manner.in_pieces {
+                    return Ok(part(take::<Batches>(sorted)?.with_columns(columns)?));
+                }
+                let pieces = view::<Pieces>(&sorted)?.take().into_iter();
+                let pieces = pieces.map(|piece| Box::new(move || piece()?.with_columns(columns)) as Piece);
+                Ok(part(Pieces(Mutex::new(pieces.collect()))))
+            };
+            let result = graph.add("sorted", vec![sorted], Box::new(run));
+            Ok(graph.instead(result))
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Stages as text, and the number of tasks that they become.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Stages;
+use super::{Pipeline, Source, Stages};
+use crate::config::format_bytes;
+use crate::ops::Holder;
 
 impl fmt::Display for Stages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,8 +25,29 @@ impl fmt::Display for Stages {
             if partitions > 1 && stage.end.merges() {
                 writeln!(f, "  then tree-reduce the partitions in order")?;
             }
+            for Holder { name, spills } in stage.end.holders() {
+                let beyond = if spills { "may spill" } else { "must fit" };
+                writeln!(f, "  memory: {name} from {}, {beyond}", stage.input())?;
+            }
         }
         Ok(())
+    }
+}
+
+impl Pipeline {
+    /// What goes into the stage, at most: bytes of files as they lie there, and what other stages give.
+    fn input(&self) -> String {
+        let (mut bytes, mut stages) = (None, BTreeSet::new());
+        for branch in &self.branches {
+            match &branch.source {
+                Source::Csv(scan) => *bytes.get_or_insert(0) += scan.source.bytes(),
+                Source::Rows { source, .. } => *bytes.get_or_insert(0) += source.bytes(),
+                Source::Stage { stage, .. } | Source::Unmatched { stage, .. } => _ = stages.insert(*stage),
+            }
+        }
+        let bytes = bytes.map(|bytes| format!("{} read", format_bytes(bytes)));
+        let stages = stages.into_iter().map(|stage| format!("stage {stage}"));
+        bytes.into_iter().chain(stages).collect::<Vec<_>>().join(" and ")
     }
 }
 

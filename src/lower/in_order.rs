@@ -1,19 +1,25 @@
 //! Stages that go over the partitions in order: cumulative sums, shifts, rolling windows.
 //!
-//! 1. Every partition is collected, and says what it leaves to the rows behind it (its *carry*) and before it.
+//! 1. Every partition is collected, and says what it leaves to the rows behind it (its *carry*) and before it: a chunk of its
+//!    rows after the other, so that no more is in memory.
 //! 2. Carries are joined along the partitions: a short task each.
-//! 3. Every partition is gone over again, with the carry of all before it, and of all behind it where that is asked for.
+//! 3. Every partition is gone over again, chunk by chunk, with the carry of all before it, and of all behind it where that is
+//!    asked for.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use arrow::array::RecordBatch;
 
 use super::Branch;
 use super::end::End;
 use super::scan::Folded;
 use super::tasks::{Expansion, part};
+use crate::batch::batch_bytes;
 use crate::error::{Error, Result};
 use crate::graph::TaskId;
 use crate::mem::{Part, view};
-use crate::ops::{Batches, CollectOp, InOrderOp, Reducer};
+use crate::ops::{Batches, CollectOp, Holder, InOrderOp, Reducer};
 
 /// The partitions, gone over in order.
 pub(super) struct InOrder<P> {
@@ -24,8 +30,19 @@ pub(super) struct InOrder<P> {
 /// A partition between its two passes.
 struct Collected<C> {
     rows: Batches,
+    chunks: Vec<Chunk<C>>,
+    /// Of all of them.
     carry: C,
 }
+
+/// Some rows of a partition, and what they leave.
+struct Chunk<C> {
+    rows: Range<usize>,
+    carry: C,
+}
+
+/// About the most bytes of rows in a chunk.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// What several partitions leave to their neighbours.
 struct Carried<C>(C);
@@ -45,6 +62,10 @@ impl<C: Send + Sync + 'static> Part for Carried<C> {
 impl<P: InOrderOp> End for InOrder<P> {
     fn merges(&self) -> bool {
         false
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.collect.holders()
     }
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
@@ -67,9 +88,37 @@ impl<P: InOrderOp> InOrder<P> {
         let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
             let state: &Folded<_> = view(&inputs[0])?;
             let rows = collect.finish(state.take()?)?;
-            let (batches, _booked) = rows.load()?;
-            let carry = op.carry(&batches)?;
-            Ok(part(Collected { rows, carry }))
+            let mut memory = rows.memory();
+            let mut chunks: Vec<Chunk<P::Carry>> = vec![];
+            let mut carry = None;
+            let mut end_chunk = |chunk: &mut Vec<RecordBatch>| -> Result<()> {
+                let start = chunks.last().map_or(0, |chunk| chunk.rows.end);
+                let own = op.carry(chunk)?;
+                carry = Some(match &carry {
+                    Some(before) => op.join(before, &own)?,
+                    None => own.clone(),
+                });
+                let rows = start..start + chunk.iter().map(RecordBatch::num_rows).sum::<usize>();
+                chunks.push(Chunk { rows, carry: own });
+                chunk.clear();
+                Ok(())
+            };
+            let (mut chunk, mut bytes) = (vec![], 0);
+            for batch in rows.range(0..rows.num_rows()) {
+                let batch = batch?;
+                bytes += batch_bytes(&batch);
+                memory.overdraw(bytes);
+                chunk.push(batch);
+                if bytes >= CHUNK_BYTES {
+                    end_chunk(&mut chunk)?;
+                    bytes = 0;
+                }
+            }
+            if !chunk.is_empty() {
+                end_chunk(&mut chunk)?;
+            }
+            let carry = carry.map_or_else(|| op.carry(&[]), Ok)?;
+            Ok(part(Collected { rows, chunks, carry }))
         };
         to.graph.add("collect", vec![state], Box::new(run))
     }
@@ -110,10 +159,26 @@ impl<P: InOrderOp> InOrder<P> {
                 carried.as_ref().map(|c| Ok(view::<Carried<P::Carry>>(c)?.0.clone())).transpose()
             };
             let rows = rows.ok_or_else(|| Error::internal("a pass in order lacks its partition"))?;
-            let (rows, memory) = view::<Collected<P::Carry>>(&rows)?.rows.load()?;
+            let Collected { rows, chunks, .. } = view::<Collected<P::Carry>>(&rows)?;
+            let (mut before, after) = (carry(&before)?, carry(&after)?);
+            // What stands behind each of the chunks.
+            let mut behind = vec![after; chunks.len()];
+            if op.looks_ahead() {
+                for at in (1..chunks.len()).rev() {
+                    let own = &chunks[at].carry;
+                    behind[at - 1] =
+                        Some(behind[at].as_ref().map_or_else(|| Ok(own.clone()), |after| op.join(own, after))?);
+                }
+            }
+            let mut memory = rows.memory();
             let mut given = Batches::new(op.schema().clone(), memory.sibling());
-            let batches = op.apply(carry(&before)?.as_ref(), rows, carry(&after)?.as_ref())?;
-            batches.into_iter().try_for_each(|batch| given.push(batch))?;
+            for (chunk, after) in chunks.iter().zip(behind) {
+                let batches = rows.range(chunk.rows.clone()).collect::<Result<Vec<_>>>()?;
+                memory.overdraw(batches.iter().map(batch_bytes).sum());
+                let applied = op.apply(before.as_ref(), batches, after.as_ref())?;
+                applied.into_iter().try_for_each(|batch| given.push(batch))?;
+                before = Some(before.map_or_else(|| Ok(chunk.carry.clone()), |before| op.join(&before, &chunk.carry))?);
+            }
             Ok(part(given))
         };
         let inputs = [Some(rows), before, after].into_iter().flatten().collect();

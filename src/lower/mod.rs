@@ -9,6 +9,7 @@ mod end;
 mod explain;
 mod in_order;
 mod merge;
+mod rank;
 mod scan;
 mod share;
 mod steps;
@@ -23,7 +24,7 @@ use arrow::datatypes::SchemaRef;
 use self::end::{Each, End, Exchange, Reduce};
 use self::in_order::InOrder;
 use crate::error::Result;
-use crate::expr::{BoundExpr, Expr};
+use crate::expr::{AggExpr, BoundExpr, Expr, col, is_same};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
 use crate::io::write::WriteOptions;
@@ -124,11 +125,11 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
     Ok(stages)
 }
 
-/// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files in this directory.
-pub(crate) fn lower_persisted(plan: &LogicalPlan, directory: &Path) -> Result<Stages> {
+/// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files.
+pub(crate) fn lower_persisted(plan: &LogicalPlan) -> Result<Stages> {
     let mut stages = Stages { stages: vec![], roots: vec![] };
     let stream = stages.stream(plan)?;
-    let sink = PersistOp::new(stream.schema.clone(), directory.to_owned());
+    let sink = PersistOp::new(stream.schema.clone());
     stages.each(stream, sink, "persist".to_owned());
     stages.roots.push(stages.stages.len() - 1);
     Ok(stages)
@@ -150,6 +151,11 @@ pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOpti
 impl Stages {
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
+        self.stream_for(plan, true)
+    }
+
+    /// As [`stream`](Stages::stream), for one to whom the order of rows may be all the same.
+    fn stream_for(&mut self, plan: &LogicalPlan, ordered: bool) -> Result<Stream> {
         match plan {
             LogicalPlan::Read { source, columns, filter, schema } => {
                 let partitions = source.partitions();
@@ -186,35 +192,33 @@ impl Stages {
                 sunk => self.stream(sunk),
             },
             LogicalPlan::Filter { input, predicate } => {
-                let stream = self.stream(input)?;
+                let stream = self.stream_for(input, ordered)?;
                 let op = FilterOp::new(stream.schema.clone(), predicate.bind_condition(&stream.schema)?);
                 Ok(stream.map(op, &plan.step_text()))
             }
             LogicalPlan::Project { input, exprs, schema } => {
-                let stream = self.stream(input)?;
+                let stream = self.stream_for(input, ordered)?;
                 let exprs = exprs.iter().map(|e| e.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = ProjectOp::new(schema.clone(), exprs);
                 Ok(stream.map(op, &plan.step_text()))
             }
             LogicalPlan::InOrder { input, columns, .. } => {
-                let mut stream = self.stream(input)?;
-                if columns.iter().any(Expr::needs_all_rows) && stream.partitions() > 1 {
-                    let collect = CollectOp::new(stream.schema.clone(), 0, None);
-                    stream = self.reduce(stream, collect, "bring all rows together".to_owned());
+                let stream = self.stream(input)?;
+                match columns.iter().any(|column| column.as_rank().is_some()) {
+                    true => rank::stream(self, stream, columns, &plan.step_text()),
+                    false => self.append(stream, columns, plan.step_text()),
                 }
-                let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
-                let columns = columns.iter().map(named).collect::<Result<_>>()?;
-                let op = AppendOp::new(&stream.schema, columns)?;
-                Ok(self.in_order(stream, op, plan.step_text()))
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
-                let stream = self.stream(input)?;
+                let stream = self.stream_for(input, aggs.iter().any(AggExpr::depends_on_order))?;
                 let bind = |key: &Expr| Ok((key.name(), key.bind(&stream.schema)?));
                 let keys = keys.iter().map(bind).collect::<Result<_>>()?;
                 let aggs = aggs.iter().map(|a| a.bind(&stream.schema)).collect::<Result<_>>()?;
-                let op = AggregateOp::new(&stream.schema, keys, aggs, *keep_nulls)?;
+                let op = AggregateOp::new(keys, aggs, *keep_nulls, ordered)?;
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
+            // What nobody sees need not be sorted.
+            LogicalPlan::Sort { input, limit: None, .. } if !ordered => self.stream_for(input, false),
             LogicalPlan::Sort { input, keys, limit } => {
                 let stream = self.stream(input)?;
                 let keys = keys.iter().map(|k| k.bind(&stream.schema)).collect::<Result<_>>()?;
@@ -235,11 +239,20 @@ impl Stages {
                 let op = MapPartitionsOp::new(stream.schema.clone(), function.clone(), schema.clone(), *fitting);
                 Ok(self.each(stream, op, plan.step_text()))
             }
+            // Distinct rows in any order are groups of which nothing is asked.
+            LogicalPlan::GroupRows { input, keys, rows: 1, keep_nulls, .. }
+                if !ordered && are_all(keys, input.schema()) =>
+            {
+                let stream = self.stream_for(input, false)?;
+                let keys = keys.iter().map(|key| Ok((key.name(), key.bind(&stream.schema)?))).collect::<Result<_>>()?;
+                let op = AggregateOp::new(keys, vec![], *keep_nulls, false)?;
+                Ok(self.reduce(stream, op, plan.step_text()))
+            }
             LogicalPlan::GroupRows { input, keys, rows, keep, keep_nulls } => {
                 let stream = self.stream(input)?;
                 let keys = bind_all(keys, &stream.schema)?;
                 let last = *keep == Keep::Last;
-                let op = GroupRowsOp::new(stream.schema.clone(), keys, *rows, last, *keep_nulls);
+                let op = GroupRowsOp::new(stream.schema.clone(), keys, *rows, last, *keep_nulls, ordered);
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
             LogicalPlan::Apply { input, keys, function, schema } => {
@@ -318,6 +331,14 @@ impl Stages {
         }
     }
 
+    /// Appends columns that go over the rows in order.
+    fn append(&mut self, stream: Stream, columns: &[Expr], text: String) -> Result<Stream> {
+        let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
+        let columns = columns.iter().map(named).collect::<Result<_>>()?;
+        let op = AppendOp::new(&stream.schema, columns)?;
+        Ok(self.in_order(stream, op, text))
+    }
+
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
         let partitions = stream.partitions();
         let partitions_out = end.partitions(partitions);
@@ -385,6 +406,12 @@ impl Pick {
             Pick::Cut(n) => Some(format!("cut into {n}")),
         }
     }
+}
+
+/// Whether these are all columns, in their order.
+fn are_all(exprs: &[Expr], schema: &SchemaRef) -> bool {
+    let columns = schema.fields().iter().map(|field| col(field.name()));
+    exprs.len() == schema.fields().len() && exprs.iter().zip(columns).all(|(expr, column)| is_same(expr, &column))
 }
 
 fn bind_all(exprs: &[Expr], schema: &SchemaRef) -> Result<Vec<BoundExpr>> {

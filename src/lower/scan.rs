@@ -149,6 +149,9 @@ impl<R: Reducer> Work<R> {
             Ok(reader) => reader,
             Err(error) => return (None, Err(error)),
         };
+        if context.is_lean() {
+            reader.forget_behind();
+        }
         (reader.start(), self.fold(context, sides, |push| read(context, &mut reader, push)))
     }
 

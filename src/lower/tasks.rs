@@ -176,8 +176,10 @@ impl Expansion {
             let (work, source, columns, filter) = (work.clone(), source.clone(), columns.clone(), filter.clone());
             let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
                 let rows = source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?;
+                let mut read = 0;
+                let rows = rows.inspect(|batch| read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
                 let folded = work.run_batches(context, rows, &sides)?;
-                context.advance(share);
+                context.advance(Input { rows: read, ..share });
                 Ok(part(folded))
             };
             let label = self.label("read", partition);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::spill::Spill;
+use super::usage::Tell;
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,14 +50,15 @@ impl Budget {
         Budget::new(limit, Spill::new(std::env::temp_dir(), None))
     }
 
-    /// An empty reservation, to grow; `holder` names it in refusals.
+    /// An empty reservation, to grow; `holder` names it in refusals, and by it what it spills is counted.
     pub(crate) fn reserve(&self, holder: &'static str) -> Reservation {
-        Reservation { budget: self.clone(), holder, bytes: 0 }
+        let budget = Budget { shared: self.shared.clone(), spill: self.spill.of_holder(holder) };
+        Reservation { budget, holder, bytes: 0 }
     }
 
-    /// The same budget, for a run whose spilled bytes are counted by themselves.
-    pub(crate) fn of_run(&self) -> Budget {
-        Budget { shared: self.shared.clone(), spill: self.spill.counted_anew() }
+    /// The same budget, for a run whose [usage](Spill::usage) is counted by itself, and told to `tell` as far as it is told.
+    pub(crate) fn of_run(&self, tell: Option<Tell>) -> Budget {
+        Budget { shared: self.shared.clone(), spill: self.spill.counted_anew(tell) }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -123,6 +125,7 @@ impl Reservation {
             s.peak = s.peak.max(used);
             let held = s.holders.entry(self.holder).or_default();
             *held = *held - self.bytes + bytes;
+            self.budget.spill.usage().at_peak(used);
             true
         });
         if !booked {
@@ -140,6 +143,17 @@ impl Reservation {
     /// Books `bytes` in all unless that leaves less than a quarter of the limit: for what can go to disk, while others can't.
     pub(crate) fn try_resize_with_some_left(&mut self, bytes: usize) -> bool {
         self.try_resize_within(bytes, self.limit() - self.limit() / 4)
+    }
+
+    /// Books `bytes` in all, also beyond the limit: for the little that work under way still takes.
+    pub(crate) fn overdraw(&mut self, bytes: usize) {
+        self.budget.state(|s| {
+            s.used = s.used - self.bytes + bytes;
+            s.peak = s.peak.max(s.used);
+            let held = s.holders.entry(self.holder).or_default();
+            *held = *held - self.bytes + bytes;
+        });
+        self.bytes = bytes;
     }
 
     fn try_resize_within(&mut self, bytes: usize, most: usize) -> bool {
@@ -232,5 +246,20 @@ mod tests {
         assert!(a.try_resize(101).unwrap_err().message().contains("(held: groups 50 B)"));
         drop(a);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_run_knows_its_own_peak() {
+        let session = Budget::of(100);
+        let mut held = session.reserve("a frame");
+        held.try_resize(70).unwrap();
+        held.try_resize(20).unwrap();
+        let (first, second) = (session.of_run(None), session.of_run(None));
+        let mut rows = first.reserve("rows");
+        rows.try_resize(30).unwrap();
+        assert_eq!((first.spill().usage().peak(), second.spill().usage().peak()), (50, 0));
+        rows.try_resize(5).unwrap();
+        second.reserve("rows").try_resize(1).unwrap();
+        assert_eq!((first.spill().usage().peak(), second.spill().usage().peak()), (50, 26));
     }
 }

@@ -2,13 +2,15 @@
 
 mod budget;
 mod spill;
+mod usage;
 
 use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
-pub(crate) use spill::{Block, Spill};
+pub(crate) use spill::{Block, Claim, Spill};
+pub(crate) use usage::{Notice, Tell, Usage};
 
 use crate::error::{Error, Result};
 

@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use twox_hash::XxHash64;
 
+use super::usage::{Notice, Tell, Usage};
 use crate::config::format_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -22,15 +23,19 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone)]
 pub(crate) struct Spill {
     shared: Arc<Shared>,
-    /// All that was ever written through this handle and its clones.
-    written: Arc<AtomicU64>,
+    /// Counts what is written.
+    usage: Arc<Usage>,
+    /// By whom.
+    holder: &'static str,
 }
 
 struct Shared {
     directory: PathBuf,
-    /// The most that may lie in the file at one time.
+    /// The most that may lie there at one time.
     limit: Option<u64>,
     room: Mutex<Room>,
+    /// Whether the directory was found to be on a disk, or has been warned of.
+    is_checked: AtomicBool,
 }
 
 /// The file, and which parts of it are free.
@@ -41,6 +46,8 @@ struct Room {
     end: u64,
     /// What blocks take now.
     used: u64,
+    /// What lies in other files.
+    claimed: u64,
     /// What is free before the end: its length by its place. Neighbours are one.
     free: BTreeMap<u64, u64>,
     /// The same, as length and place.
@@ -57,23 +64,50 @@ pub(crate) struct Block {
     checksum: u64,
 }
 
+/// Room for a file of somebody else's in the same directory, given back when this is dropped.
+pub(crate) struct Claim {
+    spill: Spill,
+    bytes: u64,
+}
+
 /// The most bytes in a block.
 pub(crate) const MAX_BLOCK: usize = 1 << 30;
 
 impl Spill {
     pub(crate) fn new(directory: PathBuf, limit: Option<u64>) -> Spill {
-        let shared = Shared { directory, limit, room: Mutex::default() };
-        Spill { shared: Arc::new(shared), written: Arc::default() }
+        let shared = Shared { directory, limit, room: Mutex::default(), is_checked: AtomicBool::new(false) };
+        Spill { shared: Arc::new(shared), usage: Arc::default(), holder: "rows" }
     }
 
-    /// The same place, whose [`written`](Spill::written) begins anew.
-    pub(crate) fn counted_anew(&self) -> Spill {
-        Spill { shared: self.shared.clone(), written: Arc::default() }
+    /// The same place, whose [`usage`](Spill::usage) begins anew.
+    pub(crate) fn counted_anew(&self, tell: Option<Tell>) -> Spill {
+        Spill { usage: Arc::new(Usage::new(tell)), ..self.clone() }
+    }
+
+    /// The same place; what is written there is this holder's.
+    pub(super) fn of_holder(&self, holder: &'static str) -> Spill {
+        Spill { holder, ..self.clone() }
+    }
+
+    /// What the run has used.
+    pub(crate) fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     /// The bytes ever written.
+    #[cfg(test)]
     pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        self.usage.spilled_by().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Where the files are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.shared.directory
+    }
+
+    /// Room for a file beside ours, which is to [grow](Claim::grow).
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { spill: self.clone(), bytes: 0 }
     }
 
     /// Writes a block: at most [`MAX_BLOCK`] bytes.
@@ -81,6 +115,7 @@ impl Spill {
     /// # Errors
     /// [`ErrorKind::Io`] when the disk is full, or as much is spilled as may be.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<Block> {
+        self.usage.check()?;
         if bytes.len() > MAX_BLOCK {
             return Err(Error::new(ErrorKind::Memory, "one row is larger than 1 GiB, and too large to spill"));
         }
@@ -94,7 +129,7 @@ impl Spill {
         let block =
             Block { spill: self.clone(), file, offset, compressed: length as u32, raw: bytes.len() as u32, checksum };
         write_all_at(&block.file, compressed, offset).map_err(|error| self.failed("write", error))?;
-        self.written.fetch_add(length as u64, Ordering::Relaxed);
+        self.usage.add_spilled(self.holder, length as u64);
         Ok(block)
     }
 
@@ -105,20 +140,8 @@ impl Spill {
 
     /// Room for so many bytes, and the file that it is in.
     fn take(&self, length: u64) -> Result<(Arc<File>, u64)> {
-        let taken = self.room(|room| {
-            let used = room.used;
-            if let Some(limit) = self.shared.limit.filter(|limit| used + length > *limit) {
-                return Err(Error::new(
-                    ErrorKind::Io,
-                    format!(
-                        "{} are spilled to '{}', and the limit is {}",
-                        format_bytes(used),
-                        self.shared.directory.display(),
-                        format_bytes(limit)
-                    ),
-                )
-                .help("raise the spill limit or the memory limit, or ask for less"));
-            }
+        let taken = self.room(|room| -> Result<io::Result<_>> {
+            self.check_limit(room, length)?;
             let file = match &room.file {
                 Some(file) => file.clone(),
                 None => match tempfile::tempfile_in(&self.shared.directory) {
@@ -128,20 +151,70 @@ impl Spill {
             };
             Ok(Ok((file, room.take(length))))
         })?;
-        taken.map_err(|error| self.failed("make", error))
+        let (file, offset) = taken.map_err(|error| self.failed("make", error))?;
+        self.check_place(&file);
+        Ok((file, offset))
+    }
+
+    fn check_limit(&self, room: &Room, more: u64) -> Result<()> {
+        let used = room.used + room.claimed;
+        let Some(limit) = self.shared.limit.filter(|limit| used + more > *limit) else { return Ok(()) };
+        let (used, directory) = (format_bytes(used), self.shared.directory.display());
+        let what = format!(
+            "{} do not fit on disk: {used} are spilled to '{directory}', and the limit is {}",
+            self.holder,
+            format_bytes(limit)
+        );
+        Err(Error::new(ErrorKind::Io, what).help(
+            "raise the spill limit (Session::builder().spill_limit(..), or --spill-limit) or the memory limit, or ask for less",
+        ))
+    }
+
+    /// Warns, once a session, when what is to relieve memory lies in memory.
+    fn check_place(&self, file: &File) {
+        if !self.shared.is_checked.swap(true, Ordering::Relaxed) && is_in_memory(file) {
+            self.usage.tell(|| {
+                let directory = self.shared.directory.display();
+                Notice::Warning(format!(
+                    "what does not fit into memory goes to '{directory}', which is in memory itself: name a directory on a \
+                     disk (Session::builder().spill_dir(..), or --spill-dir)"
+                ))
+            });
+        }
     }
 
     fn failed(&self, what: &str, error: io::Error) -> Error {
-        let (directory, used) = (self.shared.directory.display(), format_bytes(self.room(|room| room.used)));
+        let used = self.room(|room| room.used + room.claimed);
+        let (directory, used) = (self.shared.directory.display(), format_bytes(used));
         let help = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                "make room there, or name another directory with Session::builder().spill_dir(..)"
+                "make room there, or name another directory (Session::builder().spill_dir(..), or --spill-dir)"
             }
-            _ => "name another directory with Session::builder().spill_dir(..)",
+            _ => "name another directory (Session::builder().spill_dir(..), or --spill-dir)",
         };
-        Error::new(ErrorKind::Io, format!("cannot {what} a spill file in '{directory}' ({used} are there)"))
-            .help(help)
-            .caused_by(error)
+        let what = format!("cannot {what} a spill file in '{directory}' ({used} are there)");
+        Error::new(ErrorKind::Io, what).help(help).caused_by(error)
+    }
+}
+
+impl Claim {
+    /// Takes over a file that has grown to so many bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when as much is spilled as may be.
+    pub(crate) fn grow(&mut self, file: &File, bytes: u64) -> Result<()> {
+        let more = bytes.saturating_sub(self.bytes);
+        self.spill.room(|room| self.spill.check_limit(room, more).map(|()| room.claimed += more))?;
+        self.bytes += more;
+        self.spill.check_place(file);
+        self.spill.usage.add_spilled(self.spill.holder, more);
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.spill.room(|room| room.claimed -= self.bytes);
     }
 }
 
@@ -202,12 +275,13 @@ impl Block {
     /// # Errors
     /// [`ErrorKind::Io`] when it can't be read, or is not what was written.
     pub(crate) fn read(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        self.spill.usage.check()?;
         let mut compressed = vec![0; self.compressed as usize];
         read_exact_at(&self.file, &mut compressed, self.offset).map_err(|error| self.spill.failed("read", error))?;
         let damaged = || {
             let directory = self.spill.shared.directory.display();
             Error::new(ErrorKind::Io, format!("what was spilled to '{directory}' came back damaged"))
-                .help("the disk or the memory of this machine fails; name another directory with Session::builder().spill_dir(..)")
+                .help("the disk or the memory of this machine fails; name another directory (Session::builder().spill_dir(..), or --spill-dir)")
         };
         if XxHash64::oneshot(0, &compressed) != self.checksum {
             return Err(damaged());
@@ -231,6 +305,21 @@ impl Drop for Block {
     fn drop(&mut self) {
         self.spill.room(|room| room.give_back(self.offset, u64::from(self.compressed)));
     }
+}
+
+/// Whether the file is on a file system that is memory: no relief of it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_in_memory(file: &File) -> bool {
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    // The numbers are of 32 bits, wherever the field is wider.
+    rustix::fs::fstatfs(file).is_ok_and(|about| [TMPFS, RAMFS].contains(&(about.f_type as u32)))
+}
+
+/// Other systems' temporary directories are on disks.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_in_memory(_: &File) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -339,13 +428,62 @@ mod tests {
         })
         .take(2000)
         .collect();
-        let other = spill.counted_anew();
+        let other = spill.counted_anew(None);
         let block = spill.write(&noise).unwrap();
         let error = other.write(&noise).err().unwrap();
         assert!(error.message().contains("the limit is"), "{error}");
         drop(block);
-        other.write(&noise).unwrap();
+        let block = other.write(&noise).unwrap();
         assert!(spill.written() > 1900 && spill.written() == other.written());
+        // Files of others count as well.
+        let file = tempfile::tempfile().unwrap();
+        let mut claim = spill.of_holder("rows to persist").claim();
+        assert!(claim.grow(&file, 1100).unwrap_err().message().starts_with("rows to persist do not fit"));
+        drop(block);
+        claim.grow(&file, 1100).unwrap();
+        claim.grow(&file, 2500).unwrap();
+        assert!(other.write(&noise).is_err());
+        drop(claim);
+        other.write(&noise).unwrap();
+        assert!(spill.usage().spilled_by().contains(&("rows to persist", 2500)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_that_poses_as_a_disk_is_warned_of_once() {
+        use std::sync::atomic::AtomicUsize;
+
+        let is_memory = |directory: &str| is_in_memory(&tempfile::tempfile_in(directory).unwrap());
+        if !Path::new("/dev/shm").is_dir() || !is_memory("/dev/shm") {
+            return eprintln!("skipped: /dev/shm is no memory file system here");
+        }
+        assert!(!is_memory(env!("CARGO_MANIFEST_DIR")));
+        let warned = Arc::new(AtomicUsize::new(0));
+        for (directory, warnings) in [(env!("CARGO_MANIFEST_DIR"), 0), ("/dev/shm", 1)] {
+            let session = Spill::new(directory.into(), None);
+            for _run in 0..2 {
+                let count = warned.clone();
+                let spill = session.counted_anew(Some(Box::new(move |notice| {
+                    if let Notice::Warning(text) = notice {
+                        assert!(text.contains("'/dev/shm'"), "{text}");
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                })));
+                drop((spill.write(&[1]).unwrap(), spill.write(&[2]).unwrap()));
+            }
+            assert_eq!(warned.load(Ordering::Relaxed), warnings, "{directory}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_run_gives_up_with_the_next_block() {
+        let session = spill(None);
+        let run = session.counted_anew(None);
+        let (block, other) = (run.write(&[1]).unwrap(), session.write(&[2]).unwrap());
+        run.usage().cancel();
+        assert_eq!(block.read(&mut Vec::new()).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(run.write(&[1]).err().unwrap().kind(), ErrorKind::Cancelled);
+        other.read(&mut Vec::new()).unwrap();
     }
 
     #[test]

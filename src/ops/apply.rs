@@ -1,10 +1,10 @@
-//! A closure over the rows of each group, which come sorted by key.
+//! A closure over the rows of each group, which come sorted by key: one group is in memory at a time.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
-use super::collect::{CollectOp, CollectState};
+use super::collect::{CollectOp, CollectState, batch_bytes};
 use super::key::{KeyColumn, Rows, encode};
 use super::{Batches, Flow, Reducer};
 use crate::batch::BatchFunction;
@@ -27,18 +27,35 @@ impl ApplyOp {
         ApplyOp { collect: CollectOp::new(input, 0, None), keys, layout, function, schema: output }
     }
 
-    /// Where groups end.
-    fn ends(&self, rows: &RecordBatch, memory: &mut Reservation) -> Result<Vec<usize>> {
+    /// Where groups end, if the last one ends with the rows.
+    fn ends(&self, rows: &RecordBatch) -> Result<Vec<usize>> {
+        let count = rows.num_rows();
         if self.keys.is_empty() {
-            return Ok(Some(rows.num_rows()).filter(|rows| *rows > 0).into_iter().collect());
+            return Ok(vec![count]);
         }
+        let keys = self.encoded(rows)?;
+        Ok((1..=count).filter(|end| *end == count || keys.row(*end) != keys.row(*end - 1)).collect())
+    }
+
+    fn encoded(&self, rows: &RecordBatch) -> Result<Rows> {
         let columns = self.keys.iter().map(|key| key.eval(rows)).collect::<Result<Vec<ArrayRef>>>()?;
         let mut keys = Rows::default();
         encode(&columns, &self.layout, &mut keys)?;
-        memory.try_resize(memory.bytes() + keys.bytes())?;
-        let rows = rows.num_rows();
-        Ok((1..=rows).filter(|end| *end == rows || keys.row(*end) != keys.row(*end - 1)).collect())
+        Ok(keys)
     }
+
+    /// Whether the first row is of the group of a row that came before.
+    fn goes_on(&self, before: &RecordBatch, rows: &RecordBatch) -> Result<bool> {
+        let (last, first) = (before.slice(before.num_rows() - 1, 1), rows.slice(0, 1));
+        Ok(self.keys.is_empty() || self.encoded(&last)?.row(0) == self.encoded(&first)?.row(0))
+    }
+}
+
+/// The rows of the group that may go on with the next batch.
+#[derive(Default)]
+struct Group {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
 }
 
 impl Reducer for ApplyOp {
@@ -63,17 +80,43 @@ impl Reducer for ApplyOp {
     }
 
     fn finish(&self, state: CollectState) -> Result<Batches> {
-        let (rows, mut memory) = self.collect.whole(state)?;
-        let (mut start, mut given) = (0, Vec::new());
-        for end in self.ends(&rows, &mut memory)? {
-            let group = self.function.call(rows.slice(start, end - start), &self.schema)?;
-            memory.try_resize(memory.bytes() + group.get_array_memory_size())?;
-            given.push(group);
-            start = end;
+        let rows = self.collect.rows(state)?;
+        let mut memory = rows.memory();
+        let joined = CollectOp::new(self.schema.clone(), 0, None);
+        let mut given = joined.new_state(memory.sibling());
+        let mut group = Group::default();
+        let mut call = |group: &mut Group| -> Result<()> {
+            let Group { batches, .. } = std::mem::take(group);
+            if batches.is_empty() {
+                return Ok(());
+            }
+            let group = concat_batches(self.collect.schema(), &batches)?;
+            joined.update(&mut given, &self.function.call(group, &self.schema)?)?;
+            Ok(())
+        };
+        let all = 0..rows.num_rows();
+        for batch in rows.into_range(all) {
+            let batch = batch?;
+            if let Some(last) = group.batches.last()
+                && !self.goes_on(last, &batch)?
+            {
+                call(&mut group)?;
+            }
+            let mut start = 0;
+            for end in self.ends(&batch)? {
+                let part = batch.slice(start, end - start);
+                // Once as it came, and once as one batch: a group must fit.
+                group.bytes += batch_bytes(&part);
+                memory.try_resize(2 * group.bytes)?;
+                group.batches.push(part);
+                start = end;
+                if end < batch.num_rows() {
+                    call(&mut group)?;
+                }
+            }
         }
-        let mut joined = Batches::new(self.schema.clone(), memory.sibling());
-        joined.push(concat_batches(&self.schema, &given)?)?;
-        Ok(joined)
+        call(&mut group)?;
+        joined.rows(given)
     }
 
     fn bytes(&self, state: &CollectState) -> usize {

@@ -1,8 +1,9 @@
 //! Rows that wait, between stages or in a sink: in memory while there is room, else spilled; always in their order.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 use super::OUTPUT_ROWS;
@@ -15,7 +16,9 @@ use crate::mem::{Block, Part, Reservation};
 ///
 /// They take memory only while less than half of the limit is used: who works needs some too.
 pub(crate) struct Batches {
+    /// Of the columns that are shown, and of all that there are.
     schema: SchemaRef,
+    whole: SchemaRef,
     pieces: Vec<Piece>,
     rows: usize,
     /// Books the pieces in memory.
@@ -42,11 +45,15 @@ const BLOCK_BYTES: usize = 1 << 20;
 impl Batches {
     /// No rows yet; `memory` is kept for those to come.
     pub(crate) fn new(schema: SchemaRef, memory: Reservation) -> Batches {
-        Batches { schema, pieces: vec![], rows: 0, memory }
+        Batches { whole: schema.clone(), schema, pieces: vec![], rows: 0, memory }
     }
 
     pub(crate) fn num_rows(&self) -> usize {
         self.rows
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     /// A reservation like its own, empty.
@@ -84,7 +91,15 @@ impl Batches {
         }
     }
 
-    /// Adds all rows of `later` at the end. Nothing is copied.
+    /// The same rows, of which so many columns are shown, from the first on. What the others take stays taken.
+    pub(crate) fn with_columns(mut self, columns: usize) -> Result<Batches> {
+        if columns < self.schema.fields().len() {
+            self.schema = Arc::new(self.schema.project(&(0..columns).collect::<Vec<_>>())?);
+        }
+        Ok(self)
+    }
+
+    /// Adds all rows of `later`, which are of as many columns, at the end. Nothing is copied.
     pub(crate) fn append(&mut self, later: Batches) {
         self.rows += later.rows;
         self.pieces.extend(later.pieces);
@@ -122,16 +137,16 @@ impl Batches {
     pub(crate) fn range(&self, range: Range<usize>) -> impl Iterator<Item = Result<RecordBatch>> {
         let mut at = 0;
         let wanted = self.pieces.iter().filter_map(move |piece| Some((piece, piece.pass(&mut at, &range)?)));
-        wanted.flat_map(|(piece, wanted)| bounded(piece.read(&self.schema), wanted))
+        wanted.flat_map(|(piece, wanted)| bounded(piece.read(&self.whole, &self.schema), wanted))
     }
 
     /// These rows, one block after the other; each block is let go of.
     pub(crate) fn into_range(self, range: Range<usize>) -> impl Iterator<Item = Result<RecordBatch>> {
-        let Batches { schema, pieces, mut memory, .. } = self;
+        let Batches { schema, whole, pieces, mut memory, .. } = self;
         let mut at = 0;
         pieces.into_iter().flat_map(move |piece| {
             let wanted = piece.pass(&mut at, &range).unwrap_or_default();
-            let batch = if wanted.is_empty() { Ok(None) } else { piece.read(&schema).map(Some) };
+            let batch = if wanted.is_empty() { Ok(None) } else { piece.read(&whole, &schema).map(Some) };
             let held = if let Place::Memory(_) = piece.place { piece.bytes } else { 0 };
             let freed = memory.try_resize(memory.bytes() - held);
             match freed.and(batch) {
@@ -153,7 +168,7 @@ impl Batches {
             if let Place::Spilled(_) = piece.place {
                 memory.try_resize(memory.bytes() + piece.bytes)?;
             }
-            batches.push(piece.read(&self.schema)?.slice(piece.first, piece.rows));
+            batches.push(piece.read(&self.whole, &self.schema)?.slice(piece.first, piece.rows));
         }
         Ok((batches, memory))
     }
@@ -175,16 +190,22 @@ impl Piece {
         (from < to).then(|| self.first + from - start..self.first + to - start)
     }
 
-    /// The whole batch.
-    fn read(&self, schema: &SchemaRef) -> Result<RecordBatch> {
-        match &self.place {
-            Place::Memory(batch) => Ok(batch.clone()),
+    /// The whole batch, the columns of it that are shown.
+    fn read(&self, whole: &SchemaRef, shown: &SchemaRef) -> Result<RecordBatch> {
+        let batch = match &self.place {
+            Place::Memory(batch) => batch.clone(),
             Place::Spilled(block) => {
                 let mut bytes = Vec::new();
                 block.read(&mut bytes)?;
-                decode(&bytes, schema)
+                decode(&bytes, whole)?
             }
+        };
+        if Arc::ptr_eq(whole, shown) {
+            return Ok(batch);
         }
+        let columns = batch.columns().iter().take(shown.fields().len()).cloned().collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(shown.clone(), columns, &options)?)
     }
 }
 

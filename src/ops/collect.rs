@@ -45,7 +45,12 @@ impl CollectOp {
 
     /// How many rows more may be in the result.
     fn lacking(&self, state: &CollectState) -> usize {
-        self.needed().saturating_sub(state.rows.num_rows() + state.small_rows)
+        self.needed().saturating_sub(self.num_rows(state))
+    }
+
+    /// How many rows were kept.
+    pub(super) fn num_rows(&self, state: &CollectState) -> usize {
+        state.rows.num_rows() + state.small_rows
     }
 
     /// All rows that were kept.
@@ -85,6 +90,7 @@ impl CollectOp {
 
 impl Reducer for CollectOp {
     const HOLDS: &'static str = "rows that wait";
+    const SPILLS: bool = true;
     type State = CollectState;
     type Output = Batches;
 

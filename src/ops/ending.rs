@@ -9,8 +9,8 @@ pub(crate) enum Ending<T> {
     Whole(T),
     /// Each piece gives some of the result's rows, which follow those of the piece before it.
     Pieces(Vec<Piece>),
-    /// As pieces, whose rows are then brought in order.
-    Unsorted(Vec<Piece>, SortOp),
+    /// As pieces, whose rows are then brought in order; of their columns so many are the result, from the first on.
+    Unsorted { pieces: Vec<Piece>, sort: SortOp, columns: usize },
 }
 
 /// A piece of work, which takes along what it holds.
@@ -27,14 +27,15 @@ impl Ending<Batches> {
                     all.append(piece()?);
                 }
             }
-            Ending::Unsorted(pieces, sort) => {
+            Ending::Unsorted { pieces, sort, columns } => {
                 let mut sorted = sort.new_state(all.memory());
                 for piece in pieces {
                     let mut state = sort.new_state(all.memory());
                     sort.update_all(&mut state, piece()?)?;
                     sort.merge(&mut sorted, state)?;
                 }
-                return sort.end(sorted)?.alone(all);
+                let nothing = Batches::new(sort.schema().clone(), all.memory());
+                return sort.end(sorted)?.alone(nothing)?.with_columns(columns);
             }
         }
         Ok(all)

@@ -10,6 +10,7 @@ mod filter;
 mod fold;
 mod group_rows;
 mod groups;
+mod hash;
 mod in_order;
 mod key;
 mod map;
@@ -70,6 +71,8 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     type State: Send + Sync + 'static;
     /// What a state holds, for refusals of memory to name.
     const HOLDS: &'static str;
+    /// Whether what a state holds goes to disk where memory has no room for it; else it must fit.
+    const SPILLS: bool = false;
     /// What the last state ends as: [`Batches`], unless only an operator of another stage reads it.
     type Output: Part;
     /// The schema of what `finish` gives.
@@ -100,8 +103,18 @@ pub(crate) trait Reducer: Send + Sync + 'static {
         }
         Ok(Flow::More)
     }
+    /// What states hold, for people.
+    fn holders(&self) -> Vec<Holder> {
+        vec![Holder { name: Self::HOLDS, spills: Self::SPILLS }]
+    }
     /// What a state holds, in bytes: allocated capacity and not just length.
     fn bytes(&self, state: &Self::State) -> usize;
+}
+
+/// What a sink holds, by the name that refusals of memory use, and whether it spills.
+pub(crate) struct Holder {
+    pub name: &'static str,
+    pub spills: bool,
 }
 
 /// An operator that goes over the partitions in order: each row depends on rows before it, or behind it.

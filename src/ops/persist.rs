@@ -1,7 +1,5 @@
 //! Keeps the rows of a partition for later runs: in memory while there is room, else in a file.
 
-use std::path::PathBuf;
-
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
@@ -15,8 +13,6 @@ use crate::mem::Reservation;
 /// Keeps all rows of a partition, in their order.
 pub(crate) struct PersistOp {
     schema: SchemaRef,
-    /// Where files go.
-    directory: PathBuf,
 }
 
 /// The rows of a partition so far.
@@ -35,8 +31,8 @@ pub(crate) struct PersistState {
 const SMALL_ROWS: usize = 1 << 13;
 
 impl PersistOp {
-    pub(crate) fn new(schema: SchemaRef, directory: PathBuf) -> PersistOp {
-        PersistOp { schema, directory }
+    pub(crate) fn new(schema: SchemaRef) -> PersistOp {
+        PersistOp { schema }
     }
 
     fn keep_small(&self, state: &mut PersistState) -> Result<()> {
@@ -60,7 +56,7 @@ impl PersistOp {
             state.batches.push(batch);
             return Ok(());
         }
-        let mut file = KeptWriter::create(&self.directory, &self.schema)?;
+        let mut file = KeptWriter::create(state.memory.spill(), &self.schema)?;
         state.batches.drain(..).try_for_each(|batch| file.write(&batch))?;
         file.write(&batch)?;
         state.bytes = 0;
@@ -72,6 +68,7 @@ impl PersistOp {
 
 impl Reducer for PersistOp {
     const HOLDS: &'static str = "rows to persist";
+    const SPILLS: bool = true;
     type State = PersistState;
     type Output = Kept;
 
@@ -125,7 +122,7 @@ mod tests {
     use arrow::datatypes::Int64Type;
 
     use super::*;
-    use crate::mem::{Budget, Part};
+    use crate::mem::{Budget, Part, Spill};
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
         let numbers = Int64Array::from_iter((first..first + rows).map(|i| (i % 7 != 0).then_some(i)));
@@ -141,7 +138,7 @@ mod tests {
 
     /// Keeps 40,000 rows in batches of many sizes within `limit`, and reads them again.
     fn kept(limit: usize) -> (Kept, RecordBatch) {
-        let op = PersistOp::new(batch(0, 0).schema(), std::env::temp_dir());
+        let op = PersistOp::new(batch(0, 0).schema());
         let budget = Budget::of(limit);
         let mut state = op.new_state(budget.reserve("kept"));
         let (mut first, mut all) = (0, vec![]);
@@ -173,8 +170,9 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_gone_is_an_error() {
-        let op = PersistOp::new(batch(0, 0).schema(), "/no/such/directory".into());
-        let mut state = op.new_state(Budget::of(1).reserve("kept"));
+        let op = PersistOp::new(batch(0, 0).schema());
+        let budget = Budget::new(1, Spill::new("/no/such/directory".into(), None));
+        let mut state = op.new_state(budget.reserve("kept"));
         let error = op.update(&mut state, &batch(0, 10_000)).unwrap_err();
         assert!(error.to_string().contains("/no/such/directory"), "{error}");
     }

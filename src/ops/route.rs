@@ -56,6 +56,7 @@ impl RouteOp {
 
 impl Reducer for RouteOp {
     const HOLDS: &'static str = "rows to repartition";
+    const SPILLS: bool = true;
     type State = Vec<CollectState>;
     type Output = Buckets;
 

@@ -122,6 +122,7 @@ impl SortOp {
 
 impl Reducer for SortOp {
     const HOLDS: &'static str = "rows to sort";
+    const SPILLS: bool = true;
     type State = SortState;
     type Output = Batches;
 

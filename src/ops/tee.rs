@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::{BatchOp, Ending, Flow, Reducer};
+use super::{BatchOp, Ending, Flow, Holder, Reducer};
 use crate::error::{Error, Result};
 use crate::mem::{Part, Reservation};
 
@@ -43,6 +43,7 @@ pub(crate) trait AnyReducer: Send + Sync {
     fn seal(&self, state: &mut AnyState) -> Result<()>;
     fn merge(&self, state: &mut AnyState, later: AnyState) -> Result<()>;
     fn end(&self, state: AnyState) -> Result<Ending<Arc<dyn Part>>>;
+    fn holders(&self) -> Vec<Holder>;
     fn bytes(&self, state: &AnyState) -> usize;
 }
 
@@ -67,8 +68,12 @@ impl<R: Reducer> AnyReducer for R {
         Ok(match Reducer::end(self, *state.downcast().map_err(|_| foreign())?)? {
             Ending::Whole(result) => Ending::Whole(Arc::new(result)),
             Ending::Pieces(pieces) => Ending::Pieces(pieces),
-            Ending::Unsorted(pieces, sort) => Ending::Unsorted(pieces, sort),
+            Ending::Unsorted { pieces, sort, columns } => Ending::Unsorted { pieces, sort, columns },
         })
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        Reducer::holders(self)
     }
 
     fn bytes(&self, state: &AnyState) -> usize {
@@ -141,6 +146,10 @@ impl Reducer for TeeOp {
     fn finish(&self, states: Vec<LineState>) -> Result<TeeStates> {
         let bytes = Reducer::bytes(self, &states);
         Ok(TeeStates { states: states.into_iter().map(|state| Mutex::new(Some(state.state))).collect(), bytes })
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        self.lines.iter().flat_map(|line| line.reducer.holders()).collect()
     }
 
     fn bytes(&self, states: &Vec<LineState>) -> usize {

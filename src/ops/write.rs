@@ -240,6 +240,7 @@ impl Open {
 
 impl Reducer for WriteOp {
     const HOLDS: &'static str = "rows to write";
+    const SPILLS: bool = true;
     type State = WriteState;
     type Output = Written;
 

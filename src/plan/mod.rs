@@ -288,7 +288,7 @@ impl LogicalPlan {
             | LogicalPlan::MapPartitions { input, .. }
             | LogicalPlan::Unpivot { input, .. }
             | LogicalPlan::Explode { input, .. } => input.partitions(),
-            LogicalPlan::InOrder { columns, .. } if columns.iter().any(Expr::needs_all_rows) => 1,
+            LogicalPlan::InOrder { columns, .. } if columns.iter().any(|column| column.as_rank().is_some()) => 1,
             LogicalPlan::InOrder { input, .. } => input.partitions(),
             LogicalPlan::Repartition { partitions, .. } => *partitions,
             LogicalPlan::Concat { inputs, .. } => inputs.iter().map(|input| input.partitions()).sum(),

@@ -87,6 +87,24 @@ pub enum Event {
         /// What its result holds; 0 when it failed.
         bytes: usize,
     },
+    /// A running task has written rows or other state to disk, for want of memory.
+    #[non_exhaustive]
+    Spilled {
+        /// The number of the run.
+        run: u64,
+        /// What was written, as messages about memory call it: `rows to sort`.
+        operator: &'static str,
+        /// How many bytes since the last such event, as they lie on disk.
+        bytes: u64,
+    },
+    /// Something is not as it should be, and the run goes on.
+    #[non_exhaustive]
+    Warning {
+        /// The number of the run.
+        run: u64,
+        /// What, in one sentence.
+        message: String,
+    },
     /// A run has ended, and holds nothing any more but its result.
     #[non_exhaustive]
     RunFinished {
@@ -94,8 +112,14 @@ pub enum Event {
         run: u64,
         /// How long it took.
         seconds: f64,
-        /// How many bytes it wrote to disk for want of memory, compressed.
+        /// How many bytes it wrote to disk for want of memory, as they lie there.
         spilled: u64,
+        /// The same by what was written, as in [`Spilled`](Event::Spilled): the most first.
+        spilled_by: Vec<(&'static str, u64)>,
+        /// The most memory that was booked during the run, by it and by whatever else the session held then.
+        peak: usize,
+        /// The session's memory limit.
+        limit: usize,
         /// Why it stopped, when it did not come to its end.
         error: Option<Error>,
     },

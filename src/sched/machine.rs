@@ -13,8 +13,12 @@ pub(super) fn threads() -> usize {
 /// 60 % of the memory that we may have; the rest is for the system's file cache, for other processes, and for what no
 /// budget counts.
 pub(super) fn default_memory() -> usize {
-    let allowed = allowed_memory(|path| std::fs::read_to_string(path).ok()).unwrap_or(UNKNOWN_MEMORY);
-    usize::try_from(allowed / 10 * 6).unwrap_or(usize::MAX)
+    usize::try_from(memory() / 10 * 6).unwrap_or(usize::MAX)
+}
+
+/// The memory that we may have.
+pub(super) fn memory() -> u64 {
+    allowed_memory(|path| std::fs::read_to_string(path).ok()).unwrap_or(UNKNOWN_MEMORY)
 }
 
 /// The least of what the machine has and what the control groups, from ours up to the root, allow.

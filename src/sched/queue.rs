@@ -5,6 +5,7 @@
 //!   ready, so that an earlier run ends, and lets its memory go, before a later one spreads.
 //! - `ended`: results that nobody has fetched yet.
 //! - `loops`: how many worker loops are alive, or have been asked for.
+//! - `is_closed`: whether runs that are still started are cancelled at once.
 //!
 //! # [`Running`]: a run that has not ended
 //! - `nodes`: the tasks it needs, numbered by their *rank*, which is their place in the memory-first order of
@@ -41,7 +42,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, Work};
-use crate::mem::Part;
+use crate::mem::{Part, Usage};
 
 /// The number of a run of a session, from 1.
 pub(super) type RunId = u64;
@@ -55,6 +56,7 @@ pub(super) struct Queue {
     pub(super) ended: HashMap<RunId, Outcome>,
     loops: usize,
     last_run: RunId,
+    pub(super) is_closed: bool,
 }
 
 pub(super) struct Running {
@@ -107,7 +109,7 @@ pub(super) struct Closing {
     pub(super) outcome: Outcome,
     pub(super) rest: Vec<Node>,
     pub(super) started: Instant,
-    pub(super) spilled: u64,
+    pub(super) usage: Arc<Usage>,
 }
 
 impl Queue {
@@ -349,8 +351,8 @@ impl Running {
             Some(error) => Err(error.clone()),
             None => Ok(self.outputs.iter().map(|&output| rest[output].result()).collect()),
         };
-        let spilled = self.context.budget().spill().written();
-        Some(Closing { run, outcome, rest, started: self.started, spilled })
+        let usage = self.context.budget().spill().usage().clone();
+        Some(Closing { run, outcome, rest, started: self.started, usage })
     }
 }
 

@@ -112,6 +112,7 @@ impl SessionBuilder {
             memory: self.memory.unwrap_or_else(|| machine::default_memory().max(MIN_MEMORY)),
             spill_dir: self.spill_dir.unwrap_or_else(std::env::temp_dir),
             spill_limit: self.spill_limit,
+            lean_bytes: machine::memory() / 2,
             partition_bytes: self.partition_size.map_or(PARTITION_BYTES, |bytes| bytes as u64),
             split_every: self.split_every.unwrap_or(SPLIT_EVERY),
         };
@@ -168,6 +169,24 @@ impl Session {
         self.config().split_every
     }
 
+    /// Stops all runs of the session and of its clones, and waits until they have let go of what they held, files included.
+    /// They end with [`ErrorKind::Cancelled`], and so does whatever is started later: for a program that is told to end. Not to be
+    /// called by an [`Observer`] or a closure of a run, which would wait for itself.
+    ///
+    /// ```
+    /// use partita::{ErrorKind, Session};
+    /// let session = Session::builder().threads(2).build()?;
+    /// let running = session.read_csv("testdata/baci/BACI_HS12_Y*.csv").sort(["v"]).submit();
+    /// session.close();
+    /// assert!(running.is_finished());
+    /// let late = session.read_csv("testdata/baci/BACI_HS12_Y2018.csv").compute();
+    /// assert_eq!(late.unwrap_err().kind(), ErrorKind::Cancelled);
+    /// # Ok::<(), partita::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
@@ -200,7 +219,7 @@ impl Default for Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every } = self.config();
+        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every, .. } = self.config();
         f.debug_struct("Session")
             .field("threads", threads)
             .field("memory", memory)

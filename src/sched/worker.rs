@@ -20,7 +20,7 @@ use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, grown, order};
-use crate::mem::{Budget, Part, Spill};
+use crate::mem::{Budget, Notice, Part, Spill, Tell};
 
 /// What a task gave.
 enum Given {
@@ -51,8 +51,8 @@ impl Engine {
         let id = self.lock().next_run();
         let Input { bytes, partitions, .. } = graph.input();
         let run = self.pool().and_then(|_| order(&graph, outputs)).map(|order| {
-            let context = TaskContext::new(self.budget.of_run(), self.progress(id));
-            Running::new(graph, &order, outputs, context)
+            let context = TaskContext::new(self.budget.of_run(self.notices(id)), self.progress(id));
+            Running::new(graph, &order, outputs, context.lean(bytes > self.config.lean_bytes))
         });
         let mut run = match run {
             Ok(run) => run,
@@ -65,8 +65,27 @@ impl Engine {
         let closing = run.close(id);
         let mut queue = self.lock();
         queue.runs.insert(id, run);
+        if queue.is_closed {
+            drop(queue);
+            self.cancel(id);
+            queue = self.lock();
+        }
         self.go_on(queue, closing, 0);
         id
+    }
+
+    /// Cancels all runs, those to come too, and waits until they are over.
+    pub(super) fn close(self: &Arc<Engine>) {
+        let mut queue = self.lock();
+        queue.is_closed = true;
+        let runs: Vec<RunId> = queue.runs.keys().copied().collect();
+        drop(queue);
+        runs.into_iter().for_each(|run| self.cancel(run));
+        let mut queue = self.lock();
+        while let Some(run) = queue.runs.values().next() {
+            let changed = Arc::clone(&run.changed);
+            queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Waits for the result of a run, which is given once.
@@ -143,6 +162,19 @@ impl Engine {
             observers.tell(|| Event::Advanced { run, bytes, rows, partitions });
         };
         listening.then(|| Arc::new(tell) as Progress)
+    }
+
+    /// How a run tells of what it writes to disk.
+    fn notices(&self, run: RunId) -> Option<Tell> {
+        let observers = self.observers.clone();
+        let listening = observers.len() > 0;
+        let tell = move |notice| {
+            observers.tell(|| match notice {
+                Notice::Spilled(operator, bytes) => Event::Spilled { run, operator, bytes },
+                Notice::Warning(message) => Event::Warning { run, message },
+            });
+        };
+        listening.then(|| Box::new(tell) as Tell)
     }
 
     /// A worker's life.
@@ -239,11 +271,16 @@ impl Engine {
     }
 
     fn end(&self, closing: Closing) {
-        let Closing { run: id, outcome, rest, started, spilled } = closing;
+        let Closing { run: id, outcome, rest, started, usage } = closing;
         discard(rest);
         let seconds = started.elapsed().as_secs_f64();
         let error = || outcome.as_ref().err().cloned();
-        self.observers.tell(|| Event::RunFinished { run: id, seconds, spilled, error: error() });
+        self.observers.tell(|| {
+            let spilled_by = usage.spilled_by();
+            let spilled = spilled_by.iter().map(|(_, bytes)| bytes).sum();
+            let (peak, limit) = (usage.peak(), self.budget.limit());
+            Event::RunFinished { run: id, seconds, spilled, spilled_by, peak, limit, error: error() }
+        });
         let mut queue = self.lock();
         let mut unwanted = Some(outcome);
         if let Some(run) = queue.runs.remove(&id) {

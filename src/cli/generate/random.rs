@@ -22,6 +22,11 @@ impl Random {
         mix(self.0.wrapping_add(counter.wrapping_mul(GAMMA)))
     }
 
+    /// A number below `end` at a counter.
+    pub(super) fn below(self, counter: u64, end: u64) -> u64 {
+        ((u128::from(self.at(counter)) * u128::from(end)) >> 64) as u64
+    }
+
     /// A stream of its own that starts at a counter.
     pub(super) fn fork(self, counter: u64) -> Random {
         Random(self.at(counter))

@@ -149,6 +149,28 @@ impl AggExpr {
         self.inputs.iter().chain(&self.filter).flat_map(Expr::columns).collect()
     }
 
+    /// Whether the result depends on the order in which rows come, by more than the last bits of floats.
+    pub(crate) fn depends_on_order(&self) -> bool {
+        match self.kind {
+            AggKind::First | AggKind::Last | AggKind::IdxMin | AggKind::IdxMax | AggKind::Join { .. } => true,
+            AggKind::Count
+            | AggKind::Size
+            | AggKind::Sum { .. }
+            | AggKind::Mean
+            | AggKind::Var { .. }
+            | AggKind::Std { .. }
+            | AggKind::Cov { .. }
+            | AggKind::Corr
+            | AggKind::Min
+            | AggKind::Max
+            | AggKind::Any
+            | AggKind::All
+            | AggKind::NUnique
+            | AggKind::Mode
+            | AggKind::Quantile { .. } => false,
+        }
+    }
+
     /// Whether the result depends on how many rows of other groups there are: then none may be filtered out before.
     pub(crate) fn counts_rows(&self) -> bool {
         self.kind.counts_rows()

@@ -197,9 +197,12 @@ impl Expr {
         matches!(self.node(), Node::InOrder(_, inputs) if !inputs.iter().any(Expr::has_in_order))
     }
 
-    /// Whether no partition can compute it without the rows of all others.
-    pub(crate) fn needs_all_rows(&self) -> bool {
-        self.nodes().any(|node| matches!(node, Node::InOrder(InOrderFn::Rank(_), _)))
+    /// If it is a rank, of what, and the greatest first.
+    pub(crate) fn as_rank(&self) -> Option<(&Expr, bool)> {
+        match self.nodes().find(|node| !matches!(node, Node::Alias(..)))? {
+            Node::InOrder(InOrderFn::Rank(ranking), inputs) => Some((inputs.first()?, ranking.descending)),
+            _ => None,
+        }
     }
 }
 

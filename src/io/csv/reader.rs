@@ -23,7 +23,7 @@ use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Type};
 use crate::io::discover::io_error;
-use crate::io::read_at::Input;
+use crate::io::read_at::{CACHED, Input};
 use crate::io::sample::{FileSample, Sample};
 use crate::mem::Reservation;
 
@@ -105,6 +105,9 @@ const BLOCK: usize = 256 << 10;
 /// So far behind its partition's end a block reads on, for the rest of the last record.
 const SLACK: u64 = 4 << 10;
 
+/// How much is read before the page cache is told.
+const FORGET: u64 = 4 << 20;
+
 /// Reads the records that begin in one partition.
 pub(crate) struct CsvReader<'a> {
     scan: &'a CsvScan,
@@ -125,6 +128,8 @@ pub(crate) struct CsvReader<'a> {
     consumed: usize,
     finished: bool,
     rows_read: u64,
+    /// Up to where the page cache has been told that it may forget; `None` where it may keep all.
+    forgotten: Option<u64>,
     /// The error that comes after the rows of this block.
     ragged: Option<Error>,
     index: FieldIndex,
@@ -179,6 +184,7 @@ impl<'a> CsvReader<'a> {
             consumed: 0,
             finished: at >= range.end,
             rows_read: 0,
+            forgotten: None,
             ragged: None,
             range,
             index: FieldIndex::default(),
@@ -189,6 +195,24 @@ impl<'a> CsvReader<'a> {
             },
             memory,
         })
+    }
+
+    /// Has what is read leave the page cache behind it: for inputs so large that they would drive everything else out of it.
+    pub(crate) fn forget_behind(&mut self) {
+        self.forgotten = Some(self.at);
+    }
+
+    /// Tells the page cache of what was read since the last time, some megabytes at once, and the rest at the end.
+    fn forget(&mut self) {
+        let Some(from) = self.forgotten else { return };
+        let to = match self.finished {
+            true => self.position().next_multiple_of(CACHED),
+            false => self.position() - self.position() % CACHED,
+        };
+        if to >= from + FORGET || self.finished {
+            self.input.forget(from - from % CACHED..to);
+            self.forgotten = Some(to);
+        }
     }
 
     /// Where the first record begins; `None` when none seems to begin in this partition.
@@ -212,6 +236,7 @@ impl<'a> CsvReader<'a> {
         if let Some(error) = self.ragged.take() {
             return Err(error);
         }
+        self.forget();
         if self.finished {
             return Ok(None);
         }

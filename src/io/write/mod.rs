@@ -10,6 +10,7 @@ mod ipc;
 mod number;
 mod options;
 mod parquet;
+mod staging;
 mod target;
 
 use std::fs::File;

@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tempfile::{TempDir, TempPath};
+use tempfile::TempPath;
 
 use super::WriteError;
+use super::staging::Staging;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A file or directory that is to be, and the hidden folder beside it that goes when this is dropped.
@@ -18,7 +19,7 @@ pub(crate) struct Target {
     path: PathBuf,
     directory: bool,
     overwrite: bool,
-    staging: TempDir,
+    staging: Staging,
     files: AtomicUsize,
 }
 
@@ -65,9 +66,7 @@ impl Target {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(no_name(given));
         };
-        let prefix = format!(".{}.", name.to_string_lossy().chars().take(40).collect::<String>());
-        let staging = tempfile::Builder::new().prefix(&prefix).suffix(".partita").tempdir_in(parent);
-        let staging = staging.map_err(|e| WriteError::Io(e).of(given))?;
+        let staging = Staging::create(parent, &name.to_string_lossy()).map_err(|e| WriteError::Io(e).of(given))?;
         Ok(Target { given: given.to_owned(), path, directory, overwrite, staging, files: AtomicUsize::new(0) })
     }
 
@@ -128,7 +127,7 @@ impl Target {
                 }
                 part.path.persist(place).map_err(|e| e.error)?;
             }
-            let aside = self.staging.path().join("replaced");
+            let aside = self.staging.replaced();
             let replaces = self.overwrite && self.path.exists();
             if replaces {
                 // What came to be there during the run is not ours to take away.

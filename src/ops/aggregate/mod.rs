@@ -4,15 +4,21 @@
 //! 2. Every aggregate is a column of partial results that ids and values update (`accumulators`); those that need the same have it
 //!    in common (`shared`).
 //! 3. A later state merges by mapping its groups to ids here, so that the work is that of the later groups.
-//! 4. At the end groups are sorted by key: neither hashes nor the order of arrival show.
+//! 4. Where there are many groups, or memory is short, partial results go to buckets by the hash of their keys, in memory or on
+//!    disk; each bucket is brought together at the end, several at a time (`buckets`). While nearly every row is a new group,
+//!    rows go there without being looked up.
+//! 5. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
 mod accumulators;
+mod buckets;
 mod shared;
+mod sorted;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -20,31 +26,53 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{FilterBuilder, FilterPredicate};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use self::accumulators::Accumulator;
+use self::buckets::Hashed;
 use self::shared::Shared;
+use super::collect::compact_column;
 use super::groups::Groups;
 use super::key::encoded_bytes;
-use super::{Batches, Flow, OUTPUT_ROWS, Reducer};
+use super::{Batches, Ending, Flow, OUTPUT_ROWS, Piece, Reducer, SortOp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{BoundAgg, BoundExpr, Type};
+use crate::expr::{BoundAgg, BoundExpr, BoundSortKey, Type, col};
 use crate::mem::Reservation;
 
 /// Groups by keys, and aggregates each group; without keys, all rows are one group, also when there are none.
-pub(crate) struct AggregateOp {
+pub(crate) struct AggregateOp(Arc<Aggregation>);
+
+/// What is grouped by, and what is worked out of each group.
+struct Aggregation {
     schema: SchemaRef,
     keys: Vec<BoundExpr>,
     kinds: Vec<Type>,
     aggs: Vec<BoundAgg>,
     shared: Shared,
     keep_nulls: bool,
+    ordered: bool,
+    /// Of groups in buckets: the keys, and the partial results of every accumulator.
+    partials: SchemaRef,
+    /// Which of those columns are an accumulator's.
+    partials_of: Vec<Range<usize>>,
+    /// The accumulators that hold values, and for each what its buckets have: the keys of a value, and the value.
+    holders: Vec<(usize, SchemaRef)>,
 }
 
 /// The groups of the rows so far, and what is kept of each.
 pub(crate) struct AggregateState {
     groups: Groups,
     accumulators: Vec<Box<dyn Accumulator>>,
+    /// How many rows are in those.
+    held_rows: usize,
+    /// The keys of rows that each are a group of their own for now, batch by batch; then `groups` is empty.
+    unseen: Vec<Vec<ArrayRef>>,
+    /// How many rows more are not looked up.
+    unseen_left: usize,
+    /// What went to buckets; it came before what is in the accumulators.
+    hashed: Option<Hashed>,
+    /// Which bits of hashes the buckets are by.
+    level: u32,
     /// How many rows came, those without a key counted.
     rows: i64,
     /// The group of every row of a batch, and of every row that passes a filter; kept for their room.
@@ -60,25 +88,43 @@ struct Rows<'a> {
     numbers: Option<ArrayRef>,
 }
 
+/// With more groups, states go to buckets rather than into one another: merging would be work for one.
+pub(super) const MANY_GROUPS: usize = 1 << 16;
+
+/// More groups go to buckets as they come: to look them up would be to wait for memory.
+pub(super) const MOST_GROUPS: usize = 1 << 17;
+
+/// Where looking up found hardly any row's group, so many rows are not looked up before it is tried again.
+const UNSEEN_ROWS: usize = 1 << 22;
+
+/// With more values than this in memory, groups are finished in pieces.
+const MANY_VALUES: usize = 1 << 24;
+
 impl Rows<'_> {
     fn filter(&self, predicate: &FilterPredicate) -> Result<Rows<'static>> {
         let numbers = self.numbers.as_ref().map(|numbers| predicate.filter(numbers)).transpose()?;
         Ok(Rows { batch: Cow::Owned(predicate.filter_record_batch(&self.batch)?), numbers })
     }
+
+    fn slice(&self, start: usize, length: usize) -> Rows<'static> {
+        let numbers = self.numbers.as_ref().map(|numbers| numbers.slice(start, length));
+        Rows { batch: Cow::Owned(self.batch.slice(start, length)), numbers }
+    }
 }
 
 impl AggregateOp {
-    /// Rows with a null key are dropped unless `keep_nulls`.
+    /// Rows with a null key are dropped unless `keep_nulls`. Groups come in the order of their keys if `ordered`.
     ///
     /// # Errors
     /// [`ErrorKind::Column`] when two columns of the result have one name.
     pub(crate) fn new(
-        _input: &SchemaRef,
         keys: Vec<(String, BoundExpr)>,
         aggs: Vec<BoundAgg>,
         keep_nulls: bool,
+        ordered: bool,
     ) -> Result<AggregateOp> {
         let mut fields: Vec<Field> = keys.iter().map(|(name, key)| Field::new(name, key.data_type(), true)).collect();
+        let key_types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
         fields.extend(aggs.iter().map(|agg| Field::new(&agg.name, agg.output_type.clone(), true)));
         let mut names = HashSet::new();
         if let Some(twice) = fields.iter().find(|f| !names.insert(f.name().as_str())) {
@@ -86,44 +132,175 @@ impl AggregateOp {
             return Err(Error::new(ErrorKind::Column, message).help("give one of them another name with alias(..)"));
         }
         let shared = Shared::new(&aggs)?;
+        let (mut types, mut partials_of) = (key_types.clone(), vec![]);
+        for accumulator in shared.accumulators() {
+            let first = types.len();
+            types.extend(accumulator.partials(&[])?.iter().map(|column| column.data_type().clone()));
+            partials_of.push(first..types.len());
+        }
+        let holder = |(at, kind): (usize, Type)| (at, numbered([&key_types[..], &[kind.arrow()]].concat()));
+        let holders = shared.holders().map(holder).collect();
         let keys: Vec<BoundExpr> = keys.into_iter().map(|(_, key)| key).collect();
         let kinds = keys.iter().map(BoundExpr::kind).collect();
-        Ok(AggregateOp { schema: Arc::new(Schema::new(fields)), keys, kinds, aggs, shared, keep_nulls })
+        Ok(AggregateOp(Arc::new(Aggregation {
+            schema: Arc::new(Schema::new(fields)),
+            keys,
+            kinds,
+            aggs,
+            shared,
+            keep_nulls,
+            ordered,
+            partials: numbered(types),
+            partials_of,
+            holders,
+        })))
     }
+}
 
-    /// Books `bytes` where that is more than is booked.
-    fn book(&self, memory: &mut Reservation, bytes: usize) -> Result<()> {
-        if bytes <= memory.bytes() {
-            return Ok(());
+/// Columns of these types, called by their numbers.
+fn numbered(types: Vec<DataType>) -> SchemaRef {
+    let field = |(at, data_type): (usize, DataType)| Field::new(at.to_string(), data_type, true);
+    Arc::new(Schema::new(types.into_iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+impl Aggregation {
+    fn new_state(&self, memory: Reservation, level: u32) -> AggregateState {
+        AggregateState {
+            groups: Groups::new(self.kinds.clone()),
+            accumulators: self.shared.accumulators(),
+            held_rows: 0,
+            unseen: vec![],
+            unseen_left: 0,
+            hashed: None,
+            level,
+            rows: 0,
+            ids: vec![],
+            filtered_ids: vec![],
+            memory,
         }
-        // A refusal is where groups are to be flushed to buckets, once there is a spill.
-        memory.try_resize(bytes).map_err(|refused| match self.shared.holder() {
-            Some(agg) if refused.kind() == ErrorKind::Memory => refused.help(format!(
-                "{agg} holds values of every group in memory: raise the limit (Session::builder().memory(..), or --memory), filter rows first, or leave it out"
-            )),
-            _ => refused,
-        })
     }
 
     /// Books what the state came to hold, where that is more or much less.
-    fn settle(&self, state: &mut AggregateState) -> Result<()> {
-        let (bytes, booked) = (self.bytes(state), state.memory.bytes());
-        if bytes > booked || bytes < booked / 2 { state.memory.try_resize(bytes) } else { Ok(()) }
-    }
-
-    fn seal_accumulators(&self, state: &mut AggregateState) -> Result<()> {
-        let work = state.accumulators.iter().map(|a| a.seal_bytes()).max().unwrap_or(0);
-        if work > 0 {
-            let bytes = self.bytes_of(state) + work;
-            self.book(&mut state.memory, bytes)?;
+    fn settle(&self, state: &mut AggregateState) {
+        let (bytes, booked) = (state.table_bytes(), state.memory.bytes());
+        if bytes > booked || bytes < booked / 2 {
+            state.memory.overdraw(bytes);
         }
-        state.accumulators.iter_mut().try_for_each(|a| a.seal())?;
-        self.settle(state)
     }
 
-    fn bytes_of(&self, state: &AggregateState) -> usize {
-        let accumulators: usize = state.accumulators.iter().map(|a| a.bytes()).sum();
-        state.groups.bytes() + accumulators + (state.ids.capacity() + state.filtered_ids.capacity()) * size_of::<u32>()
+    /// The most that is held while so many rows with these keys, and so much text, come in.
+    fn bytes_with(&self, state: &AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> usize {
+        let key_bytes = keys.iter().map(encoded_bytes).sum();
+        let groups = state.num_groups() + rows;
+        let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(groups, rows, text)).sum();
+        let ids = state.ids.capacity() + state.filtered_ids.capacity() + 2 * rows.saturating_sub(state.ids.capacity());
+        state.groups.bytes_with(rows, key_bytes) + accumulators + ids * size_of::<u32>()
+    }
+
+    /// Finds the groups of rows with these keys, and so much text. When memory is short for that, what is held goes to buckets;
+    /// false, when it is too short even then: the rows are to come in two halves.
+    fn admit(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> Result<bool> {
+        let refused = loop {
+            let bytes = self.bytes_with(state, keys, rows, text);
+            let booked = bytes <= state.memory.bytes() || state.memory.try_resize_with_some_left(bytes);
+            let tried = match booked {
+                true => Ok(()),
+                // With nothing to give up, it takes what there is.
+                false if state.held_rows == 0 => state.memory.try_resize(bytes),
+                false => {
+                    self.flush(state)?;
+                    continue;
+                }
+            };
+            let assigned = tried.and_then(|()| {
+                let AggregateState { groups, ids, memory, .. } = &mut *state;
+                groups.assign(keys, rows, ids, &mut |more| memory.try_resize(memory.bytes() + more))
+            });
+            match assigned {
+                Ok(()) => break None,
+                Err(refused) if refused.kind() != ErrorKind::Memory => return Err(refused),
+                // Groups that are there already, but had no rows yet, come again.
+                Err(_) if state.held_rows > 0 => self.flush(state)?,
+                Err(refused) => {
+                    state.groups = Groups::new(self.kinds.clone());
+                    state.memory.try_resize(0)?;
+                    break Some(refused);
+                }
+            }
+        };
+        match refused {
+            Some(refused) if rows == 1 => Err(refused),
+            Some(_) => Ok(false),
+            None => {
+                state.held_rows += rows;
+                let groups = state.groups.len();
+                state.accumulators.iter_mut().for_each(|a| a.resize(groups));
+                Ok(true)
+            }
+        }
+    }
+
+    /// Gives each of these rows a group of its own, which its bucket will find the same as others.
+    fn admit_unseen(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> Result<bool> {
+        let bytes = self.bytes_with(state, keys, rows, text) + keys.iter().map(encoded_bytes).sum::<usize>();
+        if bytes > state.memory.bytes() && !state.memory.try_resize_with_some_left(bytes) {
+            self.flush(state)?;
+            state.unseen_left = 0;
+            return self.admit(state, keys, rows, text);
+        }
+        let first = state.held_rows as u32;
+        state.ids.clear();
+        state.ids.extend(first..first + rows as u32);
+        state.unseen.push(keys.iter().map(compact_column).collect::<Result<_>>()?);
+        state.held_rows += rows;
+        state.unseen_left = state.unseen_left.saturating_sub(rows);
+        state.accumulators.iter_mut().for_each(|a| a.resize(state.held_rows));
+        Ok(true)
+    }
+
+    /// Moves what is held to buckets when it has become much.
+    fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
+        if !state.unseen.is_empty() {
+            if state.held_rows >= MOST_GROUPS || state.unseen_left == 0 {
+                self.flush(state)?;
+            }
+        } else if state.groups.len() >= MOST_GROUPS {
+            let hardly_any = state.held_rows < 2 * state.groups.len();
+            self.flush(state)?;
+            state.unseen_left = if hardly_any { UNSEEN_ROWS } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Takes in rows by their keys.
+    fn enter(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
+        let count = rows.batch.num_rows();
+        if count == 0 {
+            return Ok(());
+        }
+        let text = rows.batch.columns().iter().map(text_bytes).sum();
+        let admitted = match state.unseen_left {
+            0 => self.admit(state, keys, count, text)?,
+            _ => self.admit_unseen(state, keys, count, text)?,
+        };
+        if !admitted {
+            return halves(count).into_iter().try_for_each(|(start, length)| {
+                let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, length)).collect();
+                self.enter(state, &keys, &rows.slice(start, length))
+            });
+        }
+        for selection in &self.shared.selections {
+            let Some(condition) = &selection.filter else {
+                self.update_selection(state, selection, rows, false)?;
+                continue;
+            };
+            let mask = condition.bound.eval_mask(&rows.batch)?;
+            state.filtered_ids.clear();
+            state.filtered_ids.extend(mask.values().set_indices().map(|row| state.ids[row]));
+            let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
+            self.update_selection(state, selection, &passing, true)?;
+        }
+        self.flush_many(state)
     }
 
     /// Takes in the values of rows whose groups are `ids`, by the aggregates of one filter, or of none.
@@ -135,143 +312,210 @@ impl AggregateOp {
         filtered: bool,
     ) -> Result<()> {
         let inputs = selection.computed.eval(&rows.batch)?;
-        let groups = state.groups.len();
         for (slot, inputs) in selection.slots.iter().map(|slot| (slot, slot.inputs(&inputs, &rows.numbers))) {
             let inputs = inputs?;
-            let text = inputs.iter().map(text_bytes).sum();
-            let accumulator = &state.accumulators[slot.accumulator];
-            let (now, most) = (accumulator.bytes(), accumulator.bytes_with(groups, rows.batch.num_rows(), text));
-            if most > now {
-                let bytes = self.bytes_of(state) - now + most;
-                self.book(&mut state.memory, bytes)?;
-            }
-            let accumulator = &mut state.accumulators[slot.accumulator];
-            accumulator.resize(groups);
-            accumulator.update(if filtered { &state.filtered_ids } else { &state.ids }, &inputs)?;
+            let AggregateState { accumulators, ids, filtered_ids, .. } = &mut *state;
+            // Room was asked for the text of the rows. Where inputs make more of it, that is booked when the batch is done.
+            accumulators[slot.accumulator].update(if filtered { filtered_ids } else { ids }, &inputs)?;
         }
         Ok(())
+    }
+
+    /// Puts accumulators in their least form. False, and nothing is changed, when there is no memory for that.
+    fn seal_accumulators(&self, state: &mut AggregateState) -> Result<bool> {
+        let work = state.accumulators.iter().map(|a| a.seal_bytes()).max().unwrap_or(0);
+        let bytes = state.table_bytes() + work;
+        if work > 0 && bytes > state.memory.bytes() && !state.memory.try_resize_with_some_left(bytes) {
+            return Ok(false);
+        }
+        state.accumulators.iter_mut().try_for_each(|a| a.seal())?;
+        self.settle(state);
+        Ok(true)
+    }
+
+    /// Takes in a later state's groups, where both are in memory and stay there. False, and the groups of both are still there,
+    /// when they don't fit.
+    fn merge_tables(&self, state: &mut AggregateState, later: &mut AggregateState) -> Result<bool> {
+        if !self.seal_accumulators(state)? || !self.seal_accumulators(later)? {
+            return Ok(false);
+        }
+        // What moves over as it is, is not booked twice.
+        let moved: usize = later.accumulators.iter().map(|a| a.moved_bytes()).sum();
+        let groups = state.groups.len() + later.groups.len();
+        let pairs = state.accumulators.iter().zip(&later.accumulators);
+        let accumulators: usize = pairs.map(|(a, b)| a.bytes_with(groups, 0, b.text_bytes())).sum();
+        let most = state.groups.bytes_with(later.groups.len(), later.groups.key_bytes())
+            + accumulators
+            + (state.ids.capacity() + state.filtered_ids.capacity() + later.groups.len()) * size_of::<u32>();
+        if most > state.memory.bytes() && !state.memory.try_resize_with_some_left(most) {
+            return Ok(false);
+        }
+        let ids = {
+            let AggregateState { groups, memory, .. } = &mut *state;
+            let mut book = |more| memory.try_resize(memory.bytes() + more);
+            match groups.absorb(&mut later.groups, &mut book) {
+                Err(refused) if refused.kind() == ErrorKind::Memory => return Ok(false),
+                ids => ids?,
+            }
+        };
+        let groups = state.groups.len();
+        let handed_over = later.memory.bytes().min(moved);
+        later.memory.try_resize(later.memory.bytes() - handed_over)?;
+        state.memory.overdraw(state.memory.bytes() + handed_over);
+        for (accumulator, later) in state.accumulators.iter_mut().zip(std::mem::take(&mut later.accumulators)) {
+            accumulator.resize(groups);
+            accumulator.merge(&ids, later, state.rows)?;
+        }
+        state.held_rows += later.held_rows;
+        self.settle(state);
+        Ok(true)
+    }
+
+    /// The result of groups that are all in memory, a piece of them at a time in the order of their keys.
+    fn finish_table(&self, state: &AggregateState, ids: &[u32]) -> Result<Batches> {
+        let mut batches = Batches::new(self.schema.clone(), state.memory.sibling());
+        for ids in ids.chunks(OUTPUT_ROWS) {
+            let mut columns = state.groups.columns(ids)?;
+            for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
+                columns.push(state.accumulators[*accumulator].finish(agg, ids)?);
+            }
+            batches.push(rows_of(&self.schema, columns, ids.len())?)?;
+        }
+        Ok(batches)
+    }
+
+    /// Makes a state, all of it in memory, ready to be finished. False when there is no memory for that.
+    fn prepare(&self, state: &mut AggregateState) -> Result<bool> {
+        // Without keys and rows there is a group that no update has made room for.
+        let groups = state.groups.len();
+        state.accumulators.iter_mut().for_each(|a| a.resize(groups));
+        if !self.seal_accumulators(state)? {
+            return Ok(false);
+        }
+        let work: usize = state.accumulators.iter().map(|a| a.finish_bytes()).sum();
+        let bytes = state.table_bytes() + work;
+        Ok(bytes <= state.memory.bytes() || state.memory.try_resize(bytes).is_ok())
+    }
+
+    /// By their keys, ascending, nulls last.
+    fn sort(&self) -> Result<SortOp> {
+        let key = |field: &Arc<Field>| {
+            let expr = col(field.name()).bind(&self.schema)?;
+            Ok(BoundSortKey { expr, descending: false, nulls_first: false })
+        };
+        let keys = self.schema.fields().iter().take(self.keys.len()).map(key).collect::<Result<_>>()?;
+        Ok(SortOp::new(self.schema.clone(), keys, None))
+    }
+}
+
+/// Columns of so many rows, which is told since there may be no columns that show it.
+fn rows_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+/// Start and length of either half.
+fn halves(rows: usize) -> [(usize, usize); 2] {
+    [(0, rows / 2), (rows / 2, rows - rows / 2)]
+}
+
+impl AggregateState {
+    /// What is held beside the buckets.
+    fn table_bytes(&self) -> usize {
+        let unseen: usize = self.unseen.iter().flatten().map(|key| key.get_array_memory_size()).sum();
+        let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
+        let ids = self.ids.capacity() + self.filtered_ids.capacity();
+        self.groups.bytes() + unseen + accumulators + ids * size_of::<u32>()
+    }
+
+    /// How many groups are in memory; of rows that were not looked up, each is one.
+    fn num_groups(&self) -> usize {
+        if self.unseen.is_empty() { self.groups.len() } else { self.held_rows }
     }
 }
 
 impl Reducer for AggregateOp {
     const HOLDS: &'static str = "groups and their aggregates";
+    const SPILLS: bool = true;
     type State = AggregateState;
     type Output = Batches;
 
     fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.0.schema
     }
 
     fn new_state(&self, memory: Reservation) -> AggregateState {
-        AggregateState {
-            groups: Groups::new(self.kinds.clone()),
-            accumulators: self.shared.accumulators(),
-            rows: 0,
-            ids: vec![],
-            filtered_ids: vec![],
-            memory,
-        }
+        self.0.new_state(memory, 0)
     }
 
     fn update(&self, state: &mut AggregateState, batch: &RecordBatch) -> Result<Flow> {
-        let mut keys = self.keys.iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
+        let op = &*self.0;
+        let mut keys = op.keys.iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
         let count = batch.num_rows() as i64;
         let numbers = || Arc::new(Int64Array::from_iter_values(state.rows..state.rows + count)) as ArrayRef;
-        let mut rows = Rows { batch: Cow::Borrowed(batch), numbers: self.shared.counts_rows().then(numbers) };
+        let mut rows = Rows { batch: Cow::Borrowed(batch), numbers: op.shared.counts_rows().then(numbers) };
         state.rows += count;
-        if let Some(mask) = valid_rows(&keys).filter(|_| !self.keep_nulls) {
+        if let Some(mask) = valid_rows(&keys).filter(|_| !op.keep_nulls) {
             let filter = FilterBuilder::new(&mask).optimize().build();
             for array in &mut keys {
                 *array = filter.filter(array)?;
             }
             rows = rows.filter(&filter)?;
         }
-        let count = rows.batch.num_rows();
-        if count == 0 {
-            self.settle(state)?;
-            return Ok(Flow::More);
-        }
-        let key_bytes = keys.iter().map(encoded_bytes).sum();
-        let groups = state.groups.bytes_with(count, key_bytes) - state.groups.bytes();
-        let ids = 2 * count.saturating_sub(state.ids.capacity()) * size_of::<u32>();
-        let bytes = self.bytes_of(state) + groups + ids;
-        self.book(&mut state.memory, bytes)?;
-        let AggregateState { groups, ids, memory, .. } = &mut *state;
-        groups.assign(&keys, count, ids, &mut |more| self.book(memory, memory.bytes() + more))?;
-        for selection in &self.shared.selections {
-            let Some(condition) = &selection.filter else {
-                self.update_selection(state, selection, &rows, false)?;
-                continue;
-            };
-            let mask = condition.bound.eval_mask(&rows.batch)?;
-            state.filtered_ids.clear();
-            state.filtered_ids.extend(mask.values().set_indices().map(|row| state.ids[row]));
-            let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
-            self.update_selection(state, selection, &passing, true)?;
-        }
-        self.settle(state)?;
+        op.enter(state, &keys, &rows)?;
+        op.settle(state);
         Ok(Flow::More)
     }
 
     fn seal(&self, state: &mut AggregateState) -> Result<()> {
         state.groups.seal();
         (state.ids, state.filtered_ids) = (vec![], vec![]);
-        self.seal_accumulators(state)
+        let many = state.hashed.is_some() || state.groups.len() > MANY_GROUPS;
+        if many || !self.0.seal_accumulators(state)? {
+            return self.0.flush(state);
+        }
+        // It waits now, while others work.
+        let bytes = state.table_bytes();
+        if state.memory.try_resize_within_half(bytes) { Ok(()) } else { self.0.flush(state) }
     }
 
-    fn merge(&self, state: &mut AggregateState, later: AggregateState) -> Result<()> {
-        let mut later = later;
-        self.seal_accumulators(state)?;
-        self.seal_accumulators(&mut later)?;
-        // What moves over as it is, is not booked twice.
-        let moved: usize = later.accumulators.iter().map(|a| a.moved_bytes()).sum();
-        later.memory.try_resize(later.memory.bytes().saturating_sub(moved))?;
-        let groups = state.groups.len() + later.groups.len();
-        let pairs = state.accumulators.iter().zip(&later.accumulators);
-        let accumulators: usize = pairs.map(|(a, b)| a.bytes_with(groups, 0, b.text_bytes())).sum();
-        let most = state.groups.bytes_with(later.groups.len(), later.groups.key_bytes())
-            + accumulators
-            + moved
-            + (state.ids.capacity() + state.filtered_ids.capacity() + later.groups.len()) * size_of::<u32>();
-        self.book(&mut state.memory, most)?;
-        let AggregateState { groups, accumulators, rows, memory, .. } = later;
-        let ids = {
-            let memory = &mut state.memory;
-            state.groups.absorb(groups, &mut |more| self.book(memory, memory.bytes() + more))?
-        };
-        for (accumulator, later) in state.accumulators.iter_mut().zip(accumulators) {
-            accumulator.resize(state.groups.len());
-            accumulator.merge(&ids, later, state.rows)?;
+    fn merge(&self, state: &mut AggregateState, mut later: AggregateState) -> Result<()> {
+        let op = &*self.0;
+        let many = state.hashed.is_some() || later.hashed.is_some() || state.groups.len() > MANY_GROUPS;
+        if many || !op.merge_tables(state, &mut later)? {
+            op.flush(state)?;
+            op.flush(&mut later)?;
+            op.append(state, later.hashed.take())?;
         }
-        state.rows += rows;
-        drop(memory);
-        self.settle(state)
+        state.rows += later.rows;
+        Ok(())
     }
 
     fn finish(&self, state: AggregateState) -> Result<Batches> {
-        let mut state = state;
-        // Without keys and rows there is a group that no update has made room for.
-        state.accumulators.iter_mut().for_each(|a| a.resize(state.groups.len()));
-        self.seal_accumulators(&mut state)?;
-        let work: usize = state.accumulators.iter().map(|a| a.finish_bytes()).sum();
-        let bytes = self.bytes_of(&state) + work;
-        self.book(&mut state.memory, bytes)?;
-        let sorted = state.groups.sorted();
-        let mut batches = Batches::new(self.schema.clone(), state.memory.sibling());
-        for ids in sorted.chunks(OUTPUT_ROWS) {
-            let mut columns = state.groups.columns(ids)?;
-            for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
-                columns.push(state.accumulators[*accumulator].finish(agg, ids)?);
-            }
-            // The number of rows is told, since there may be no columns that show it.
-            let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
-            batches.push(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)?;
+        let nothing = Batches::new(self.0.schema.clone(), state.memory.sibling());
+        self.end(state)?.alone(nothing)
+    }
+
+    fn end(&self, mut state: AggregateState) -> Result<Ending<Batches>> {
+        let op = &self.0;
+        if state.hashed.is_some() || !op.prepare(&mut state)? {
+            return op.end_buckets(state);
         }
-        Ok(batches)
+        let ids = state.groups.sorted();
+        let values: usize = state.accumulators.iter().map(|a| a.held()).sum();
+        if values < MANY_VALUES {
+            return Ok(Ending::Whole(op.finish_table(&state, &ids)?));
+        }
+        let state = Arc::new(state);
+        let pieces = ids.chunks(ids.len().div_ceil(64)).map(|ids| {
+            let (op, state, ids) = (op.clone(), state.clone(), ids.to_vec());
+            Box::new(move || op.finish_table(&state, &ids)) as Piece
+        });
+        Ok(Ending::Pieces(pieces.collect()))
     }
 
     fn bytes(&self, state: &AggregateState) -> usize {
-        self.bytes_of(state)
+        state.table_bytes() + state.hashed.as_ref().map_or(0, Hashed::bytes)
     }
 }
 

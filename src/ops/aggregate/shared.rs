@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 
 use super::accumulators::{Accumulator, Family};
 use crate::error::{Error, Result};
-use crate::expr::{BoundAgg, BoundSet, Operand};
+use crate::expr::{BoundAgg, BoundSet, Operand, Type};
 
 /// The accumulators that a list of aggregates needs.
 pub(super) struct Shared {
@@ -14,8 +14,6 @@ pub(super) struct Shared {
     /// The accumulator that every aggregate reads.
     pub(super) outputs: Vec<usize>,
     counts_rows: bool,
-    /// The first aggregate that holds values.
-    holder: Option<String>,
 }
 
 /// What sees the rows that pass one filter, or, without a filter, all.
@@ -36,14 +34,10 @@ pub(super) struct Slot {
 
 impl Shared {
     pub(super) fn new(aggs: &[BoundAgg]) -> Result<Shared> {
-        let mut shared =
-            Shared { selections: vec![], families: vec![], outputs: vec![], counts_rows: false, holder: None };
+        let mut shared = Shared { selections: vec![], families: vec![], outputs: vec![], counts_rows: false };
         for agg in aggs {
             let family = Family::of(agg)?;
             shared.counts_rows |= agg.kind.counts_rows();
-            if family.holds_values() && shared.holder.is_none() {
-                shared.holder = Some(agg.to_string());
-            }
             let same_filter = |s: &Selection| match (&s.filter, &agg.filter) {
                 (Some(a), Some(b)) => a.is_same(b),
                 (a, b) => a.is_none() && b.is_none(),
@@ -77,9 +71,9 @@ impl Shared {
         self.counts_rows
     }
 
-    /// The first aggregate that holds values of every group, and not just a few numbers.
-    pub(super) fn holder(&self) -> Option<&str> {
-        self.holder.as_deref()
+    /// The accumulators that hold values of every group, and not just a few numbers, with the type of the values.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (usize, Type)> {
+        self.families.iter().enumerate().filter_map(|(i, family)| Some((i, family.values()?)))
     }
 }
 

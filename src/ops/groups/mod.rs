@@ -138,8 +138,8 @@ impl Groups {
         Ok(())
     }
 
-    /// Takes in the groups of a later state: gives the id here of every id there.
-    pub(super) fn absorb(&mut self, mut later: Groups, book: Book) -> Result<Vec<u32>> {
+    /// Takes in the groups of a later state, which stay: gives the id here of every id there.
+    pub(super) fn absorb(&mut self, later: &mut Groups, book: Book) -> Result<Vec<u32>> {
         self.check_room(later.len())?;
         while self.by.rank() < later.by.rank() {
             self.widen(later.len(), book)?;

@@ -174,7 +174,7 @@ fn function(bound: &BoundInOrder) -> Result<Box<dyn Function>> {
         InOrderFn::RowNumber => Box::new(RowNumber),
         InOrderFn::Shift(n) => Box::new(Shift::new(input, n)),
         InOrderFn::Fill { backward } => Box::new(Fill { kind: input, backward }),
-        InOrderFn::Rank(ranking) => Box::new(Rank { ranking, text: bound.text.clone() }),
+        InOrderFn::Rank(ranking) => Box::new(Rank { ranking }),
         InOrderFn::Cumulative(summary) => summarised(Over::AllSoFar, summary, input, bound),
         InOrderFn::Rolling { window, summary, min_periods } => {
             let length = match window {

@@ -1,97 +1,138 @@
 //! Ranks of values among all.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::DataType;
 
 use super::{Kernel, Rows};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::expr::{RankMethod, Ranking};
 use crate::ops::key::as_ints;
 
 /// The rank of each value among all; null for nulls.
 ///
-/// All rows are in one partition, which the plan sees to. The place to improve: count the values of each partition, join the
-/// counts in order of the values, and look up each row in them where it stands.
+/// Rows come in the order of the values, nulls last, which the plan sees to: equal values stand together, and a rank is a
+/// matter of counting.
 pub(super) struct Rank {
     pub ranking: Ranking,
-    pub text: String,
 }
 
-impl Rank {
-    /// Gives each row of these values its rank.
-    fn rank<K: Ord>(&self, mut values: Vec<(K, u32)>, ranks: &mut [Option<f64>]) {
-        let Ranking { method, descending } = self.ranking;
-        let order = |a: &K, b: &K| -> Ordering { if descending { b.cmp(a) } else { a.cmp(b) } };
-        values.sort_unstable_by(|a, b| order(&a.0, &b.0).then(a.1.cmp(&b.1)));
-        let mut before = 0;
-        for (distinct, equals) in values.chunk_by(|a, b| a.0 == b.0).enumerate() {
-            let after = before + equals.len();
-            for (nth, (_, row)) in equals.iter().enumerate() {
-                ranks[*row as usize] = Some(match method {
-                    RankMethod::Average => (before + 1 + after) as f64 / 2.0,
-                    RankMethod::Min => (before + 1) as f64,
-                    RankMethod::Max => after as f64,
-                    RankMethod::Dense => (distinct + 1) as f64,
-                    RankMethod::First => (before + 1 + nth) as f64,
-                });
+/// Of sorted values: how many they are, how many differ, and those at either end.
+#[derive(Clone, Default)]
+pub(super) struct Ranked {
+    values: usize,
+    distinct: usize,
+    /// The same run, where there is but one value.
+    ends: Option<(Run, Run)>,
+}
+
+/// Equal values.
+#[derive(Clone)]
+struct Run {
+    value: Value,
+    length: usize,
+}
+
+#[derive(Clone, PartialEq)]
+enum Value {
+    Int(i64),
+    Text(Box<str>),
+}
+
+/// The values of all these rows, in runs.
+fn runs(rows: &[Rows]) -> Result<Vec<Run>> {
+    let mut runs: Vec<Run> = Vec::new();
+    for input in rows.iter().map(Rows::input) {
+        let input = input?;
+        if *input.data_type() == DataType::Utf8View {
+            for text in input.as_string_view().iter().flatten() {
+                match runs.last_mut() {
+                    Some(Run { value: Value::Text(last), length }) if **last == *text => *length += 1,
+                    _ => runs.push(Run { value: Value::Text(text.into()), length: 1 }),
+                }
             }
-            before = after;
+            continue;
+        }
+        let mut scratch = Vec::new();
+        let values = as_ints(input, &mut scratch)?;
+        for value in values.iter().enumerate().filter(|(row, _)| input.is_valid(*row)).map(|(_, value)| *value) {
+            match runs.last_mut() {
+                Some(Run { value: Value::Int(last), length }) if *last == value => *length += 1,
+                _ => runs.push(Run { value: Value::Int(value), length: 1 }),
+            }
         }
     }
+    Ok(runs)
 }
 
 impl Kernel for Rank {
-    type Carry = ();
+    type Carry = Ranked;
 
-    fn carry(&self, _: &[Rows]) -> Result<()> {
-        Ok(())
+    fn looks_ahead(&self) -> bool {
+        // How many equals stand behind.
+        matches!(self.ranking.method, RankMethod::Average | RankMethod::Max)
     }
 
-    fn join(&self, _: &(), _: &()) -> Result<()> {
-        Err(Error::internal(format!("{} got its rows in several partitions", self.text)))
+    fn carry(&self, rows: &[Rows]) -> Result<Ranked> {
+        let runs = runs(rows)?;
+        Ok(Ranked {
+            values: runs.iter().map(|run| run.length).sum(),
+            distinct: runs.len(),
+            ends: runs.first().cloned().zip(runs.last().cloned()),
+        })
     }
 
-    fn apply(&self, before: Option<&()>, rows: &[Rows], _: Option<&()>) -> Result<Vec<ArrayRef>> {
-        if before.is_some() {
-            self.join(&(), &())?;
+    fn join(&self, before: &Ranked, after: &Ranked) -> Result<Ranked> {
+        let (Some((first, last)), Some((next, end))) = (&before.ends, &after.ends) else {
+            return Ok(if before.ends.is_some() { before.clone() } else { after.clone() });
+        };
+        let values = before.values + after.values;
+        if last.value != next.value {
+            let ends = Some((first.clone(), end.clone()));
+            return Ok(Ranked { values, distinct: before.distinct + after.distinct, ends });
         }
-        let inputs = rows.iter().map(Rows::input).collect::<Result<Vec<_>>>()?;
-        let all: usize = rows.iter().map(|rows| rows.len).sum();
-        if u32::try_from(all).is_err() {
-            let message = format!("'{}' is of more than 4 billion rows", self.text);
-            return Err(Error::new(ErrorKind::Config, message).help("rank fewer rows: filter or aggregate them first"));
-        }
-        let mut ranks = vec![None; all];
-        let mut first = 0;
-        if inputs.first().is_some_and(|input| *input.data_type() == DataType::Utf8View) {
-            let mut values = Vec::with_capacity(all);
-            for input in &inputs {
-                let text = input.as_string_view();
-                values.extend((first..).zip(text).filter_map(|(row, text)| Some((text?, row))));
-                first += input.len() as u32;
-            }
-            self.rank(values, &mut ranks);
-        } else {
-            let mut values = Vec::with_capacity(all);
-            for input in &inputs {
-                let mut scratch = vec![];
-                let ints = (first..).zip(as_ints(input, &mut scratch)?).enumerate();
-                values.extend(ints.filter(|(at, _)| input.is_valid(*at)).map(|(_, (row, value))| (*value, row)));
-                first += input.len() as u32;
-            }
-            self.rank(values, &mut ranks);
+        let longer = |run: &Run, by: usize, grows: bool| Run {
+            value: run.value.clone(),
+            length: run.length + if grows { by } else { 0 },
+        };
+        let first = longer(first, next.length, before.distinct == 1);
+        let end = longer(end, last.length, after.distinct == 1);
+        Ok(Ranked { values, distinct: before.distinct + after.distinct - 1, ends: Some((first, end)) })
+    }
+
+    fn apply(&self, before: Option<&Ranked>, rows: &[Rows], after: Option<&Ranked>) -> Result<Vec<ArrayRef>> {
+        let runs = runs(rows)?;
+        // How many values, and different ones, stand before the run; how many equals before and behind these rows.
+        let (mut start, mut distinct) = before.map_or((0, 0), |before| (before.values, before.distinct));
+        let equals =
+            |ends: Option<&Run>, run: &Run| ends.filter(|end| end.value == run.value).map_or(0, |end| end.length);
+        let last_before = before.and_then(|before| before.ends.as_ref()).map(|(_, last)| last);
+        let first_after = after.and_then(|after| after.ends.as_ref()).map(|(first, _)| first);
+        let mut ranks = Vec::with_capacity(runs.iter().map(|run| run.length).sum());
+        for (at, run) in runs.iter().enumerate() {
+            let earlier = if at == 0 { equals(last_before, run) } else { 0 };
+            let later = if at + 1 == runs.len() { equals(first_after, run) } else { 0 };
+            distinct += usize::from(earlier == 0);
+            let (least, most) = (start - earlier + 1, start + run.length + later);
+            ranks.extend((0..run.length).map(|nth| match self.ranking.method {
+                RankMethod::Average => (least + most) as f64 / 2.0,
+                RankMethod::Min => least as f64,
+                RankMethod::Max => most as f64,
+                RankMethod::Dense => distinct as f64,
+                RankMethod::First => (start + nth + 1) as f64,
+            }));
+            start += run.length;
         }
         let mut ranks = ranks.into_iter();
-        let column = |rows: &Rows| -> ArrayRef {
-            let ranks = ranks.by_ref().take(rows.len);
-            match self.ranking.method {
+        let column = |rows: &Rows| -> Result<ArrayRef> {
+            let input = rows.input()?;
+            let ranks = (0..rows.len).map(|row| if input.is_valid(row) { ranks.next() } else { None });
+            Ok(match self.ranking.method {
                 RankMethod::Average => Arc::new(ranks.collect::<Float64Array>()),
                 _ => Arc::new(ranks.map(|rank| rank.map(|rank| rank as i64)).collect::<Int64Array>()),
-            }
+            })
         };
-        Ok(rows.iter().map(column).collect())
+        rows.iter().map(column).collect()
     }
 }

@@ -29,8 +29,14 @@ impl Log {
                 assert!(*seconds >= 0.0);
                 format!("run {run}: task {task} {name} done, {bytes} bytes")
             }
-            Event::RunFinished { run, seconds, spilled, error } => {
-                assert!(*seconds >= 0.0 && *spilled == 0);
+            Event::Spilled { run, operator, bytes } => format!("run {run}: {bytes} bytes of {operator}"),
+            Event::Warning { run, message } => format!("run {run}: {message}"),
+            Event::RunFinished { run, seconds, spilled, spilled_by, peak, limit, error } => {
+                assert!(*seconds >= 0.0 && *limit > 0);
+                assert_eq!(*spilled, spilled_by.iter().map(|(_, bytes)| bytes).sum::<u64>());
+                if *spilled > 0 {
+                    return format!("run {run}: done, peak {peak}, spilled {spilled_by:?}");
+                }
                 format!("run {run}: done, {:?}", error.as_ref().map(Error::message))
             }
         };
@@ -80,6 +86,35 @@ fn everything_is_told_in_order() {
 
     session.run(TaskGraph::new(), &[]).unwrap();
     assert_eq!(log.lines(), ["run 3: 0 tasks, 0 bytes, 0 partitions", "run 3: done, None"]);
+}
+
+#[test]
+fn what_is_spilled_is_told_by_operator() {
+    let log = Arc::new(Log::default());
+    let session = Session::builder().threads(1).memory(16 << 20).observer(log.clone()).build().unwrap();
+    let live = Live::default();
+    let mut graph = TaskGraph::new();
+    let reading = live.clone();
+    let work: Work = Box::new(move |context: &TaskContext, _| {
+        let (mut rows, groups) = (context.budget().reserve("rows"), context.budget().reserve("groups"));
+        rows.try_resize(7000)?;
+        drop((groups.spill().write(&[])?, rows.spill().write(&[])?, rows.sibling().spill().write(&[])?));
+        reading.number(1)
+    });
+    let task = graph.add("spill", vec![], work);
+    session.run(graph, &[task]).unwrap();
+    // Nothing at all, compressed, is one byte.
+    let expected = [
+        "run 1: 1 tasks, 0 bytes, 0 partitions",
+        "run 1: task 0 spill",
+        "run 1: 1 bytes of groups",
+        "run 1: 1 bytes of rows",
+        "run 1: 1 bytes of rows",
+        "run 1: task 0 spill done, 8 bytes",
+        "run 1: done, peak 7000, spilled [(\"rows\", 2), (\"groups\", 1)]",
+    ];
+    let lines = log.lines();
+    assert_eq!(lines.iter().filter(|line| !line.contains("--spill-dir")).collect::<Vec<_>>(), expected.each_ref());
 }
 
 #[test]

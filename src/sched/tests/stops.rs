@@ -221,3 +221,30 @@ fn a_run_outlives_the_handle_on_its_session() {
     let run = session(2).start(one(&live), &[TaskId(0)]);
     assert_eq!(value(&run.wait().unwrap()[0]), 1);
 }
+
+#[test]
+fn a_closed_session_ends_all_runs_and_starts_none() {
+    for threads in THREADS {
+        let session = session(threads);
+        let (live, begun, ran) = (Live::default(), Arc::default(), Arc::default());
+        let runs: Vec<_> = (0..3)
+            .map(|_| {
+                let mut graph = TaskGraph::new();
+                let load = graph.add("load", vec![], live.give(1));
+                let long = graph.add("long", vec![load], until_cancelled(&begun));
+                let after = graph.add("after", vec![long, load], count(&ran));
+                session.start(graph, &[after])
+            })
+            .collect();
+        until(|| begun.load(SeqCst) >= 1);
+        session.clone().close();
+        assert!(runs.iter().all(|run| run.is_finished()));
+        assert_eq!(live.now(), 0);
+        for run in runs {
+            assert_eq!(run.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+        assert_eq!(session.run(one(&live), &[TaskId(0)]).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!((live.now(), ran.load(SeqCst)), (0, 0));
+        session.close();
+    }
+}

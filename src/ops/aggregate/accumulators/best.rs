@@ -51,6 +51,10 @@ impl BestInts {
     pub(super) fn new(rule: Rule, kind: Type) -> BestInts {
         BestInts { rule, kind, best: vec![], scratch: vec![] }
     }
+
+    fn column(&self, ids: &[u32]) -> Result<ArrayRef> {
+        from_ints(self.kind, ids.iter().map(|id| self.best[*id as usize]))
+    }
 }
 
 impl Accumulator for BestInts {
@@ -83,13 +87,21 @@ impl Accumulator for BestInts {
         Ok(())
     }
 
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.column(ids)?])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        self.update(ids, partials)
+    }
+
     fn seal(&mut self) -> Result<()> {
         self.scratch = vec![];
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
-        from_ints(self.kind, ids.iter().map(|id| self.best[*id as usize]))
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        self.column(ids)
     }
 
     fn bytes(&self) -> usize {
@@ -138,6 +150,12 @@ impl BestTexts {
             *slot = Some(text);
         }
     }
+
+    fn column(&self, ids: &[u32]) -> ArrayRef {
+        let mut column = StringViewBuilder::with_capacity(ids.len());
+        ids.iter().for_each(|id| column.append_option(self.best[*id as usize].as_deref()));
+        Arc::new(column.finish())
+    }
 }
 
 impl Accumulator for BestTexts {
@@ -163,10 +181,16 @@ impl Accumulator for BestTexts {
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
-        let mut column = StringViewBuilder::with_capacity(ids.len());
-        ids.iter().for_each(|id| column.append_option(self.best[*id as usize].as_deref()));
-        Ok(Arc::new(column.finish()))
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.column(ids)])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        self.update(ids, partials)
+    }
+
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        Ok(self.column(ids))
     }
 
     fn bytes(&self) -> usize {

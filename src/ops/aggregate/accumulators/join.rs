@@ -34,6 +34,14 @@ impl Joined {
     }
 }
 
+impl Joined {
+    fn column(&self, ids: &[u32]) -> ArrayRef {
+        let mut column = StringViewBuilder::with_capacity(ids.len());
+        ids.iter().for_each(|id| column.append_option(self.texts[*id as usize].as_deref()));
+        Arc::new(column.finish())
+    }
+}
+
 impl Accumulator for Joined {
     fn resize(&mut self, groups: usize) {
         self.texts.resize(groups, None);
@@ -57,12 +65,16 @@ impl Accumulator for Joined {
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
-        let mut column = StringViewBuilder::with_capacity(ids.len());
-        for id in ids {
-            column.append_option(self.texts[*id as usize].as_deref());
-        }
-        Ok(Arc::new(column.finish()))
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.column(ids)])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        self.update(ids, partials)
+    }
+
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        Ok(self.column(ids))
     }
 
     fn bytes(&self) -> usize {

@@ -46,7 +46,17 @@ impl Accumulator for Truths {
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let truths: Vec<bool> = ids.iter().map(|id| self.truths[*id as usize]).collect();
+        Ok(vec![Arc::new(BooleanArray::from(truths))])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        // What none of a group's rows turned turns nothing.
+        self.update(ids, partials)
+    }
+
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let truths: Vec<bool> = ids.iter().map(|id| self.truths[*id as usize]).collect();
         Ok(Arc::new(BooleanArray::from(truths)))
     }

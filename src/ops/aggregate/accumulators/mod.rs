@@ -13,8 +13,9 @@ mod values;
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::{Float64Type, Int64Type};
 
 use self::best::{BestInts, BestTexts, Rule};
 use self::join::Joined;
@@ -24,6 +25,7 @@ use self::pairs::Comoments;
 use self::rows::BestRows;
 use self::totals::{Counts, Totals};
 use self::values::Values;
+pub(super) use self::values::{input_kind, quantile_column, rank};
 use crate::error::{Error, Result};
 use crate::expr::{AggKind, BoundAgg, Type};
 use crate::ops::key::kind_of;
@@ -40,6 +42,24 @@ pub(super) trait Accumulator: Any + Send + Sync {
     /// Takes in a later accumulator of the same family: group `i` there is group `ids[i]` here, and row 0 there is row `rows` here.
     fn merge(&mut self, ids: &[u32], later: Box<dyn Accumulator>, rows: i64) -> Result<()>;
 
+    /// The partial results of these groups, as columns of a number and of types that never change. (Those that hold values
+    /// have none, but `take_values`.)
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>>;
+
+    /// Takes in what a later accumulator of the same family gave as partial results, of groups that are `ids` here; row 0 there
+    /// is row `rows` here.
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], rows: i64) -> Result<()>;
+
+    /// Gives the values held, a bounded number at a time: their groups, and a column that `update` takes back.
+    fn held_values(&self, _each: &mut dyn FnMut(&[u32], ArrayRef) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+
+    /// How many values are held.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// Puts what it holds in its least form, before it waits for a merge.
     fn seal(&mut self) -> Result<()> {
         Ok(())
@@ -49,7 +69,7 @@ pub(super) trait Accumulator: Any + Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::Overflow`](crate::ErrorKind::Overflow) for a sum of integers beyond 64 bits.
-    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef>;
+    fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef>;
 
     /// The bytes allocated.
     fn bytes(&self) -> usize;
@@ -90,10 +110,10 @@ pub(super) enum Family {
     BestTexts(Rule),
     BestRows(Rule),
     Truths(bool),
-    /// Whether equal values are kept once.
+    /// Of values of this type; whether equal ones are kept once.
     Values {
         distinct: bool,
-        text: bool,
+        kind: Type,
     },
     Join(Arc<str>),
 }
@@ -101,11 +121,12 @@ pub(super) enum Family {
 impl Family {
     pub(super) fn of(agg: &BoundAgg) -> Result<Family> {
         let input = agg.inputs.first().map(|input| kind_of(&input.bound.data_type())).transpose()?;
-        let text = input == Some(Type::Text);
+        let nothing = || Error::internal(format!("{} of nothing", agg.kind.name()));
+        let values = |distinct| -> Result<Family> { Ok(Family::Values { distinct, kind: input.ok_or_else(nothing)? }) };
         let best = |rule| match input {
             Some(Type::Text) => Ok(Family::BestTexts(rule)),
             Some(kind) => Ok(Family::BestInts(rule, kind)),
-            None => Err(Error::internal(format!("{} of nothing", agg.kind.name()))),
+            None => Err(nothing()),
         };
         Ok(match &agg.kind {
             AggKind::Count | AggKind::Size => Family::Counts,
@@ -121,8 +142,8 @@ impl Family {
             AggKind::IdxMax => Family::BestRows(Rule::Greatest),
             AggKind::Any => Family::Truths(false),
             AggKind::All => Family::Truths(true),
-            AggKind::NUnique => Family::Values { distinct: true, text },
-            AggKind::Mode | AggKind::Quantile { .. } => Family::Values { distinct: false, text },
+            AggKind::NUnique => values(true)?,
+            AggKind::Mode | AggKind::Quantile { .. } => values(false)?,
             AggKind::Join { separator } => Family::Join(separator.clone()),
         })
     }
@@ -138,14 +159,14 @@ impl Family {
             Family::BestTexts(rule) => Box::new(BestTexts::new(*rule)),
             Family::BestRows(rule) => Box::new(BestRows::new(*rule)),
             Family::Truths(of_none) => Box::new(Truths::new(*of_none)),
-            Family::Values { distinct, text } => Box::new(Values::new(*distinct, *text)),
+            Family::Values { distinct, kind } => Box::new(Values::new(*distinct, *kind)),
             Family::Join(separator) => Box::new(Joined::new(separator.clone())),
         }
     }
 
-    /// Whether it holds values of every group, and not just a few numbers.
-    pub(super) fn holds_values(&self) -> bool {
-        matches!(self, Family::Values { .. } | Family::Join(_))
+    /// The type of the values that it holds of every group; `None` where it holds a few numbers, or one text.
+    pub(super) fn values(&self) -> Option<Type> {
+        if let Family::Values { kind, .. } = self { Some(*kind) } else { None }
     }
 }
 
@@ -153,6 +174,35 @@ impl Family {
 fn same<A: Accumulator>(later: Box<dyn Accumulator>) -> Result<A> {
     let later: Box<dyn Any> = later;
     later.downcast().map(|later| *later).map_err(|_| Error::internal("states of different aggregates are merged"))
+}
+
+/// The columns of partial results, as many as there are to be.
+fn columns<const N: usize>(partials: &[ArrayRef]) -> Result<&[ArrayRef; N]> {
+    partials.try_into().map_err(|_| Error::internal("partial results of another aggregate are taken in"))
+}
+
+/// A column of integers without nulls.
+fn ints(values: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+/// The values of such a column.
+fn int_values(column: &ArrayRef) -> Result<&[i64]> {
+    let column =
+        column.as_primitive_opt::<Int64Type>().ok_or_else(|| Error::internal("a partial result is no integer"))?;
+    Ok(column.values())
+}
+
+/// A column of floats without nulls.
+fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter_values(values))
+}
+
+/// The values of such a column.
+fn float_values(column: &ArrayRef) -> Result<&[f64]> {
+    let column =
+        column.as_primitive_opt::<Float64Type>().ok_or_else(|| Error::internal("a partial result is no float"))?;
+    Ok(column.values())
 }
 
 /// The only input.

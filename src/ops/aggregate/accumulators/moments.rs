@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::{Accumulator, for_bits, for_chunks, input, no_output, nulls, one_group, same, vec_bytes_to};
+use super::{
+    Accumulator, columns, float_values, for_bits, for_chunks, input, no_output, nulls, one_group, same, vec_bytes_to,
+};
 use crate::error::Result;
 use crate::expr::{AggKind, BoundAgg};
 
@@ -87,7 +89,21 @@ impl Accumulator for Moments {
         Ok(())
     }
 
-    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let column = |part: fn(&Moment) -> f64| super::floats(ids.iter().map(|id| part(&self.0[*id as usize])));
+        Ok(vec![column(|m| m.count), column(|m| m.mean), column(|m| m.squares)])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        let [count, mean, squares] = columns(partials)?;
+        let (count, mean, squares) = (float_values(count)?, float_values(mean)?, float_values(squares)?);
+        for (row, id) in ids.iter().enumerate() {
+            self.0[*id as usize].merge(Moment { count: count[row], mean: mean[row], squares: squares[row] });
+        }
+        Ok(())
+    }
+
+    fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let (ddof, is_std) = match agg.kind {
             AggKind::Var { ddof } => (ddof, false),
             AggKind::Std { ddof } => (ddof, true),

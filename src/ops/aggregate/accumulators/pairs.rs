@@ -7,7 +7,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::Float64Type;
 
 use super::moments::floats;
-use super::{Accumulator, for_bits, for_chunks, no_output, same, vec_bytes_to};
+use super::{Accumulator, columns, float_values, for_bits, for_chunks, no_output, same, vec_bytes_to};
 use crate::error::{Error, Result};
 use crate::expr::{AggKind, BoundAgg};
 
@@ -91,7 +91,30 @@ impl Accumulator for Comoments {
         Ok(())
     }
 
-    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let column = |part: fn(&Comoment) -> f64| super::floats(ids.iter().map(|id| part(&self.0[*id as usize])));
+        Ok(vec![
+            column(|c| c.count),
+            column(|c| c.mean[0]),
+            column(|c| c.mean[1]),
+            column(|c| c.squares[0]),
+            column(|c| c.squares[1]),
+            column(|c| c.products),
+        ])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        let parts: &[ArrayRef; 6] = columns(partials)?;
+        let parts = parts.iter().map(float_values).collect::<Result<Vec<_>>>()?;
+        for (row, id) in ids.iter().enumerate() {
+            let part = |i: usize| parts[i][row];
+            let (mean, squares) = ([part(1), part(2)], [part(3), part(4)]);
+            self.0[*id as usize].merge(Comoment { count: part(0), mean, squares, products: part(5) });
+        }
+        Ok(())
+    }
+
+    fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let groups = ids.iter().map(|id| &self.0[*id as usize]);
         let column: Float64Array = match agg.kind {
             AggKind::Cov { ddof } => groups.map(|g| g.covariance(ddof)).collect(),

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 
 use super::best::Rule;
-use super::{Accumulator, input, nulls, same, vec_bytes_to};
+use super::{Accumulator, columns, input, nulls, same, vec_bytes_to};
 use crate::error::{Error, Result};
 use crate::expr::BoundAgg;
 use crate::ops::key::as_ints;
@@ -67,12 +67,30 @@ impl Accumulator for BestRows {
         Ok(())
     }
 
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let groups = ids.iter().map(|id| self.best[*id as usize]);
+        let values = groups.clone().map(|best| best.map(|best| best.value));
+        let rows = groups.map(|best| best.map(|best| best.row));
+        Ok(vec![Arc::new(values.collect::<Int64Array>()), Arc::new(rows.collect::<Int64Array>())])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], rows: i64) -> Result<()> {
+        let [values, numbers] = columns(partials)?;
+        let (values, numbers) = (values.as_primitive::<Int64Type>(), numbers.as_primitive::<Int64Type>());
+        for ((id, value), row) in ids.iter().zip(values).zip(numbers) {
+            if let (Some(value), Some(row)) = (value, row) {
+                BestRows::keep(&mut self.best[*id as usize], self.rule, Best { value, row: row + rows });
+            }
+        }
+        Ok(())
+    }
+
     fn seal(&mut self) -> Result<()> {
         self.scratch = vec![];
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let row = |id: &u32| self.best[*id as usize].map(|best| best.row);
         Ok(Arc::new(ids.iter().map(row).collect::<Int64Array>()))
     }

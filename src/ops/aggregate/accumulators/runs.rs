@@ -1,5 +1,7 @@
 //! Values in runs: those of some millions of rows, brought together by group, in as few bytes as hold them.
 
+use std::ops::Range;
+
 use super::vec_bytes_to;
 
 /// Values of groups that came in one after another, in the order of the rows.
@@ -52,6 +54,11 @@ impl Log {
     pub(super) fn extend(&mut self, groups: &[u32], values: &[i64]) {
         self.groups.extend_from_slice(groups);
         self.values.extend_from_slice(values);
+    }
+
+    /// The groups of these values, and the values.
+    pub(super) fn rows(&self, range: Range<usize>) -> (Vec<u32>, Vec<i64>) {
+        (self.groups[range.clone()].to_vec(), self.values[range].to_vec())
     }
 
     pub(super) fn bytes_with(&self, more: usize) -> usize {
@@ -126,6 +133,20 @@ impl RunBuilder {
 impl Run {
     pub(super) fn len(&self) -> usize {
         self.ends.last().map_or(0, |end| *end as usize)
+    }
+
+    /// The groups of these values, and the values.
+    pub(super) fn rows(&self, range: Range<usize>) -> (Vec<u32>, Vec<i64>) {
+        let (mut groups, mut values) = (Vec::with_capacity(range.len()), Vec::with_capacity(range.len()));
+        let first = self.ends.partition_point(|end| *end as usize <= range.start);
+        for (group, end) in self.groups[first..].iter().zip(&self.ends[first..]) {
+            groups.resize(range.end.min(*end as usize) - range.start, *group);
+            if *end as usize >= range.end {
+                break;
+            }
+        }
+        self.values.append(range, &mut values);
+        (groups, values)
     }
 
     /// Gives every group another number.
@@ -213,7 +234,7 @@ impl Codes {
         Codes { least, distances }
     }
 
-    fn append(&self, range: std::ops::Range<usize>, out: &mut Vec<i64>) {
+    fn append(&self, range: Range<usize>, out: &mut Vec<i64>) {
         let value = |distance: u64| self.least.wrapping_add(distance as i64);
         match &self.distances {
             Distances::One(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),

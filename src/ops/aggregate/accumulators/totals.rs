@@ -6,7 +6,10 @@ use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Float64Type;
 
-use super::{Accumulator, CHUNK, first_bits, for_chunks, input, no_output, nulls, one_group, same, vec_bytes_to};
+use super::{
+    Accumulator, CHUNK, columns, first_bits, float_values, floats, for_chunks, input, int_values, ints, no_output,
+    nulls, one_group, same, vec_bytes_to,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggKind, BoundAgg};
 use crate::ops::key::as_ints;
@@ -55,7 +58,17 @@ impl Accumulator for Counts {
         Ok(())
     }
 
-    fn finish(&mut self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(vec![ints(ids.iter().map(|id| self.0[*id as usize]))])
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        let [counts] = columns(partials)?;
+        ids.iter().zip(int_values(counts)?).for_each(|(id, n)| self.0[*id as usize] += n);
+        Ok(())
+    }
+
+    fn finish(&self, _: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         Ok(Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| self.0[*id as usize]))))
     }
 
@@ -73,6 +86,10 @@ pub(super) trait Sum: Copy + Default + Send + Sync + std::ops::Add<Output = Self
     /// Adds the values to the totals of their groups.
     fn add_all(totals: &mut Totals<Self>, ids: &[u32], values: &ArrayRef) -> Result<()>;
     fn to_float(self) -> f64;
+    /// Sums as columns, exact.
+    fn partials(sums: impl Iterator<Item = Self> + Clone) -> Vec<ArrayRef>;
+    /// What [`partials`](Sum::partials) gave.
+    fn of_partials(columns: &[ArrayRef]) -> Result<Vec<Self>>;
     /// The column of the sums that are not null.
     fn column(sums: impl Iterator<Item = Option<Self>>, agg: &BoundAgg) -> Result<ArrayRef>;
 }
@@ -86,6 +103,16 @@ impl Sum for i128 {
 
     fn to_float(self) -> f64 {
         self as f64
+    }
+
+    fn partials(sums: impl Iterator<Item = i128> + Clone) -> Vec<ArrayRef> {
+        vec![ints(sums.clone().map(|sum| (sum >> 64) as i64)), ints(sums.map(|sum| sum as i64))]
+    }
+
+    fn of_partials(partials: &[ArrayRef]) -> Result<Vec<i128>> {
+        let [high, low] = columns(partials)?;
+        let halves = int_values(high)?.iter().zip(int_values(low)?);
+        Ok(halves.map(|(high, low)| i128::from(*high) << 64 | i128::from(*low as u64)).collect())
     }
 
     fn column(sums: impl Iterator<Item = Option<i128>>, agg: &BoundAgg) -> Result<ArrayRef> {
@@ -103,6 +130,15 @@ impl Sum for f64 {
 
     fn to_float(self) -> f64 {
         self
+    }
+
+    fn partials(sums: impl Iterator<Item = f64> + Clone) -> Vec<ArrayRef> {
+        vec![floats(sums)]
+    }
+
+    fn of_partials(partials: &[ArrayRef]) -> Result<Vec<f64>> {
+        let [sums] = columns(partials)?;
+        Ok(float_values(sums)?.to_vec())
     }
 
     fn column(sums: impl Iterator<Item = Option<f64>>, _: &BoundAgg) -> Result<ArrayRef> {
@@ -128,12 +164,29 @@ impl<T: Sum> Accumulator for Totals<T> {
         Ok(())
     }
 
+    fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let groups = ids.iter().map(|id| self.totals[*id as usize]);
+        let mut partials = T::partials(groups.clone().map(|total| total.sum));
+        partials.push(ints(groups.map(|total| total.count)));
+        Ok(partials)
+    }
+
+    fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
+        let (counts, sums) = partials.split_last().ok_or_else(|| Error::internal("a sum lacks its count"))?;
+        for ((id, sum), count) in ids.iter().zip(T::of_partials(sums)?).zip(int_values(counts)?) {
+            let total = &mut self.totals[*id as usize];
+            total.sum = total.sum + sum;
+            total.count += count;
+        }
+        Ok(())
+    }
+
     fn seal(&mut self) -> Result<()> {
         self.scratch = vec![];
         Ok(())
     }
 
-    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let groups = ids.iter().map(|id| self.totals[*id as usize]);
         match agg.kind {
             AggKind::Sum { min_count } => {

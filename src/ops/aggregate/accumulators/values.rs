@@ -6,7 +6,8 @@
 //! 4. At the end the values of one group after another are gathered from all runs; a quantile is selected, not sorted for.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringViewBuilder};
 
@@ -14,12 +15,14 @@ use super::runs::{Index, Log, Run, RunBuilder};
 use super::{Accumulator, input, no_output, nulls, same, vec_bytes_to};
 use crate::error::{Error, Result};
 use crate::expr::{AggKind, BoundAgg, Interpolation, Type};
+use crate::ops::OUTPUT_ROWS;
 use crate::ops::groups::RowGroups;
 use crate::ops::key::{as_ints, from_ints, int_to_float};
 
 pub(super) struct Values {
     /// Equal values of a group are kept once.
     distinct: bool,
+    kind: Type,
     /// Texts are held once, and their numbers are the values.
     texts: Option<RowGroups>,
     groups: usize,
@@ -29,7 +32,7 @@ pub(super) struct Values {
     len: usize,
     distinct_len: usize,
     /// Made when the first group is gathered.
-    index: Option<Index>,
+    index: OnceLock<Index>,
     scratch: Vec<i64>,
 }
 
@@ -37,16 +40,17 @@ pub(super) struct Values {
 const LOG_ROWS: usize = 1 << 19;
 
 impl Values {
-    pub(super) fn new(distinct: bool, text: bool) -> Values {
+    pub(super) fn new(distinct: bool, kind: Type) -> Values {
         Values {
             distinct,
-            texts: text.then(RowGroups::new),
+            kind,
+            texts: (kind == Type::Text).then(RowGroups::new),
             groups: 0,
             log: Log::default(),
             runs: vec![],
             len: 0,
             distinct_len: 0,
-            index: None,
+            index: OnceLock::new(),
             scratch: vec![],
         }
     }
@@ -65,8 +69,6 @@ impl Values {
     }
 
     fn add_run(&mut self, run: Run) {
-        // Here a run will go to disk, when there is a spill and memory is refused: it is by group, in one piece, and is
-        // not read before the end.
         self.len += run.len();
         self.runs.push(run);
     }
@@ -91,30 +93,31 @@ impl Values {
         self.runs = vec![run];
     }
 
-    /// The group's values, in no order.
-    fn gather(&mut self, group: u32) -> &mut [i64] {
-        let index = self.index.get_or_insert_with(|| Index::new(&self.runs, self.groups));
-        index.gather(&self.runs, group, &mut self.scratch);
-        &mut self.scratch
+    /// Calls `f` with the values of each of these groups, in no order.
+    fn map_groups<T>(&self, ids: &[u32], f: impl Fn(&mut [i64]) -> T) -> Vec<T> {
+        let index = self.index.get_or_init(|| Index::new(&self.runs, self.groups));
+        let mut values = Vec::new();
+        let map = |id: &u32| {
+            index.gather(&self.runs, *id, &mut values);
+            f(&mut values)
+        };
+        ids.iter().map(map).collect()
     }
 
     /// The most frequent value of every group.
-    fn modes(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
-        if self.texts.is_some() {
-            let mut modes = Vec::with_capacity(ids.len());
-            for id in ids {
+    fn modes(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+        if let Some(texts) = &self.texts {
+            let mode = |values: &mut [i64]| {
                 let mut counts: HashMap<i64, usize> = HashMap::new();
-                self.gather(*id).iter().for_each(|text| *counts.entry(*text).or_default() += 1);
-                let Some(texts) = &self.texts else { continue };
+                values.iter().for_each(|text| *counts.entry(*text).or_default() += 1);
                 let best = counts
                     .into_iter()
                     .max_by(|a, b| a.1.cmp(&b.1).then_with(|| texts.row(b.0 as u32).cmp(texts.row(a.0 as u32))));
-                modes.push(best.map(|(text, _)| text as u32));
-            }
-            return self.text_column(&modes);
+                best.map(|(text, _)| text as u32)
+            };
+            return self.text_column(&self.map_groups(ids, mode));
         }
-        let kind = input_kind(agg)?;
-        from_ints(kind, ids.iter().map(|id| most_frequent(self.gather(*id))).collect::<Vec<_>>().into_iter())
+        from_ints(input_kind(agg)?, self.map_groups(ids, most_frequent).into_iter())
     }
 
     fn text_column(&self, texts: &[Option<u32>]) -> Result<ArrayRef> {
@@ -130,29 +133,46 @@ impl Values {
         }
         Ok(Arc::new(column.finish()))
     }
-
-    fn quantiles(&mut self, agg: &BoundAgg, ids: &[u32], p: f64, how: Interpolation) -> Result<ArrayRef> {
-        let float = match input_kind(agg)? {
-            Type::Int64 => |v: i64| v as f64,
-            Type::Float64 => int_to_float,
-            kind => {
-                let values = ids.iter().map(|id| around(self.gather(*id), p, how).map(|(low, _, _)| low));
-                return from_ints(kind, values.collect::<Vec<_>>().into_iter());
-            }
-        };
-        let value = |id: &u32| around(self.gather(*id), p, how).map(|(a, b, share)| between(float(a), float(b), share));
-        Ok(Arc::new(ids.iter().map(value).collect::<Float64Array>()))
-    }
 }
 
-fn input_kind(agg: &BoundAgg) -> Result<Type> {
+/// The column of quantiles, of values of this type: each by the two values around it, and how far it is from the first to the
+/// second.
+pub(in crate::ops::aggregate) fn quantile_column(
+    kind: Type,
+    around: impl Iterator<Item = Option<(i64, i64, f64)>>,
+) -> Result<ArrayRef> {
+    let float = match kind {
+        Type::Int64 => |v: i64| v as f64,
+        Type::Float64 => int_to_float,
+        kind => return from_ints(kind, around.map(|around| around.map(|(low, _, _)| low))),
+    };
+    let value = |(a, b, share)| between(float(a), float(b), share);
+    Ok(Arc::new(around.map(|around| around.map(value)).collect::<Float64Array>()))
+}
+
+/// So many rows, a bounded number at a time.
+fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(OUTPUT_ROWS).map(move |start| start..rows.min(start + OUTPUT_ROWS))
+}
+
+pub(in crate::ops::aggregate) fn input_kind(agg: &BoundAgg) -> Result<Type> {
     agg.inputs.first().map(|input| input.bound.kind()).ok_or_else(|| no_output(agg))
 }
 
 /// The two values between which a quantile lies, and how far it is from the first to the second; these are one value where it
 /// falls on one, or is to. None of no values.
 fn around(values: &mut [i64], p: f64, how: Interpolation) -> Option<(i64, i64, f64)> {
-    let last = values.len().checked_sub(1)?;
+    let (below, share) = rank(values.len(), p, how)?;
+    let (_, low, above) = values.select_nth_unstable(below);
+    let low = *low;
+    let high = if share > 0.0 { above.iter().copied().min().unwrap_or(low) } else { low };
+    Some((low, high, share))
+}
+
+/// The place, in order, of the value at or below a quantile of so many, and how far the quantile is from it to the next one.
+/// None of no values.
+pub(in crate::ops::aggregate) fn rank(values: usize, p: f64, how: Interpolation) -> Option<(usize, f64)> {
+    let last = values.checked_sub(1)?;
     let rank = last as f64 * p;
     let (below, share) = match how {
         Interpolation::Higher => (rank.ceil(), 0.0),
@@ -162,10 +182,7 @@ fn around(values: &mut [i64], p: f64, how: Interpolation) -> Option<(i64, i64, f
         Interpolation::Midpoint => (rank.floor(), if rank.fract() > 0.0 { 0.5 } else { 0.0 }),
         Interpolation::Linear => (rank.floor(), rank.fract()),
     };
-    let (_, low, above) = values.select_nth_unstable((below as usize).min(last));
-    let low = *low;
-    let high = if share > 0.0 { above.iter().copied().min().unwrap_or(low) } else { low };
-    Some((low, high, share))
+    Some(((below as usize).min(last), share))
 }
 
 /// The point that far from `a` to `b`.
@@ -249,6 +266,32 @@ impl Accumulator for Values {
         Ok(())
     }
 
+    fn partials(&self, _: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(vec![])
+    }
+
+    fn take_in(&mut self, _: &[u32], _: &[ArrayRef], _: i64) -> Result<()> {
+        Ok(())
+    }
+
+    fn held_values(&self, each: &mut dyn FnMut(&[u32], ArrayRef) -> Result<()>) -> Result<()> {
+        let mut give = |(groups, values): (Vec<u32>, Vec<i64>)| {
+            let column = if self.texts.is_some() {
+                let texts: Vec<Option<u32>> = values.into_iter().map(|text| Some(text as u32)).collect();
+                self.text_column(&texts)?
+            } else {
+                from_ints(self.kind, values.into_iter().map(Some))?
+            };
+            each(&groups, column)
+        };
+        self.runs.iter().try_for_each(|run| chunks(run.len()).try_for_each(|rows| give(run.rows(rows))))?;
+        chunks(self.log.len()).try_for_each(|rows| give(self.log.rows(rows)))
+    }
+
+    fn held(&self) -> usize {
+        self.len + self.log.len()
+    }
+
     fn seal(&mut self) -> Result<()> {
         self.end_run();
         self.log = Log::default();
@@ -256,18 +299,20 @@ impl Accumulator for Values {
         Ok(())
     }
 
-    fn finish(&mut self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
+    fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         match agg.kind {
             AggKind::NUnique => {
-                let count = |id: &u32| {
-                    let values = self.gather(*id);
+                let count = |values: &mut [i64]| {
                     values.sort_unstable();
                     values.chunk_by(|a, b| a == b).count() as i64
                 };
-                Ok(Arc::new(Int64Array::from_iter_values(ids.iter().map(count))))
+                Ok(Arc::new(Int64Array::from(self.map_groups(ids, count))))
             }
             AggKind::Mode => self.modes(agg, ids),
-            AggKind::Quantile { p, interpolation } => self.quantiles(agg, ids, p, interpolation),
+            AggKind::Quantile { p, interpolation } => {
+                let around = self.map_groups(ids, |values| around(values, p, interpolation));
+                quantile_column(input_kind(agg)?, around.into_iter())
+            }
             _ => Err(no_output(agg)),
         }
     }
