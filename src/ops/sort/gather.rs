@@ -35,10 +35,11 @@ pub(super) fn gather(schema: &SchemaRef, batches: &[RecordBatch], places: &[Plac
 fn pick<T: ArrowPrimitiveType>(arrays: &[&ArrayRef], places: &[Place]) -> PrimitiveArray<T> {
     let values: Vec<&[T::Native]> = arrays.iter().map(|array| array.as_primitive::<T>().values().as_ref()).collect();
     let picked: Vec<T::Native> = places.iter().map(|(batch, row)| values[*batch as usize][*row as usize]).collect();
-    let nulls = arrays.iter().any(|array| array.null_count() > 0).then(|| {
+    let nulls: Vec<Option<&NullBuffer>> = arrays.iter().map(|array| array.nulls()).collect();
+    let nulls = nulls.iter().any(Option::is_some).then(|| {
         let valid = |i: usize| {
             let (batch, row) = places[i];
-            arrays[batch as usize].is_valid(row as usize)
+            nulls[batch as usize].is_none_or(|nulls| nulls.is_valid(row as usize))
         };
         NullBuffer::new(BooleanBuffer::collect_bool(places.len(), valid))
     });

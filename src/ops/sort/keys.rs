@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::gather::gather;
 use super::order::{ENTRY_BYTES, Order};
 use crate::error::Result;
 use crate::expr::{BoundExpr, BoundSortKey, Type};
 use crate::ops::OUTPUT_ROWS;
-use crate::ops::collect::batch_bytes;
+use crate::ops::collect::{batch_bytes, compact};
 use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
 
 /// The keys of rows of a schema. They are evaluated whenever they are needed: kept are the rows alone.
@@ -77,13 +77,27 @@ impl SortKeys {
         Ok(())
     }
 
+    /// The rows of a batch in memory of their own, to be sorted with others later. They are in order already, as long as they are in
+    /// the cache: what is gathered from many sorted batches is read from each in its order. Text takes too long to copy.
+    pub(super) fn kept(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if batch.num_rows() > OUTPUT_ROWS || self.schema.fields().iter().any(|f| f.data_type() == &DataType::Utf8View) {
+            return compact(batch);
+        }
+        let order = Order::of(&[self.columns(batch)?], &self.layout)?;
+        gather(&self.schema, std::slice::from_ref(batch), &order.places(0..order.len()))
+    }
+
     /// How many rows of a sorted batch come before a row of this key; of equal keys, all or none.
     pub(super) fn rows_before(&self, batch: &RecordBatch, key: &[u8], equal_too: bool) -> Result<usize> {
+        let columns = self.columns(batch)?;
         let (mut low, mut high) = (0, batch.num_rows());
+        let mut other = Rows::default();
         while low < high {
             let middle = low.midpoint(high);
-            let other = self.of_row(batch, middle)?;
-            if &*other < key || equal_too && &*other == key {
+            other.clear();
+            let row: Vec<ArrayRef> = columns.iter().map(|column| column.slice(middle, 1)).collect();
+            encode(&row, &self.layout, &mut other)?;
+            if other.row(0) < key || equal_too && other.row(0) == key {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -4,8 +4,6 @@
 //! keys stands the row's place. So one integer of 64 or 128 bits is all that is compared, no two are equal, and ties keep the order
 //! in which they came. The highest bits spread the rows over buckets that fit into the cache; each is then sorted by itself.
 //! Text, and more keys than 128 bits hold, are compared by the first 8 bytes that differ anywhere, then by all.
-//!
-//! Measured on a float column of a million rows in random order, a row: 20 ns so, 45 ns by the standard library's sort alone.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -199,9 +197,10 @@ impl Code {
     }
 }
 
-/// The buckets of a first pass, and the fewest words worth it.
-const BUCKET_BITS: u32 = 11;
-const FEW_WORDS: usize = 1 << 13;
+/// The most buckets of a first pass, about so many words in each, and the fewest words worth it.
+const MAX_BUCKET_BITS: u32 = 11;
+const BUCKET_WORDS: usize = 1 << 5;
+const FEW_WORDS: usize = 1 << 9;
 
 /// Sorts words of which no two are equal, and none has more bits.
 fn sorted<W: Word>(mut words: Vec<W>, bits: u32) -> Vec<W> {
@@ -212,8 +211,9 @@ fn sorted<W: Word>(mut words: Vec<W>, bits: u32) -> Vec<W> {
         words.sort_unstable();
         return words;
     }
-    let below = bits.saturating_sub(BUCKET_BITS);
-    let mut ends = vec![0; 1 << BUCKET_BITS];
+    let bucket_bits = (words.len() / BUCKET_WORDS).ilog2().min(MAX_BUCKET_BITS);
+    let below = bits.saturating_sub(bucket_bits);
+    let mut ends = vec![0; 1 << bucket_bits];
     words.iter().for_each(|word| ends[word.above(below)] += 1);
     let mut end = 0;
     for bucket in &mut ends {
