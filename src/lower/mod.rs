@@ -5,6 +5,7 @@
 //! in partition order and finishes the last one ([`Reduce`]); every state is finished by itself, so that partitions stay
 //! partitions ([`Each`]); or every partition is gone over twice, with what it needs of those before it ([`InOrder`]).
 
+mod admit;
 mod end;
 mod explain;
 mod in_order;

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::scan::{Folded, Scanned, Work};
 use super::{Branch, Pick, Pipeline, Source, Stages, Step};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, TaskContext, TaskGraph, TaskId};
 use crate::io::csv::CsvScan;
@@ -25,8 +26,12 @@ pub(super) struct Expansion {
 }
 
 /// The tasks of all stages, and for each of the queries those that give its partitions.
-pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
-    let (graph, input) = (TaskGraph::new(), Input::default());
+///
+/// # Errors
+/// [`ErrorKind::Memory`] when the limit is too small for any of the stages.
+pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
+    stages.admit(config)?;
+    let (graph, input, split_every) = (TaskGraph::new(), Input::default(), config.split_every);
     let mut expansion = Expansion { graph, split_every, name: String::new(), ends: vec![], input };
     for Pipeline { branches, end, text, .. } in &stages.stages {
         expansion.name = text.split(' ').next().unwrap_or_default().to_owned();

@@ -133,11 +133,18 @@ pub(crate) fn buckets_of(keys: &[ArrayRef], rows: usize, level: u32) -> Result<V
     if keys.is_empty() {
         return Ok(vec![0; rows]);
     }
-    let mut hashes = vec![0; rows];
-    let mut scratch = Vec::new();
-    keys.iter().try_for_each(|key| hash(key, &mut hashes, &mut scratch))?;
+    // So few rows at a time that their hashes stay in the cache.
+    const ROWS: usize = 1 << 12;
+    let (mut hashes, mut scratch, mut buckets) = (Vec::new(), Vec::new(), Vec::with_capacity(rows));
     let shift = 64 - BITS * (level + 1);
-    Ok(hashes.into_iter().map(|hash| (hash >> shift) as u8 & (BUCKETS - 1) as u8).collect())
+    for start in (0..rows).step_by(ROWS) {
+        let length = ROWS.min(rows - start);
+        hashes.clear();
+        hashes.resize(length, 0);
+        keys.iter().try_for_each(|key| hash(&key.slice(start, length), &mut hashes, &mut scratch))?;
+        buckets.extend(hashes.iter().map(|hash| (hash >> shift) as u8 & (BUCKETS - 1) as u8));
+    }
+    Ok(buckets)
 }
 
 /// Mixes the values of one more key into the hashes of rows.

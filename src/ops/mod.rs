@@ -73,6 +73,8 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     const HOLDS: &'static str;
     /// Whether what a state holds goes to disk where memory has no room for it; else it must fit.
     const SPILLS: bool = false;
+    /// The least that a thread works in, whatever is held: a batch, and room to take it in.
+    const LEAST: usize = 3 << 19;
     /// What the last state ends as: [`Batches`], unless only an operator of another stage reads it.
     type Output: Part;
     /// The schema of what `finish` gives.
@@ -105,7 +107,7 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     }
     /// What states hold, for people.
     fn holders(&self) -> Vec<Holder> {
-        vec![Holder { name: Self::HOLDS, spills: Self::SPILLS }]
+        vec![Holder { name: Self::HOLDS, spills: Self::SPILLS, least: Self::LEAST }]
     }
     /// What a state holds, in bytes: allocated capacity and not just length.
     fn bytes(&self, state: &Self::State) -> usize;
@@ -115,6 +117,8 @@ pub(crate) trait Reducer: Send + Sync + 'static {
 pub(crate) struct Holder {
     pub name: &'static str,
     pub spills: bool,
+    /// The least that a thread works in.
+    pub least: usize,
 }
 
 /// An operator that goes over the partitions in order: each row depends on rows before it, or behind it.

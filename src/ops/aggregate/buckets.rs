@@ -191,7 +191,9 @@ impl Aggregation {
             }
         }
         let mut finished = Batches::new(self.schema.clone(), state.memory.sibling());
-        for ids in state.groups.sorted().chunks(OUTPUT_ROWS) {
+        // Sorted, so that little is left to do to bring all buckets in order.
+        let ids = if self.ordered { state.groups.sorted() } else { (0..state.groups.len() as u32).collect() };
+        for ids in ids.chunks(OUTPUT_ROWS) {
             let mut columns = state.groups.columns(ids)?;
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
                 columns.push(match &sorted[*accumulator] {
