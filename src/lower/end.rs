@@ -1,6 +1,6 @@
 //! How a stage ends: from the states of its partitions to the partitions that the next stage reads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Branch;
 use super::scan::{Folded, merge};
@@ -8,7 +8,7 @@ use super::tasks::{Expansion, part};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, tree_reduce};
 use crate::mem::{Part, take, view};
-use crate::ops::{AnyReducer, Batches, Buckets, Ending, Holder, Reducer, RouteOp, TeeStates};
+use crate::ops::{AnyReducer, Batches, Buckets, Ending, Holder, Piece, Reducer, RouteOp, TeeStates};
 
 /// How a stage ends.
 pub(super) trait End: Send + Sync {
@@ -38,6 +38,31 @@ pub(super) struct Line {
     pub reducer: Arc<dyn AnyReducer>,
 }
 
+/// How the tasks of an end are to be made.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    pub split_every: usize,
+    /// Whether what is left to do is given in pieces, for the stage's one reader to do.
+    pub in_pieces: bool,
+}
+
+/// What is left to do for a result, piece by piece.
+pub(super) struct Pieces(Mutex<Vec<Piece>>);
+
+impl Part for Pieces {
+    fn bytes(&self) -> usize {
+        // The pieces book for themselves what they hold.
+        0
+    }
+}
+
+impl Pieces {
+    /// Takes the pieces out.
+    pub(super) fn take(&self) -> Vec<Piece> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Each state is finished by itself.
 pub(super) struct Each<R>(pub Arc<R>);
 
@@ -59,8 +84,8 @@ impl<R: Reducer> End for Reduce<R> {
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
-        let state = merged(&self.0, states, to.split_every, &mut to.graph);
-        Ok(vec![finish(&self.0, state, to.split_every, &mut to.graph)])
+        let state = merged(&self.0, states, to.manner.split_every, &mut to.graph);
+        Ok(vec![finish(&self.0, state, to.manner, &mut to.graph)])
     }
 }
 
@@ -75,7 +100,7 @@ impl<R: Reducer> End for Each<R> {
 
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
-        Ok(states.into_iter().map(|state| finish(&self.0, state, to.split_every, &mut to.graph)).collect())
+        Ok(states.into_iter().map(|state| finish(&self.0, state, to.manner, &mut to.graph)).collect())
     }
 }
 
@@ -95,7 +120,7 @@ impl End for Exchange {
     fn expand(&self, branches: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let states = to.states(branches, &self.0)?;
         let routed: Vec<TaskId> =
-            states.into_iter().map(|state| finish(&self.0, state, to.split_every, &mut to.graph)).collect();
+            states.into_iter().map(|state| finish(&self.0, state, to.manner, &mut to.graph)).collect();
         let gather = |bucket: usize| {
             let schema = self.0.schema().clone();
             let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
@@ -123,21 +148,21 @@ impl End for Line {
 
     fn expand(&self, _: &[Branch], to: &mut Expansion) -> Result<Vec<TaskId>> {
         let (shared, line, reducer) = (to.table(self.stage)?, self.line, self.reducer.clone());
-        let split_every = to.split_every;
+        let manner = to.manner;
         let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
             let states: &TeeStates = view(&inputs[0])?;
-            ended(reducer.end(states.take(line)?)?, split_every, |result| result)
+            ended(reducer.end(states.take(line)?)?, manner, |result| result)
         };
         Ok(vec![to.graph.add(format!("line {line}"), vec![shared], Box::new(run))])
     }
 }
 
 /// Adds the end of a last state.
-fn finish<R: Reducer>(reducer: &Arc<R>, state: TaskId, split_every: usize, graph: &mut TaskGraph) -> TaskId {
+fn finish<R: Reducer>(reducer: &Arc<R>, state: TaskId, manner: Manner, graph: &mut TaskGraph) -> TaskId {
     let reducer = reducer.clone();
     let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
         let state: &Folded<R::State> = view(&inputs[0])?;
-        ended(reducer.end(state.take()?)?, split_every, part)
+        ended(reducer.end(state.take()?)?, manner, part)
     };
     graph.add("finish", vec![state], Box::new(run))
 }
@@ -151,7 +176,12 @@ fn folded<R: Reducer>(reducer: &R, rows: Batches) -> Result<Folded<R::State>> {
 }
 
 /// Adds the merge of these states, in order, as a tree.
-fn merged<R: Reducer>(reducer: &Arc<R>, states: Vec<TaskId>, split_every: usize, graph: &mut TaskGraph) -> TaskId {
+pub(super) fn merged<R: Reducer>(
+    reducer: &Arc<R>,
+    states: Vec<TaskId>,
+    split_every: usize,
+    graph: &mut TaskGraph,
+) -> TaskId {
     let reducer = reducer.clone();
     tree_reduce(graph, "merge", states, split_every, move |context, inputs| {
         let parts: Vec<&Folded<R::State>> = inputs.iter().map(view).collect::<Result<_>>()?;
@@ -160,10 +190,15 @@ fn merged<R: Reducer>(reducer: &Arc<R>, states: Vec<TaskId>, split_every: usize,
 }
 
 /// The result of a stage, or the tasks that it takes.
-fn ended<T>(ending: Ending<T>, split_every: usize, whole: impl FnOnce(T) -> Arc<dyn Part>) -> Result<Arc<dyn Part>> {
+fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn Part>) -> Result<Arc<dyn Part>> {
     let mut graph = TaskGraph::new();
     match ending {
+        Ending::Whole(result) if manner.in_pieces => {
+            let rows: Batches = take(whole(result))?;
+            Ok(part(Pieces(Mutex::new(vec![Box::new(|| Ok(rows))]))))
+        }
         Ending::Whole(result) => Ok(whole(result)),
+        Ending::Pieces(pieces) if manner.in_pieces => Ok(part(Pieces(Mutex::new(pieces)))),
         Ending::Pieces(pieces) => {
             let pieces = pieces.into_iter().map(|piece| {
                 graph.add("finish a piece", vec![], Box::new(move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(piece()?))))
@@ -188,11 +223,16 @@ fn ended<T>(ending: Ending<T>, split_every: usize, whole: impl FnOnce(T) -> Arc<
                 graph.add("finish a piece", vec![], Box::new(run))
             });
             let states = states.collect();
-            let state = merged(&sort, states, split_every, &mut graph);
-            let sorted = finish(&sort, state, split_every, &mut graph);
+            let state = merged(&sort, states, manner.split_every, &mut graph);
+            let sorted = finish(&sort, state, manner, &mut graph);
             let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
-                let rows = inputs.into_iter().next().ok_or_else(|| Error::internal("nothing was sorted"))?;
-                Ok(part(take::<Batches>(rows)?.with_columns(columns)?))
+                let sorted = inputs.into_iter().next().ok_or_else(|| Error::internal("nothing was sorted"))?;
+                if !manner.in_pieces {
+                    return Ok(part(take::<Batches>(sorted)?.with_columns(columns)?));
+                }
+                let pieces = view::<Pieces>(&sorted)?.take().into_iter();
+                let pieces = pieces.map(|piece| Box::new(move || piece()?.with_columns(columns)) as Piece);
+                Ok(part(Pieces(Mutex::new(pieces.collect()))))
             };
             let result = graph.add("sorted", vec![sorted], Box::new(run));
             Ok(graph.instead(result))

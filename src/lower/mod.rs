@@ -50,6 +50,8 @@ pub(crate) struct Pipeline {
     /// The partitions of all branches: branch after branch, in order within each.
     partitions: usize,
     end: Arc<dyn End>,
+    /// Whether its one reader takes what is left to do at the end, piece by piece, in place of the result.
+    in_pieces: bool,
     /// The end for people.
     text: String,
 }
@@ -85,6 +87,8 @@ enum Pick {
     One(usize),
     /// The first (and only) one, its rows cut into so many partitions.
     Cut(usize),
+    /// The first (and only) one, in as many partitions as its stage ends in pieces.
+    Pieces,
 }
 
 /// A row-wise step.
@@ -136,7 +140,10 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan) -> Result<Stages> {
 pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
     let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
     let mut stages = Stages { stages: vec![], roots: vec![] };
-    let stream = stages.stream(plan)?;
+    let mut stream = stages.stream(plan)?;
+    if options.partition_by.is_empty() {
+        stages.read_in_pieces(&mut stream);
+    }
     stages.reduce(stream, sink, "write".to_owned());
     stages.roots.push(stages.stages.len() - 1);
     Ok(stages)
@@ -309,6 +316,22 @@ impl Stages {
         self.end(stream, Arc::new(InOrder { collect, op: Arc::new(op) }), schema, text)
     }
 
+    /// Has a stream that reads one whole result, which nobody else reads, take it in pieces: for a sink to which it is all one how
+    /// rows are cut into partitions.
+    fn read_in_pieces(&mut self, stream: &mut Stream) {
+        let [Branch { source: Source::Stage { stage, pick: pick @ Pick::All }, partitions: 1, steps, .. }] =
+            stream.branches.as_mut_slice()
+        else {
+            return;
+        };
+        let probed = steps.iter().any(|step| matches!(step, Step::Probe { stage: of, .. } if of == stage));
+        // No stage stands behind the last one that could read it.
+        let last = if *stage + 1 == self.stages.len() { self.stages.last_mut() } else { None };
+        if let Some(last) = last.filter(|last| !probed && last.end.merges()) {
+            (last.in_pieces, *pick) = (true, Pick::Pieces);
+        }
+    }
+
     /// Appends columns that go over the rows in order.
     fn append(&mut self, stream: Stream, columns: &[Expr], text: String) -> Result<Stream> {
         let named = |e: &Expr| Ok((e.name(), e.bind_in_order(&stream.schema)?));
@@ -320,7 +343,7 @@ impl Stages {
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
         let partitions = stream.partitions();
         let partitions_out = end.partitions(partitions);
-        self.stages.push(Pipeline { branches: stream.branches, partitions, end, text });
+        self.stages.push(Pipeline { branches: stream.branches, partitions, end, in_pieces: false, text });
         let stage = self.stages.len() - 1;
         let source = Source::Stage { stage, pick: Pick::All };
         Stream::new(source, partitions_out, format!("read stage {stage}"), schema)
@@ -379,7 +402,7 @@ impl Pick {
     /// For people; nothing when it is all.
     fn text(self) -> Option<String> {
         match self {
-            Pick::All => None,
+            Pick::All | Pick::Pieces => None,
             Pick::One(partition) => Some(format!("partition {partition} alone")),
             Pick::Cut(n) => Some(format!("cut into {n}")),
         }

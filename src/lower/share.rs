@@ -125,7 +125,13 @@ impl Stages {
         let tee = TeeOp::new(scan.schema().clone(), lines);
         let branch = Branch { source: Source::Csv(scan), partitions, steps: vec![], texts };
         let end = Arc::new(Reduce(Arc::new(tee)));
-        Ok(Pipeline { branches: vec![branch], partitions, end, text: "share among the lines".to_owned() })
+        Ok(Pipeline {
+            branches: vec![branch],
+            partitions,
+            end,
+            in_pieces: false,
+            text: "share among the lines".to_owned(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 
 use arrow::array::RecordBatch;
 
+use super::end::{Manner, Pieces, merged};
 use super::scan::{Folded, Scanned, Work};
 use super::{Branch, Pick, Pipeline, Source, Stages, Step};
 use crate::config::Config;
@@ -17,7 +18,7 @@ use crate::ops::{Batches, JoinTable, Matched, ProbeOp, Reducer};
 /// A task graph that grows stage by stage.
 pub(super) struct Expansion {
     pub graph: TaskGraph,
-    pub split_every: usize,
+    pub manner: Manner,
     /// How tasks call the stage that is being added.
     name: String,
     /// For each stage so far, the tasks that give its partitions.
@@ -31,9 +32,11 @@ pub(super) struct Expansion {
 /// [`ErrorKind::Memory`] when the limit is too small for any of the stages.
 pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
     stages.admit(config)?;
-    let (graph, input, split_every) = (TaskGraph::new(), Input::default(), config.split_every);
-    let mut expansion = Expansion { graph, split_every, name: String::new(), ends: vec![], input };
-    for Pipeline { branches, end, text, .. } in &stages.stages {
+    let manner = Manner { split_every: config.split_every, in_pieces: false };
+    let (graph, input) = (TaskGraph::new(), Input::default());
+    let mut expansion = Expansion { graph, manner, name: String::new(), ends: vec![], input };
+    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
+        expansion.manner.in_pieces = *in_pieces;
         expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
         let end = end.expand(branches, &mut expansion)?;
         expansion.ends.push(end);
@@ -204,6 +207,7 @@ impl Expansion {
             Pick::All => (ends.clone(), None),
             Pick::One(partition) => (vec![*ends.get(partition).ok_or_else(lacking)?], None),
             Pick::Cut(n) => (vec![*ends.first().ok_or_else(lacking)?; n], Some(n)),
+            Pick::Pieces => return Ok(vec![self.pieces(work, *ends.first().ok_or_else(lacking)?, sides)]),
         };
         let tasks = inputs.into_iter().enumerate().map(|(partition, input)| {
             let work = work.clone();
@@ -222,6 +226,29 @@ impl Expansion {
             self.graph.add(label, [&[input], sides].concat(), Box::new(run))
         });
         Ok(tasks.collect())
+    }
+
+    /// The state of all pieces of a stage's result: each has a state of its own, once it is known how many there are.
+    fn pieces<R: Reducer>(&mut self, work: &Arc<Work<R>>, stage: TaskId, sides: &[TaskId]) -> TaskId {
+        let (work, split_every, label) = (work.clone(), self.manner.split_every, self.label("piece", 0));
+        let run = move |_: &TaskContext, mut inputs: Vec<Arc<dyn Part>>| {
+            let sides = inputs.split_off(1);
+            let pieces: &Pieces = view(&inputs[0])?;
+            let mut graph = TaskGraph::new();
+            let states = pieces.take().into_iter().map(|piece| {
+                let (work, sides) = (work.clone(), sides.clone());
+                let run = move |context: &TaskContext, _: Vec<Arc<dyn Part>>| {
+                    let rows = piece()?;
+                    let all = 0..rows.num_rows();
+                    Ok(part(work.run_batches(context, rows.into_range(all), &sides)?))
+                };
+                graph.add(label.clone(), vec![], Box::new(run))
+            });
+            let states = states.collect();
+            let state = merged(&work.reducer, states, split_every, &mut graph);
+            Ok(graph.instead(state))
+        };
+        self.graph.add("pieces", [&[stage], sides].concat(), Box::new(run))
     }
 
     /// The state of the right rows of a merge that found no match in the partitions of `matched`.

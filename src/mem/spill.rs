@@ -295,6 +295,7 @@ impl Block {
     }
 
     /// The bytes that come back.
+    #[cfg(test)]
     pub(crate) fn raw(&self) -> usize {
         self.raw as usize
     }

@@ -1,16 +1,20 @@
 //! Parquet out of batches, and several Parquet files made one without decoding them.
 
 use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::ZstdLevel;
 use parquet::column::writer::ColumnCloseResult;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::{Compression, Encoder, WriteError};
@@ -68,25 +72,50 @@ impl Encoder for ParquetEncoder {
     }
 }
 
+/// So many bytes are read, or written, at a time when files are joined.
+const COPY_BYTES: usize = 1 << 20;
+
+/// A file whose chunks are read in large pieces.
+struct Part<'a>(&'a File);
+
+impl Length for Part<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for Part<'_> {
+    type T = BufReader<File>;
+
+    fn get_read(&self, start: u64) -> Result<BufReader<File>, ParquetError> {
+        let mut file = self.0.try_clone()?;
+        file.seek(SeekFrom::Start(start))?;
+        Ok(BufReader::with_capacity(COPY_BYTES, file))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.0.get_bytes(start, length)
+    }
+}
+
 /// Appends the row groups of all parts, one after the other, to a new file.
 pub(super) fn join(parts: &[File], target: File, compression: Compression) -> Result<(), WriteError> {
-    let mut writer: Option<SerializedFileWriter<File>> = None;
-    for part in parts {
+    let metadata = |part: &File| -> Result<ParquetMetaData, ParquetError> {
         let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         reader.try_parse(part)?;
-        let metadata = reader.finish()?;
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            none => {
-                let schema = metadata.file_metadata().schema_descr().root_schema_ptr();
-                none.insert(SerializedFileWriter::new(target.try_clone()?, schema, Arc::new(properties(compression)))?)
-            }
-        };
+        reader.finish()
+    };
+    let Some(first) = parts.first() else { return Ok(()) };
+    let schema = metadata(first)?.file_metadata().schema_descr().root_schema_ptr();
+    let mut target = BufWriter::with_capacity(COPY_BYTES, target);
+    let mut writer = SerializedFileWriter::new(&mut target, schema, Arc::new(properties(compression)))?;
+    for part in parts {
+        let metadata = metadata(part)?;
         for (i, group) in metadata.row_groups().iter().enumerate() {
             let mut to = writer.next_row_group()?;
             for (j, column) in group.columns().iter().enumerate() {
                 to.append_column(
-                    part,
+                    &Part(part),
                     ColumnCloseResult {
                         bytes_written: column.compressed_size() as u64,
                         rows_written: group.num_rows() as u64,
@@ -100,8 +129,6 @@ pub(super) fn join(parts: &[File], target: File, compression: Compression) -> Re
             to.close()?;
         }
     }
-    if let Some(writer) = writer {
-        writer.close()?;
-    }
-    Ok(())
+    writer.close()?;
+    Ok(target.flush()?)
 }

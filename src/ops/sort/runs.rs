@@ -1,187 +1,282 @@
-//! Sorted rows that were spilled, with their keys, and how such runs are merged.
+//! Sorted runs of rows, and how they are merged by ranges of their rows.
+//!
+//! A run is cut into blocks, each in memory while there is room, else on disk; the first and the last key of each are known.
+//! All rows have one order: by key, then by run, then by their place in it. A range of it takes a slice of every run, from a
+//! block to another. The first rows of blocks are where one range may end and the next begin ([`Slices::cut`]); where that is
+//! in the middle of another run's block, both ranges read that block and find the place in it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
-use arrow::datatypes::SchemaRef;
 
-use crate::batch::{batch_bytes, decode, encode};
-use crate::error::{Error, Result};
-use crate::mem::{Block, Reservation};
-use crate::ops::OUTPUT_ROWS;
-use crate::ops::collect::compact;
-use crate::ops::key::Rows;
+use super::keys::SortKeys;
+use crate::error::Result;
+use crate::mem::{Part, Reservation};
+use crate::ops::Batches;
+use crate::ops::collect::{batch_bytes, compact};
 
-/// Sorted rows with their keys, in blocks.
+/// Sorted rows.
 #[derive(Default)]
-pub(super) struct Run(VecDeque<Piece>);
+pub(super) struct Run {
+    blocks: VecDeque<Arc<Block>>,
+    pub(super) rows: usize,
+}
 
-struct Piece {
-    block: Block,
-    /// The rows in the block.
-    rows: usize,
-    /// What it takes to read it.
+struct Block {
+    first: Arc<[u8]>,
+    last: Arc<[u8]>,
+    rows: Batches,
+    /// What its rows take in memory, and what it takes to sort them.
+    bytes: usize,
+    work: usize,
+}
+
+/// A range of the rows of some runs.
+pub(super) struct Slices(Vec<Slice>);
+
+/// Blocks of one run.
+struct Slice {
+    blocks: VecDeque<Arc<Block>>,
+    /// How many blocks of the run come before.
+    before: usize,
+    /// Where in the first block it begins, and where in the last block it ends; unless with them.
+    from: Option<Bound>,
+    to: Option<Bound>,
+}
+
+/// Behind all rows of lesser keys, and behind those of this key too, or not.
+#[derive(Clone)]
+struct Bound {
+    key: Arc<[u8]>,
+    equal_too: bool,
+}
+
+/// The first row of a block.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Start {
+    key: Arc<[u8]>,
+    slice: usize,
+    block: usize,
     bytes: usize,
 }
 
-/// A run that is being read: one block of it is in memory.
-struct Cursor {
-    rest: VecDeque<Piece>,
-    rows: RecordBatch,
-    keys: Rows,
-    at: usize,
+/// So many ranges at once need no more than the limit has room for: the most bytes in one.
+pub(super) fn range_bytes(limit: usize) -> usize {
+    (limit / 16).clamp(1 << 16, 32 << 20)
 }
 
-/// The most runs that are read at a time.
-const MAX_FAN_IN: usize = 64;
+/// About the most bytes of rows in a batch of the result.
+pub(super) fn given_bytes(limit: usize) -> usize {
+    (range_bytes(limit) / 4).min(4 << 20)
+}
 
-/// The bytes of rows and keys in a block: so few that [`MAX_FAN_IN`] blocks take half of the limit.
-fn block_bytes(memory: &Reservation) -> usize {
-    (memory.limit() / (4 * MAX_FAN_IN)).min(1 << 20)
+/// About the most bytes of rows in a block: so few that a block of each of many runs is as much as a range.
+pub(super) fn block_bytes(limit: usize) -> usize {
+    (limit / 1024).clamp(1 << 12, 1 << 20)
 }
 
 impl Run {
-    /// Adds rows at the end, where they belong by their keys.
-    pub(super) fn push(&mut self, rows: &RecordBatch, keys: &[&[u8]], memory: &Reservation) -> Result<()> {
-        let count = keys.len();
-        let bytes = batch_bytes(rows) + keys.iter().map(|key| key.len() + size_of::<usize>()).sum::<usize>();
-        if count > 1 && bytes > block_bytes(memory) {
-            self.push(&rows.slice(0, count / 2), &keys[..count / 2], memory)?;
-            return self.push(&rows.slice(count / 2, count - count / 2), &keys[count / 2..], memory);
+    /// Adds rows at the end, where they belong.
+    pub(super) fn push(&mut self, batch: RecordBatch, keys: &SortKeys, memory: &Reservation) -> Result<()> {
+        let rows = batch.num_rows();
+        if rows == 0 {
+            return Ok(());
         }
-        let mut encoded = Vec::with_capacity(bytes);
-        for key in keys {
-            encoded.extend((key.len() as u32).to_le_bytes());
-            encoded.extend_from_slice(key);
-        }
-        encode(rows, &mut encoded)?;
-        let block = memory.spill().write(&encoded)?;
-        let bytes = bytes + block.raw();
-        self.0.push_back(Piece { block, rows: count, bytes });
+        let (first, last) = (keys.of_row(&batch, 0)?, keys.of_row(&batch, rows - 1)?);
+        let (bytes, work) = (batch_bytes(&batch), keys.work_bytes(&batch)?);
+        let mut kept = Batches::new(keys.schema.clone(), memory.sibling());
+        kept.push(batch)?;
+        self.blocks.push_back(Arc::new(Block { first, last, rows: kept, bytes, work }));
+        self.rows += rows;
         Ok(())
     }
 
-    /// What its largest block takes to be read.
-    fn largest(&self) -> usize {
-        self.0.iter().map(|piece| piece.bytes).max().unwrap_or(0)
+    /// What its rows take in memory, wherever they are.
+    pub(super) fn bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes).sum()
+    }
+
+    /// What it holds in memory.
+    pub(super) fn held(&self) -> usize {
+        self.blocks.iter().map(|block| block.rows.bytes()).sum()
+    }
+
+    /// What it takes to read the largest block that is on disk.
+    pub(super) fn largest(&self) -> usize {
+        self.blocks.iter().filter(|block| block.is_spilled()).map(|block| block.bytes).max().unwrap_or(0)
     }
 }
 
-impl Cursor {
-    fn open(run: Run, schema: &SchemaRef) -> Result<Cursor> {
-        let rows = RecordBatch::new_empty(schema.clone());
-        let mut cursor = Cursor { rest: run.0, rows, keys: Rows::default(), at: 0 };
-        cursor.advance(schema)?;
-        Ok(cursor)
-    }
-
-    /// Reads the next block in place of the one that ended; `false` behind the last.
-    fn advance(&mut self, schema: &SchemaRef) -> Result<bool> {
-        self.at = 0;
-        self.keys.clear();
-        let Some(Piece { block, rows, .. }) = self.rest.pop_front() else { return Ok(false) };
-        let mut bytes = Vec::new();
-        block.read(&mut bytes)?;
-        let broken = || Error::internal("spilled bytes are no keys");
-        let mut rest = bytes.as_slice();
-        for _ in 0..rows {
-            let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
-            let (key, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(broken)?;
-            self.keys.push(key);
-            rest = behind;
-        }
-        self.rows = decode(rest, schema)?;
-        Ok(true)
-    }
-
-    fn key(&self) -> &[u8] {
-        self.keys.row(self.at)
+impl Block {
+    fn is_spilled(&self) -> bool {
+        self.rows.bytes() == 0
     }
 }
 
-/// Merges runs into the first `limit` rows of all, earlier runs first where keys are equal; `emit` is given their batches in
-/// order. As many blocks are in memory at a time as it has room for, which is booked on `memory`.
-///
-/// # Errors
-/// `ErrorKind::Memory` when there is no room for two.
-pub(super) fn merge(
-    mut runs: Vec<Run>,
-    schema: &SchemaRef,
-    limit: usize,
-    memory: &mut Reservation,
-    mut emit: impl FnMut(RecordBatch) -> Result<()>,
-) -> Result<()> {
-    let largest = runs.iter().map(Run::largest).max().unwrap_or(0).max(2 * block_bytes(memory));
-    let mut fan_in = runs.len().clamp(2, MAX_FAN_IN);
-    while let Err(refused) = memory.try_resize(fan_in * largest) {
-        if fan_in == 2 {
-            return Err(refused);
-        }
-        fan_in = fan_in.div_ceil(2);
+impl Bound {
+    /// Whether a row of this key comes before it.
+    fn is_behind(&self, key: &[u8]) -> bool {
+        key < &*self.key || self.equal_too && *key == *self.key
     }
-    let mut at = 0;
-    while runs.len() > fan_in {
-        // No more than need be, and each once before any twice.
-        let neighbours = fan_in.min(runs.len() - fan_in + 1);
-        if at + neighbours > runs.len() {
-            at = 0;
-        }
-        let mut merged = Run::default();
-        let some = runs.drain(at..at + neighbours).collect();
-        merge_at_once(some, schema, limit, |rows, keys| merged.push(&rows, keys, memory))?;
-        runs.insert(at, merged);
-        at += 1;
-    }
-    merge_at_once(runs, schema, limit, |rows, _| emit(rows))
 }
 
-fn merge_at_once(
-    runs: Vec<Run>,
-    schema: &SchemaRef,
-    limit: usize,
-    mut emit: impl FnMut(RecordBatch, &[&[u8]]) -> Result<()>,
-) -> Result<()> {
-    let runs = runs.into_iter().filter(|run| !run.0.is_empty());
-    let mut cursors = runs.map(|run| Cursor::open(run, schema)).collect::<Result<Vec<_>>>()?;
-    // A heap of cursors: none comes before the one at half its place.
-    let mut heap: Vec<usize> = (0..cursors.len()).collect();
-    (0..heap.len() / 2).rev().for_each(|place| sift_down(&mut heap, place, &cursors));
-    let (mut picked, mut left) = (Vec::new(), limit);
-    while let Some(&first) = heap.first() {
-        let cursor = &mut cursors[first];
-        picked.push((first, cursor.at));
-        cursor.at += 1;
-        let ended = cursor.at == cursor.keys.len();
-        // Before a block goes, the rows that were picked from it.
-        if ended || picked.len() == left.min(OUTPUT_ROWS) {
-            let batches: Vec<&RecordBatch> = cursors.iter().map(|cursor| &cursor.rows).collect();
-            let keys: Vec<&[u8]> = picked.iter().map(|(cursor, row)| cursors[*cursor].keys.row(*row)).collect();
-            emit(compact(&interleave_record_batch(&batches, &picked)?)?, &keys)?;
-            left -= picked.len();
-            picked.clear();
-            if left == 0 {
-                break;
+impl Slices {
+    /// All rows of these runs.
+    pub(super) fn of(runs: Vec<Run>) -> Slices {
+        let slice = |run: Run| Slice { blocks: run.blocks, before: 0, from: None, to: None };
+        Slices(runs.into_iter().map(slice).collect())
+    }
+
+    /// The first rows of blocks, in order; but for those whose beginning is cut off.
+    fn starts(&self) -> Vec<Start> {
+        let of = |(slice, blocks): (usize, &Slice)| {
+            let skipped = usize::from(blocks.from.is_some());
+            let (before, blocks) = (blocks.before, blocks.blocks.iter().cloned().zip(0..).skip(skipped));
+            let start = move |(block, number): (Arc<Block>, usize)| Start {
+                key: block.first.clone(),
+                slice,
+                block: before + number,
+                bytes: block.bytes,
+            };
+            blocks.map(start).collect::<Vec<_>>()
+        };
+        let mut starts: Vec<Start> = self.0.iter().enumerate().flat_map(|(i, slice)| of((i, slice))).collect();
+        starts.sort_unstable();
+        starts
+    }
+
+    /// The same rows as ranges of about so many bytes.
+    pub(super) fn cut(mut self, bytes: usize) -> Vec<Slices> {
+        let (mut ranges, mut sum) = (Vec::new(), 0);
+        for start in self.starts() {
+            if sum > 0 && sum + start.bytes > bytes {
+                ranges.push(self.take_before(&start));
+                sum = 0;
+            }
+            sum += start.bytes;
+        }
+        ranges.push(self);
+        ranges
+    }
+
+    /// Takes out the rows before that one.
+    fn take_before(&mut self, start: &Start) -> Slices {
+        Slices(self.0.iter_mut().enumerate().map(|(i, slice)| slice.take_before(i, start)).collect())
+    }
+
+    /// Gives the rows in order, in batches of about so many bytes. What is read for that is booked on `memory`; when that is
+    /// refused, the range is done in parts, or some of the runs are made one beforehand.
+    ///
+    /// # Errors
+    /// `ErrorKind::Memory` when there is no room for a few blocks.
+    pub(super) fn merge(
+        mut self,
+        keys: &SortKeys,
+        bytes: usize,
+        memory: &mut Reservation,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        self.0.retain(|slice| !slice.blocks.is_empty());
+        if let [slice] = self.0.as_mut_slice() {
+            return slice.read(keys, memory, emit);
+        }
+        if let Err(refused) = memory.try_resize(self.needed(bytes)) {
+            let starts = self.starts();
+            if starts.len() > 1 {
+                let first_half = self.take_before(&starts[starts.len() / 2]);
+                first_half.merge(keys, bytes, memory, emit)?;
+            } else if self.0.len() > 2 {
+                let later = Slices(self.0.split_off(self.0.len() / 2));
+                self = Slices::of(vec![self.into_run(keys, memory)?, later.into_run(keys, memory)?]);
+            } else {
+                return Err(refused);
+            }
+            return self.merge(keys, bytes, memory, emit);
+        }
+        // A block that nobody else holds stays booked as long as its rows are here.
+        let held: Vec<_> = self.0.iter().flat_map(|slice| slice.blocks.iter().cloned()).collect();
+        let mut rows = Vec::new();
+        for mut slice in self.0 {
+            slice.take_rows(keys, &mut |batch| {
+                rows.push(batch);
+                Ok(())
+            })?;
+        }
+        keys.sort(&rows, usize::MAX, bytes, emit)?;
+        drop((rows, held));
+        memory.try_resize(0)
+    }
+
+    /// The memory that it takes to merge them into batches of so many bytes: as much again as a block, while it is decoded.
+    fn needed(&self, bytes: usize) -> usize {
+        let blocks = || self.0.iter().flat_map(|slice| &slice.blocks);
+        let spilled = || blocks().filter(|block| block.is_spilled()).map(|block| block.bytes);
+        let work = blocks().map(|block| block.work).sum::<usize>();
+        let given = bytes.min(blocks().map(|block| block.bytes).sum());
+        work + given + spilled().sum::<usize>() + spilled().max().unwrap_or(0)
+    }
+
+    /// The same rows as one run.
+    pub(super) fn into_run(self, keys: &SortKeys, memory: &mut Reservation) -> Result<Run> {
+        let (mut run, own) = (Run::default(), memory.sibling());
+        for range in self.cut(range_bytes(own.limit())) {
+            range.merge(keys, block_bytes(own.limit()), memory, &mut |batch| run.push(batch, keys, &own))?;
+        }
+        Ok(run)
+    }
+}
+
+impl Slice {
+    fn take_before(&mut self, number: usize, start: &Start) -> Slice {
+        let (count, bound) = if number == start.slice {
+            (start.block - self.before, None)
+        } else {
+            let bound = Bound { key: start.key.clone(), equal_too: number < start.slice };
+            (self.blocks.partition_point(|block| bound.is_behind(&block.first)), Some(bound))
+        };
+        let blocks: VecDeque<_> = self.blocks.drain(..count).collect();
+        // It may be that the bound is behind the block.
+        let cut = bound.filter(|bound| blocks.back().is_some_and(|last| !bound.is_behind(&last.last)));
+        let (before, from) = (self.before, if count > 0 { self.from.take() } else { None });
+        self.before += count;
+        if let (Some(bound), Some(last)) = (&cut, blocks.back()) {
+            self.blocks.push_front(last.clone());
+            self.before -= 1;
+            self.from = Some(bound.clone());
+        }
+        let to = if self.blocks.is_empty() { self.to.take() } else { cut };
+        Slice { blocks, before, from, to }
+    }
+
+    /// Takes its rows out, block by block.
+    fn take_rows(&mut self, keys: &SortKeys, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        let mut from = self.from.take();
+        while let Some(block) = self.blocks.pop_front() {
+            let (from, to) = (from.take(), self.to.as_ref().filter(|_| self.blocks.is_empty()));
+            for batch in block.rows.range(0..block.rows.num_rows()) {
+                let batch = batch?;
+                let place = |bound: &Bound| keys.rows_before(&batch, &bound.key, bound.equal_too);
+                let start = from.as_ref().map_or(Ok(0), place)?;
+                let end = to.map_or(Ok(batch.num_rows()), place)?;
+                if start < end {
+                    emit(batch.slice(start, end - start))?;
+                }
             }
         }
-        if ended && !cursors[first].advance(schema)? {
-            heap.swap_remove(0);
-        }
-        sift_down(&mut heap, 0, &cursors);
+        Ok(())
     }
-    Ok(())
-}
 
-/// Moves a cursor down to where it belongs. Of equal keys the earlier run's comes first.
-fn sift_down(heap: &mut [usize], mut place: usize, cursors: &[Cursor]) {
-    let order = |cursor: usize| (cursors[cursor].key(), cursor);
-    loop {
-        let children = [2 * place + 1, 2 * place + 2].into_iter().filter(|child| *child < heap.len());
-        let Some(least) = children.min_by_key(|child| order(heap[*child])) else { return };
-        if order(heap[place]) <= order(heap[least]) {
-            return;
-        }
-        heap.swap(place, least);
-        place = least;
+    /// Gives its rows, which nothing is merged with.
+    fn read(
+        &mut self,
+        keys: &SortKeys,
+        memory: &mut Reservation,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let spilled = self.blocks.iter().filter(|block| block.is_spilled());
+        memory.try_resize(2 * spilled.map(|block| block.bytes).max().unwrap_or(0))?;
+        self.take_rows(keys, &mut |batch| emit(compact(&batch)?))?;
+        memory.try_resize(0)
     }
 }

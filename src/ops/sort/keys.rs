@@ -1,0 +1,154 @@
+//! What rows are sorted by.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
+
+use super::gather::gather;
+use super::order::{ENTRY_BYTES, Order};
+use crate::error::Result;
+use crate::expr::{BoundExpr, BoundSortKey, Type};
+use crate::ops::OUTPUT_ROWS;
+use crate::ops::collect::batch_bytes;
+use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
+
+/// The keys of rows of a schema. They are evaluated whenever they are needed: kept are the rows alone.
+pub(super) struct SortKeys {
+    pub(super) schema: SchemaRef,
+    exprs: Vec<BoundExpr>,
+    layout: Vec<KeyColumn>,
+}
+
+/// The last of as many rows as a limit lets pass: later rows enter only before it.
+pub(super) struct Last {
+    key: Arc<[u8]>,
+    /// Its first key, as [`as_ints`] gives it, where that is no text; `Some(None)` for a null.
+    first: Option<Option<i64>>,
+}
+
+impl SortKeys {
+    pub(super) fn new(schema: SchemaRef, keys: Vec<BoundSortKey>) -> SortKeys {
+        let layout = keys
+            .iter()
+            .map(|key| KeyColumn { kind: key.expr.kind(), descending: key.descending, nulls_first: key.nulls_first })
+            .collect();
+        SortKeys { schema, exprs: keys.into_iter().map(|key| key.expr).collect(), layout }
+    }
+
+    fn columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        self.exprs.iter().map(|expr| expr.eval(batch)).collect()
+    }
+
+    /// The key of one row: bytes that order as the rows do.
+    pub(super) fn of_row(&self, batch: &RecordBatch, row: usize) -> Result<Arc<[u8]>> {
+        let mut rows = Rows::default();
+        encode(&self.columns(&batch.slice(row, 1))?, &self.layout, &mut rows)?;
+        Ok(rows.row(0).into())
+    }
+
+    /// What it takes to sort these rows, beside them.
+    pub(super) fn work_bytes(&self, batch: &RecordBatch) -> Result<usize> {
+        let entries = batch.num_rows() * ENTRY_BYTES;
+        if self.layout.iter().all(|key| key.kind != Type::Text) {
+            return Ok(entries);
+        }
+        Ok(entries + self.columns(batch)?.iter().map(encoded_bytes).sum::<usize>())
+    }
+
+    /// The rows of all batches in order, at most as many as the limit, in batches of about so many bytes.
+    pub(super) fn sort(
+        &self,
+        batches: &[RecordBatch],
+        limit: usize,
+        bytes: usize,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let columns = batches.iter().map(|batch| self.columns(batch)).collect::<Result<Vec<_>>>()?;
+        let order = Order::of(&columns, &self.layout)?;
+        drop(columns);
+        let row_bytes = batches.iter().map(batch_bytes).sum::<usize>() / order.len().max(1);
+        let step = (bytes / row_bytes.max(1)).clamp(1, OUTPUT_ROWS);
+        let rows = order.len().min(limit);
+        for start in (0..rows).step_by(step) {
+            emit(gather(&self.schema, batches, &order.places(start..rows.min(start + step)))?)?;
+        }
+        Ok(())
+    }
+
+    /// How many rows of a sorted batch come before a row of this key; of equal keys, all or none.
+    pub(super) fn rows_before(&self, batch: &RecordBatch, key: &[u8], equal_too: bool) -> Result<usize> {
+        let (mut low, mut high) = (0, batch.num_rows());
+        while low < high {
+            let middle = low.midpoint(high);
+            let other = self.of_row(batch, middle)?;
+            if &*other < key || equal_too && &*other == key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// The last row of a sorted batch, for others to come before it.
+    pub(super) fn last(&self, batch: &RecordBatch) -> Result<Option<Last>> {
+        let Some(row) = batch.num_rows().checked_sub(1) else { return Ok(None) };
+        let first = match (self.exprs.first(), self.layout.first()) {
+            (Some(expr), Some(key)) if key.kind != Type::Text => {
+                let array = expr.eval(&batch.slice(row, 1))?;
+                let value = as_ints(&array, &mut Vec::new())?[0];
+                Some(array.is_valid(0).then_some(value))
+            }
+            _ => None,
+        };
+        Ok(Some(Last { key: self.of_row(batch, row)?, first }))
+    }
+
+    /// The rows that come before that one, if any.
+    pub(super) fn entering(
+        &self,
+        batch: &RecordBatch,
+        last: &Last,
+        scratch: &mut Vec<i64>,
+    ) -> Result<Option<RecordBatch>> {
+        let columns = self.columns(batch)?;
+        let rows: Vec<u32> = match (last.first, self.layout.first(), columns.first()) {
+            // Most rows fall by their first key, of which no bytes are made.
+            (Some(last), Some(key), Some(array)) => {
+                let values = as_ints(array, scratch)?;
+                let may_enter = |value: i64| match last {
+                    Some(last) => {
+                        if key.descending {
+                            value >= last
+                        } else {
+                            value <= last
+                        }
+                    }
+                    None => !key.nulls_first,
+                };
+                let null_may_enter = last.is_none() || key.nulls_first;
+                let rows = (0u32..).zip(values);
+                match array.nulls().filter(|nulls| nulls.null_count() > 0) {
+                    None => rows.filter(|(_, value)| may_enter(**value)).map(|(row, _)| row).collect(),
+                    Some(valid) => rows
+                        .zip(valid)
+                        .filter(|((_, value), valid)| if *valid { may_enter(**value) } else { null_may_enter })
+                        .map(|((row, _), _)| row)
+                        .collect(),
+                }
+            }
+            _ => (0..batch.num_rows() as u32).collect(),
+        };
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let some = take_record_batch(batch, &UInt32Array::from(rows))?;
+        let mut keys = Rows::default();
+        encode(&self.columns(&some)?, &self.layout, &mut keys)?;
+        let before = (0u32..).zip(keys.iter()).filter(|(_, key)| *key < &*last.key).map(|(row, _)| row);
+        let before = UInt32Array::from_iter_values(before);
+        Ok(if before.is_empty() { None } else { Some(take_record_batch(&some, &before)?) })
+    }
+}
