@@ -7,6 +7,7 @@
 
 mod end;
 mod explain;
+mod gate;
 mod in_order;
 mod merge;
 mod scan;
@@ -29,7 +30,8 @@ use crate::io::csv::CsvScan;
 use crate::io::write::WriteOptions;
 use crate::ops::{
     AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
-    MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp, WriteOp,
+    LargeMerge, MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp,
+    WriteOp,
 };
 use crate::plan::{Keep, LogicalPlan, push_samples};
 
@@ -90,8 +92,8 @@ enum Pick {
 enum Step {
     /// From one batch to one batch.
     Map(Arc<dyn BatchOp>),
-    /// Looks up each row in the result of a stage: the right side of a merge.
-    Probe { op: Arc<ProbeOp>, stage: usize },
+    /// Looks up each row in the result of a stage: the right side of a merge. `large` is for a side that doesn't fit.
+    Probe { op: Arc<ProbeOp>, large: Arc<LargeMerge>, stage: usize },
 }
 
 /// Branches that nothing has ended yet.
@@ -341,9 +343,9 @@ impl Stream {
     }
 
     /// Looks up each row in the result of a stage; right rows that no row matched come behind, where the merge asks for them.
-    fn probe(self, op: ProbeOp, stage: usize, text: &str) -> Stream {
+    fn probe(self, op: ProbeOp, large: LargeMerge, stage: usize, text: &str) -> Stream {
         let (schema, branches, op) = (op.schema().clone(), 0..self.branches.len(), Arc::new(op));
-        let mut stream = self.then(&Step::Probe { op: op.clone(), stage }, schema, text);
+        let mut stream = self.then(&Step::Probe { op: op.clone(), large: Arc::new(large), stage }, schema, text);
         if op.tracks() {
             let source = Source::Unmatched { op, stage, branches };
             let texts = vec![format!("rows of stage {stage} without a match")];
