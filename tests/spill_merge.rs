@@ -95,7 +95,7 @@ fn sides(what: &str, rows: u64) -> (Keys, Keys) {
         "unique" => (keys(rows, &mut |row, _| Some(row * 7 % rows * 2)), keys(rows, &mut |row, _| Some(row * 3))),
         "several" => (keys(rows / 2, &mut |_, x| Some(x % (rows / 3))), keys(rows, &mut |_, x| Some(x % (rows / 2)))),
         "nulls" => {
-            let mut some = |_, x: u64| (x % 5 > 0).then_some(x / 5 % rows);
+            let mut some = |_, x: u64| (!x.is_multiple_of(5)).then_some(x / 5 % rows);
             (keys(rows, &mut some), keys(rows, &mut some))
         }
         // Almost all of the right, and few of the left, so that the pairs can be written down.
@@ -238,7 +238,7 @@ fn empty_sides() {
                 let side = |side: Frame, row: &str| {
                     side.with_column("k", col("k").cast(Type::Int64)).select([row, "k", "pad"])
                 };
-                side(l, "l").merge(&side(r, "r"), kind_of(kind).on(["k"]))
+                side(l, "l").merge(side(r, "r"), kind_of(kind).on(["k"]))
             };
             let (got, want) = (streamed(&merged(&limited.session)), merged(&free()).compute().unwrap());
             assert!(got == want, "{kind}");
@@ -287,7 +287,7 @@ fn merges_of_merges() {
                 let first =
                     l.merge(&right, kind_of(kind).on(["k"])).filter(col("k").ne(5)).with_column("m", col("k") % 1000);
                 first.merge(
-                    &r.rename([("r", "r2"), ("pad", "pad2"), ("k", "k2"), ("t", "t2")]),
+                    r.rename([("r", "r2"), ("pad", "pad2"), ("k", "k2"), ("t", "t2")]),
                     kind_of(other).left_on(["l"]).right_on(["r2"]),
                 )
             });
@@ -295,14 +295,14 @@ fn merges_of_merges() {
             assert_alike(&limited, &format!("small {kind}, {other}"), &|session| {
                 let (l, r, small) = frames(session);
                 l.merge(&small, kind_of(kind).on(["k"]))
-                    .merge(&r.drop(["t"]), kind_of(other).on(["k"]).suffixes("", "_r"))
+                    .merge(r.drop(["t"]), kind_of(other).on(["k"]).suffixes("", "_r"))
             });
             if other == "anti" {
                 continue;
             }
             assert_alike(&limited, &format!("{kind}, small {other}"), &|session| {
                 let (l, r, small) = frames(session);
-                l.merge(&r.drop(["t"]), kind_of(kind).on(["k"]).suffixes("", "_r"))
+                l.merge(r.drop(["t"]), kind_of(kind).on(["k"]).suffixes("", "_r"))
                     .merge(&small, kind_of(other).on(["k"]))
             });
         }
@@ -320,30 +320,30 @@ fn left_sides_of_all_sources() {
         let named = |what: &str| format!("{what}, {kind}");
         assert_alike(&limited, &named("concat"), &|session| {
             let (l, r) = read(session, &files);
-            let doubled = l.merge(&l.select(["l"]).head(5000), Merge::outer().on(["l"]));
-            concat([l.filter(col("l").lt(7000)), doubled, l.head(3000)]).merge(&right(r), how())
+            let doubled = l.merge(l.select(["l"]).head(5000), Merge::outer().on(["l"]));
+            concat([l.filter(col("l").lt(7000)), doubled, l.head(3000)]).merge(right(r), how())
         });
         assert_alike(&limited, &named("a sort"), &|session| {
             let (l, r) = read(session, &files);
-            l.sort(["pad"]).merge(&right(r), how())
+            l.sort(["pad"]).merge(right(r), how())
         });
         assert_alike(&limited, &named("partitions"), &|session| {
             let (l, r) = read(session, &files);
-            l.repartition(7).merge(&right(r), how())
+            l.repartition(7).merge(right(r), how())
         });
         assert_alike(&limited, &named("partitions in order"), &|session| {
             let (l, r) = read(session, &files);
-            l.with_column("sum", col("l").cumsum()).merge(&right(r), how())
+            l.with_column("sum", col("l").cumsum()).merge(right(r), how())
         });
         assert_alike(&limited, &named("persisted"), &|session| {
             let (l, r) = read(session, &files);
-            l.persist().unwrap().merge(&right(r).persist().unwrap(), how())
+            l.persist().unwrap().merge(right(r).persist().unwrap(), how())
         });
         // The right side is a merge, too.
         assert_alike(&limited, &named("a merge"), &|session| {
             let (l, r) = read(session, &files);
-            let right = right(r).merge(&l.select(["l", "t"]), Merge::left().left_on(["r"]).right_on(["l"]));
-            l.merge(&right.select(["r", "k", "pad", "t"]), how())
+            let right = right(r).merge(l.select(["l", "t"]), Merge::left().left_on(["r"]).right_on(["l"]));
+            l.merge(right.select(["r", "k", "pad", "t"]), how())
         });
     }
 }
@@ -355,7 +355,7 @@ fn groups_and_sorts_behind_a_merge() {
     let limited = Limited::new(MEMORY, PARTITION);
     assert_alike(&limited, "three that hold rows", &|session| {
         let (l, r) = read(session, &files);
-        let sums = l.merge(&r.drop(["t"]), Merge::inner().on(["k"])).group_by(["k"]).agg([
+        let sums = l.merge(r.drop(["t"]), Merge::inner().on(["k"])).group_by(["k"]).agg([
             col("r").sum().alias("sum"),
             col("pad_y").max(),
             size(),
@@ -364,7 +364,7 @@ fn groups_and_sorts_behind_a_merge() {
     });
     // Who has enough is given no more.
     let (l, r) = read(&limited.session, &files);
-    let merged = |l: &Frame, r: &Frame| l.merge(&r.drop(["t"]), Merge::outer().on(["k"])).head(1500);
+    let merged = |l: &Frame, r: &Frame| l.merge(r.drop(["t"]), Merge::outer().on(["k"])).head(1500);
     let (free_l, free_r) = read(&free(), &files);
     assert!(merged(&l, &r).compute().unwrap() == merged(&free_l, &free_r).compute().unwrap());
     limited.assert_spilled("head");

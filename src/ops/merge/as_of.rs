@@ -69,7 +69,7 @@ impl LargeMerge {
             };
             cut.put(&mut state, &batch, rows.iter().map(chunk))?;
         }
-        let lefts = cut.into_buckets(state)?;
+        let lefts = cut.cut_all(state)?;
 
         let (mut runs, mut before) = (vec![], None);
         for ((nth, chunk), left) in chunks.iter().enumerate().zip(lefts) {

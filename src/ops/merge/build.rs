@@ -46,7 +46,7 @@ impl JoinTable {
 
 /// The right side of a merge: a table to look up where that fits into memory, else its rows.
 pub(crate) enum RightSide {
-    Table(JoinTable),
+    Table(Box<JoinTable>),
     Rows(Batches),
 }
 
@@ -124,7 +124,7 @@ impl BuildOp {
         let batches = rows.range(0..rows.num_rows()).collect::<Result<Vec<_>>>()?;
         memory.absorb(rows.into_reservation());
         match self.table(batches, memory, room) {
-            Ok(table) => Ok(RightSide::Table(table)),
+            Ok(table) => Ok(RightSide::Table(Box::new(table))),
             Err((whole, memory, error)) if error.kind() == ErrorKind::Memory && whole.num_rows() > 0 => {
                 let mut rows = Batches::new(self.schema().clone(), memory.sibling());
                 drop(memory);

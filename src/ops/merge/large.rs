@@ -171,7 +171,7 @@ impl LargeMerge {
                 check()?;
                 op.update(&mut state, &batch?)?;
             }
-            op.into_buckets(state)
+            op.cut_all(state)
         };
         let all = 0..right.num_rows();
         let right = cut(&self.scatter(false, count, depth, false), &mut right.into_range(all))?;

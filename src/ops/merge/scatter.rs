@@ -102,7 +102,7 @@ impl ScatterOp {
         state.memory.try_resize(0)
     }
 
-    pub(super) fn into_buckets(&self, mut state: ScatterState) -> Result<Vec<Batches>> {
+    pub(super) fn cut_all(&self, mut state: ScatterState) -> Result<Vec<Batches>> {
         self.flush(&mut state)?;
         Ok(state.buckets)
     }
@@ -152,7 +152,7 @@ impl Reducer for ScatterOp {
     }
 
     fn finish(&self, state: ScatterState) -> Result<Buckets> {
-        Ok(Buckets::new(self.into_buckets(state)?.into_iter()))
+        Ok(Buckets::new(self.cut_all(state)?.into_iter()))
     }
 
     fn bytes(&self, state: &ScatterState) -> usize {

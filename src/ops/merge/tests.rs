@@ -121,7 +121,7 @@ fn build(op: &BuildOp, budget: &Budget, batches: &[RecordBatch]) -> crate::error
         op.merge(&mut whole, state)?;
     }
     match op.finish(whole)? {
-        RightSide::Table(table) => Ok(table),
+        RightSide::Table(table) => Ok(*table),
         RightSide::Rows(_) => Err(Error::new(ErrorKind::Memory, "no table")),
     }
 }
@@ -469,6 +469,9 @@ fn a_key_that_does_not_fit_is_no_other() {
     assert_eq!(counted(MergeKind::Inner, kinds, &rows(5), &rows(5)), (1, 1));
 }
 
+/// The row numbers of both sides.
+type Pair = (Option<usize>, Option<usize>);
+
 /// Merges by buckets, in so many partitions of the left; gives the pairs, and whether anything was spilled.
 fn in_buckets(
     build_op: &BuildOp,
@@ -478,7 +481,7 @@ fn in_buckets(
     right: &[Vec<Key>],
     partitions: usize,
     limit: usize,
-) -> (Vec<(Option<usize>, Option<usize>)>, bool) {
+) -> (Vec<Pair>, bool) {
     let budget = Budget::of(limit);
     let op = LargeMerge::new(build_op, probe, &schema(kinds));
     let mut rights = Batches::new(schema(kinds), budget.reserve("right"));
