@@ -147,7 +147,6 @@ fn what_must_fit_says_who_holds_it() {
     let df = limited.read_csv(files.path("numbers.csv"));
     let cases = [
         (df.group_by(["s"]).agg([size()]), "groups and their aggregates"),
-        (df.select(["id"]).merge(&df, Merge::left().on(["id"])).agg([size()]), "the right side of a merge"),
         (df.distinct().agg([size()]), "distinct rows and rows of groups"),
     ];
     for (query, holder) in cases {
