@@ -8,7 +8,7 @@ fn a_query_that_cannot_run_is_refused_and_told_what_would_do() {
     let limited = |threads, memory| Session::builder().threads(threads).memory(memory).build().unwrap();
     let query = |session: &Session| {
         let df = session.read_csv("testdata/baci/BACI_HS12_Y*.csv");
-        df.group_by(["k"]).agg([col("q").mean()]).sort([col("k").asc()])
+        df.group_by(["k"]).agg([col("q").max(), size().alias("rows")]).sort([col("k").asc()])
     };
     let error = query(&limited(16, 16 << 20)).compute().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Memory);

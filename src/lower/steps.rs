@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::Step;
+use crate::batch::batch_bytes;
 use crate::error::{Error, Result};
 use crate::mem::{Part, view};
 use crate::ops::{Flow, JoinTable, Matched, RightSide};
@@ -53,6 +54,22 @@ pub(super) fn table(side: &Arc<dyn Part>) -> Result<&JoinTable> {
     }
 }
 
+/// The most bytes that a sink is given at a time, unless one row is larger.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Gives a batch to the sink, in halves where it is large: a merge or an unpivot can make much of a few rows, whose text costs
+/// nothing until a sink makes it its own.
+fn bounded(batch: &RecordBatch, last: &mut dyn FnMut(&RecordBatch) -> Result<Flow>) -> Result<Flow> {
+    let rows = batch.num_rows();
+    if rows < 2 || batch_bytes(batch) <= MOST_BYTES {
+        return last(batch);
+    }
+    match bounded(&batch.slice(0, rows / 2), last)? {
+        Flow::Enough => Ok(Flow::Enough),
+        Flow::More => bounded(&batch.slice(rows / 2, rows - rows / 2), last),
+    }
+}
+
 fn push(
     steps: &[Step],
     tables: &[&JoinTable],
@@ -64,7 +81,7 @@ fn push(
         return Ok(Flow::More);
     }
     match steps {
-        [] => last(&batch),
+        [] => bounded(&batch, last),
         [Step::Map(op), rest @ ..] => push(rest, tables, op.apply(batch)?, matches, last),
         [Step::Probe { op, .. }, rest @ ..] => {
             let ([table, tables @ ..], [(_, matched), matches @ ..]) = (tables, matches) else {
