@@ -15,7 +15,7 @@ use crate::mem::Reservation;
 
 /// How many buckets there are at a level.
 pub(crate) const BUCKETS: usize = 1 << BITS;
-const BITS: u32 = 6;
+const BITS: u32 = 8;
 /// The levels that 64 bits have.
 pub(crate) const LEVELS: u32 = 64 / BITS;
 
@@ -202,7 +202,7 @@ mod tests {
                 let sizes: Vec<usize> = (0..BUCKETS).map(|bucket| order.rows(bucket).len()).collect();
                 assert_eq!(sizes.iter().sum::<usize>(), 64_000);
                 if keys.len() > 1 || keys[0].null_count() == 0 {
-                    assert!(sizes.iter().all(|size| (600..1600).contains(size)), "{level} {sizes:?}");
+                    assert!(sizes.iter().all(|size| (100..500).contains(size)), "{level} {sizes:?}");
                 }
                 let mut of_key: HashMap<String, u8> = HashMap::new();
                 for row in 0..64_000 {
