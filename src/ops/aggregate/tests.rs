@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::expr::{AggExpr, col, size};
 use crate::mem::Budget;
+use crate::ops::OUTPUT_ROWS;
 
 /// A value as the twin sees it: ordered as keys are, null last.
 #[derive(Debug, Clone, PartialEq)]
