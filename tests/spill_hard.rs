@@ -97,7 +97,8 @@ fn many_columns() {
     let free = common::session(1 << 30);
     let limited = small(16, 1 << 20);
     let names = || (0..COLUMNS).map(|i| format!("c{i}"));
-    let queries: Vec<Box<dyn Fn(&Frame) -> Frame>> = vec![
+    type Query = Box<dyn Fn(&Frame) -> Frame>;
+    let queries: Vec<Query> = vec![
         Box::new(|df| df.sort(["c5"])),
         Box::new(Frame::distinct),
         Box::new(|df| df.group_by(["c0"]).agg((1..COLUMNS).map(|i| col(format!("c{i}")).sum()))),

@@ -94,12 +94,15 @@ enum Spills {
     No,
 }
 
+/// The answer, worked out from the rows otherwise.
+type Twin = fn(&[Row]) -> Vec<Vec<Value>>;
+
 /// What is asked of the rows.
 struct Case {
     name: &'static str,
     spills: Spills,
     query: fn(&Frame) -> Frame,
-    twin: Option<fn(&[Row]) -> Vec<Vec<Value>>>,
+    twin: Option<Twin>,
 }
 
 const fn case(name: &'static str, spills: Spills, query: fn(&Frame) -> Frame) -> Case {

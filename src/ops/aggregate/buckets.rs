@@ -212,8 +212,8 @@ impl Aggregation {
         let (keys, rows) = (&batch.columns()[..self.keys.len()], batch.num_rows());
         let text = batch.columns().iter().map(text_bytes).sum();
         if !self.admit(state, keys, rows, text)? {
-            let halves = halves(rows).into_iter();
-            return halves.map(|(start, length)| self.take_in(state, &batch.slice(start, length), before)).collect();
+            let mut halves = halves(rows).into_iter();
+            return halves.try_for_each(|(start, length)| self.take_in(state, &batch.slice(start, length), before));
         }
         for (accumulator, columns) in state.accumulators.iter_mut().zip(&self.partials_of) {
             accumulator.take_in(&state.ids, &batch.columns()[columns.clone()], before)?;
