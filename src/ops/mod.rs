@@ -54,6 +54,14 @@ pub(crate) use write::WriteOp;
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;
 
+/// About the most bytes in such a batch, where rows are long.
+const OUTPUT_BYTES: usize = 8 << 20;
+
+/// How many rows a batch may have, when so many rows take so many bytes.
+pub(crate) fn output_rows(rows: usize, bytes: usize) -> usize {
+    (OUTPUT_BYTES / (bytes / rows.max(1)).max(1)).clamp(1, OUTPUT_ROWS)
+}
+
 /// A row-wise step of a pipeline: one batch in, one batch out.
 pub(crate) trait BatchOp: Send + Sync {
     /// The schema of what `apply` gives.
