@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use super::Step;
 use crate::error::{Error, Result};
 use crate::mem::{Part, view};
-use crate::ops::{Flow, JoinTable, Matched};
+use crate::ops::{Flow, JoinTable, Matched, RightSide};
 
 /// The steps of a branch with all that they read: what one task pushes its batches through.
 pub(super) struct Line<'a> {
@@ -22,7 +22,7 @@ pub(super) type Matches = Vec<(usize, Matched)>;
 impl<'a> Line<'a> {
     /// `sides` are what the steps' merges look up, in the order of the steps.
     pub(super) fn new(steps: &'a [Step], sides: &'a [Arc<dyn Part>]) -> Result<Line<'a>> {
-        Ok(Line { steps, tables: sides.iter().map(view).collect::<Result<_>>()? })
+        Ok(Line { steps, tables: sides.iter().map(table).collect::<Result<_>>()? })
     }
 
     /// Nothing matched yet.
@@ -42,6 +42,14 @@ impl<'a> Line<'a> {
         last: &mut dyn FnMut(&RecordBatch) -> Result<Flow>,
     ) -> Result<Flow> {
         push(self.steps, &self.tables, batch, matches, last)
+    }
+}
+
+/// The table that a right side is.
+pub(super) fn table(side: &Arc<dyn Part>) -> Result<&JoinTable> {
+    match view(side)? {
+        RightSide::Table(table) => Ok(table),
+        RightSide::Rows(_) => Err(Error::internal("a right side is looked up that is no table")),
     }
 }
 

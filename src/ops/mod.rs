@@ -41,7 +41,9 @@ pub(crate) use fold::FoldOp;
 pub(crate) use group_rows::GroupRowsOp;
 pub(crate) use in_order::AppendOp;
 pub(crate) use map::{MapOp, MapPartitionsOp};
-pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
+pub(crate) use merge::{
+    BuildOp, JoinTable, JoinedBucket, LargeMerge, Matched, MergedColumn, ProbeOp, RightSide, Run, ScatterOp,
+};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use reshape::{ExplodeOp, UnpivotOp};
