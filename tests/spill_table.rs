@@ -371,7 +371,10 @@ fn distinct_and_rows_of_groups() {
         case("transformed", No, |df| df.group_by(["g"]).transform([col("v").sum().alias("total")])),
         case("filtered groups", No, |df| df.group_by(["h"]).filter([size()], col("size").gt(20))),
         case("applied", Yes, |df| {
-            df.group_by(["k"]).apply(|rows| Ok::<_, Error>(rows.slice(0, rows.num_rows().min(1)))).select(["id", "k"])
+            df.select(["id", "k", "s"])
+                .group_by(["k"])
+                .apply(|rows| Ok::<_, Error>(rows.slice(0, rows.num_rows().min(1))))
+                .select(["id", "k"])
         })
         .twin(|data| {
             grouped(data, |row| Some(row.k)).into_values().map(|rows| vec![int(rows[0].id), int(rows[0].k)]).collect()
@@ -480,6 +483,34 @@ fn shapes_and_partitions() {
                 .agg([col("v").median(), col("id").max()])
                 .sort([col("v").desc(), col("s").asc()])
         }),
+    ]);
+}
+
+#[test]
+fn merges() {
+    check(&[
+        case("merged", Yes, |df| {
+            let right = df.select(["id", "s"]).rename([("s", "text")]);
+            df.select(["id", "k", "v"]).merge(&right, Merge::inner().on(["id"])).select(["id", "k", "text"])
+        })
+        .twin(|data| data.iter().map(|row| vec![int(row.id), int(row.k), text(&row.s)]).collect()),
+        case("merged with more", Yes, |df| {
+            df.select(["k", "id"]).merge(&df.select(["k", "s"]), Merge::left().on(["k"]))
+        })
+        .twin(|data| {
+            let groups = grouped(data, |row| Some(row.k));
+            let of =
+                |row: &Row| groups[&row.k].iter().map(|other| vec![int(row.k), int(row.id), text(&other.s)]).collect();
+            data.iter().flat_map::<Vec<_>, _>(of).collect()
+        }),
+        case("merged from both sides", Yes, |df| {
+            let (left, right) = (df.filter(col("k").lt(60_000)), df.filter(col("k").gt(40_000)));
+            left.select(["k", "s"]).merge(&right.select(["k", "id", "s"]), Merge::outer().on(["k"]))
+        }),
+        case("merged by text", Yes, |df| df.merge(&df.select(["s"]), Merge::semi().on(["s"]))),
+        case("not merged", Yes, |df| df.merge(&df.filter(col("id").gt(5)).select(["s"]), Merge::anti().on(["s"]))),
+        case("transformed, of many groups", Yes, |df| df.group_by(["s"]).transform([col("v").sum().alias("total")])),
+        case("filtered, of many groups", Yes, |df| df.group_by(["s"]).filter([size()], col("size").eq(1))),
     ]);
 }
 
