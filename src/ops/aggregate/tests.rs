@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::expr::{AggExpr, col, size};
 use crate::mem::Budget;
-use crate::ops::OUTPUT_ROWS;
 
 /// A value as the twin sees it: ordered as keys are, null last.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +146,7 @@ fn run_within(
     for batch in result.iter() {
         let batch = batch?;
         assert_eq!(batch.schema(), *op.schema());
-        assert!(batch.num_rows() <= OUTPUT_ROWS);
+        assert!(batch.num_rows() <= crate::ops::OUTPUT_ROWS);
         let columns: Vec<Vec<V>> = batch.columns().iter().map(values).collect();
         rows.extend((0..batch.num_rows()).map(|r| columns.iter().map(|c| c[r].clone()).collect()));
     }
