@@ -270,13 +270,13 @@ fn examples_in_the_help_run() {
     for command in ["sql", "schema", "generate"] {
         let help = result(root, &[command, "--help"]);
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  partita ")).collect();
-        assert_eq!(examples.len(), 2, "{help}");
+        assert!(examples.len() >= 2, "{help}");
         let dir = TempDir::new().unwrap();
         for example in examples {
-            let line = example.trim().replacen("partita", EXE, 1).replace("/tmp/baci", dir.path().to_str().unwrap());
+            let line = example.trim().replacen("partita", EXE, 1).replace("/tmp", dir.path().to_str().unwrap());
             let output = Command::new("sh").args(["-c", &line]).current_dir(root).output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{example}\n{}", text(&output.stderr));
-            assert!(output.stdout.len() > 50, "{example}");
+            assert!(output.stdout.len() > 20, "{example}");
         }
     }
     assert!(result(root, &["--help"]).contains("exit code is 0"));

@@ -144,16 +144,15 @@ fn a_spill_that_cannot_be_says_why() {
 fn what_must_fit_says_who_holds_it() {
     let (files, directory, watch) = (numbers(), tempfile::tempdir().unwrap(), Arc::new(Spilled::default()));
     let limited = small(directory.path(), &watch).build().unwrap();
-    let df = limited.read_csv(files.path("numbers.csv"));
-    let cases = [
-        (df.group_by(["s"]).agg([size()]), "groups and their aggregates"),
-        (df.select(["id"]).merge(&df, Merge::left().on(["id"])).agg([size()]), "the right side of a merge"),
-        (df.distinct().agg([size()]), "distinct rows and rows of groups"),
-    ];
-    for (query, holder) in cases {
-        let error = query.compute().unwrap_err();
+    let df = limited.read_csv(files.path("numbers.csv")).repartition(1);
+    let whole = df.map_partitions(Ok::<_, Error>);
+    let one_group = df.group_by::<&str>([]).apply(Ok::<_, Error>);
+    for (query, holder) in [(whole, "partitions for map_partitions"), (one_group, "groups for apply")] {
+        let error = query.agg([size()]).compute().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Memory);
         assert!(error.message().contains(holder), "{error}");
+        assert!(is_empty(directory.path()));
+        // What it held is there again.
+        assert_eq!(df.num_rows().unwrap(), 500_000);
     }
-    assert!(is_empty(directory.path()));
 }

@@ -39,7 +39,7 @@ const GENERATE_EXAMPLES: &str = "\
 Examples:
   partita generate /tmp/baci --years 2012-2018 --rows 8000
   partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite
-  partita generate /tmp/groupby --kind groupby --rows 10000000 --missing 5";
+  partita generate /tmp/groupby --kind groupby --rows 100000 --missing 5";
 
 /// How to run, the same for every command.
 #[derive(Args)]

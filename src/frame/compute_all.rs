@@ -85,7 +85,7 @@ pub(super) fn submit_frames<T: 'static>(
     let schemas: Vec<_> =
         frames.iter().filter_map(|frame| frame.plan().ok()).map(|plan| plan.schema().clone()).collect();
     let started = frames.iter().map(|frame| optimise(frame.plan()?)).collect::<Result<Vec<_>>>().and_then(|plans| {
-        let (graph, ends) = expand(lower(&plans)?, session.split_every())?;
+        let (graph, ends) = expand(lower(&plans)?, session.config())?;
         let partitions: Vec<usize> = ends.iter().map(Vec::len).collect();
         Ok((session.start(graph, &ends.concat()), partitions))
     });

@@ -86,7 +86,7 @@ impl GroupBy {
     /// The `n` rows of each group that have the largest values of `by`, with all columns: sorted by key, then by value from the
     /// largest on; ties keep the order of the frame. Nulls come last, where a group has not `n` values; NaN is above all numbers.
     ///
-    /// All rows are sorted in memory. pandas says `sort_values(by, ascending=False).groupby(keys).head(n)`, and gives them in the
+    /// All rows are sorted, on disk where they don't fit into memory. pandas says `sort_values(by, ascending=False).groupby(keys).head(n)`, and gives them in the
     /// order of `by` alone.
     ///
     /// ```
@@ -120,7 +120,8 @@ impl GroupBy {
     /// What a closure makes of each group, whose rows it gets as one batch, in the order of the frame: groups come in the order
     /// of their keys, their results one behind the other. For work on groups that aggregates can't say.
     ///
-    /// Rows are sorted first, on disk where they don't fit into memory; each group must fit. The columns that come out are found by a call with a batch of no rows, now;
+    /// Rows are sorted first, on disk where they don't fit into memory; each group must fit. The columns that come out are found by a
+    /// call with a batch of no rows, now;
     /// [`apply_with_schema`](GroupBy::apply_with_schema) announces them instead. pandas adds the keys to the result as its index;
     /// here the result is what the closure gives: let it keep the key's column.
     ///

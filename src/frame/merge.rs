@@ -306,8 +306,9 @@ impl Frame {
     /// *Types*: keys of two types are an [`ErrorKind::Type`] error that tells which cast mends it. Whether `101` is `"0101"` nobody
     /// can know but you.
     ///
-    /// *Size*: the right side is read whole and held in memory, with an index of its keys; the left side streams by, and stops when a
-    /// [`head`](Frame::head) behind it has enough. So let the larger frame be the left one. A
+    /// *Size*: the right side is read whole and held in memory, with an index of its keys, where that fits; the left side streams by,
+    /// and stops when a [`head`](Frame::head) behind it has enough. So let the larger frame be the left one. A right side beyond the
+    /// memory limit is merged by way of the disk, bucket by bucket, with the same rows in the same order. A
     /// [`Table`](crate::Table) or a `RecordBatch` of the program can be the right side as it is. The session of the left one runs it.
     pub fn merge(&self, right: impl Into<Frame>, how: Merge) -> Frame {
         let step = format!("merge({})", how.text());
@@ -342,7 +343,7 @@ impl Frame {
     /// All left rows come out, once and in their order, with nulls where there is no right row, as in [`Merge::left`]; of right rows with
     /// equal values, [`backward`](AsOf::backward) and [`nearest`](AsOf::nearest) take the last, [`forward`](AsOf::forward) the first, as
     /// pandas does. Unlike in pandas, neither side need be sorted, and a null or NaN is no error: it is near to nothing. The right side is held in memory
-    /// whole, sorted.
+    /// whole, sorted; beyond the memory limit both sides are merged by way of the disk.
     pub fn merge_asof(&self, right: impl Into<Frame>, how: AsOf) -> Frame {
         let step = format!("merge_asof({})", how.text());
         self.merged(&right.into(), step, Ok(how.spec()))

@@ -271,7 +271,7 @@ impl Frame {
     pub fn ntasks(&self) -> Result<TaskCount> {
         let (plan, split_every) = (self.plan()?, self.session.split_every());
         let before_fusion = lower(std::slice::from_ref(plan))?.tasks_unfused(split_every);
-        let (graph, _) = expand(lower(&[optimise(plan)?])?, split_every)?;
+        let (graph, _) = expand(lower(&[optimise(plan)?])?, self.session.config())?;
         Ok(TaskCount { before_fusion, after_fusion: graph.len() })
     }
 

@@ -59,7 +59,7 @@ impl Frame {
     pub fn submit_persist(&self) -> Running<Frame> {
         let session = self.session.clone();
         let run = self.persisted_stages().and_then(|stages| {
-            let (graph, ends) = expand(stages, session.split_every())?;
+            let (graph, ends) = expand(stages, session.config())?;
             Ok(session.start(graph, &ends.concat()))
         });
         let schema = self.plan().map(|plan| plan.schema().clone());
@@ -94,7 +94,7 @@ impl Frame {
     /// [`ArrowError::ExternalError`] with an [`Error`] inside, after which it ends; `?` makes it that [`Error`] again.
     pub fn stream(&self) -> Result<BatchStream> {
         let (send, partitions) = channel();
-        let (mut graph, ends) = expand(self.persisted_stages()?, self.session.split_every())?;
+        let (mut graph, ends) = expand(self.persisted_stages()?, self.session.config())?;
         let ends = deliver(&mut graph, ends.concat(), send);
         let run = Some(self.session.start(graph, &ends));
         let schema = self.plan()?.schema().clone();

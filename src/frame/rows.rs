@@ -10,7 +10,8 @@ use crate::plan::{Keep, LogicalPlan};
 impl Frame {
     /// The rows without repetitions: of rows that are alike in all columns the first one stays, in its place.
     ///
-    /// Null is like null, NaN like NaN, and `-0.0` like `0.0`. Only the distinct rows are held in memory.
+    /// Null is like null, NaN like NaN, and `-0.0` like `0.0`. Only the distinct rows are held, on disk where they don't fit
+    /// into memory.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {

@@ -44,7 +44,7 @@ impl Frame {
         let step = || format!("write({:?})", path.display().to_string());
         let written = || {
             let stages = lower_written(&*optimise(self.plan()?)?, path, &options)?;
-            let (graph, ends) = expand(stages, self.session.split_every())?;
+            let (graph, ends) = expand(stages, self.session.config())?;
             let [written] = <[_; 1]>::try_from(self.session.start(graph, &ends.concat()).wait()?)
                 .map_err(|_| Error::internal("what was written is several things"))?;
             take(written)

@@ -25,7 +25,7 @@ impl fmt::Display for Stages {
             if partitions > 1 && stage.end.merges() {
                 writeln!(f, "  then tree-reduce the partitions in order")?;
             }
-            for Holder { name, spills } in stage.end.holders() {
+            for Holder { name, spills, .. } in stage.end.holders() {
                 let beyond = if spills { "may spill" } else { "must fit" };
                 writeln!(f, "  memory: {name} from {}, {beyond}", stage.input())?;
             }

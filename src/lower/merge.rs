@@ -1,13 +1,15 @@
-//! A merge: the right side becomes a table, a stage of its own, which the batches of the left look up on their way.
+//! A merge: the right side becomes a table, a stage of its own, which the batches of the left look up on their way; see
+//! [`gate`](super::gate) for a right side that does not fit into memory.
 
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::end::Reduce;
 use super::{Stages, Stream};
 use crate::error::Result;
 use crate::expr::{BoundExpr, col};
-use crate::ops::{BuildOp, MergedColumn, ProbeOp};
+use crate::ops::{BuildOp, LargeMerge, MergedColumn, ProbeOp};
 use crate::plan::{LogicalPlan, Matching, Origin};
 
 pub(super) fn stream(
@@ -23,7 +25,8 @@ pub(super) fn stream(
     let keys = matching.keys.iter().map(|(_, key)| bind(key, &of_right)).collect::<Result<_>>()?;
     let order = matching.near.as_ref().map(|(_, near, _)| bind(near, &of_right)).transpose()?;
     let build = BuildOp::new(of_right.clone(), keys, matching.nulls_equal, order);
-    stages.reduce(right, build, format!("index for {matching}"));
+    let build = Arc::new(build);
+    stages.end(right, Arc::new(Reduce(build.clone())), of_right.clone(), format!("index for {matching}"));
     let table = stages.stages.len() - 1;
 
     let left = stages.stream(left)?;
@@ -42,5 +45,6 @@ pub(super) fn stream(
         None => None,
     };
     let probe = ProbeOp::new(schema.clone(), columns, matching.kind, keys, near);
-    Ok(left.probe(probe, table, &format!("{matching} with stage {table}")))
+    let large = LargeMerge::new(&build, &probe, &of_left);
+    Ok(left.probe(probe, large, table, &format!("{matching} with stage {table}")))
 }

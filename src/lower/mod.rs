@@ -5,8 +5,10 @@
 //! in partition order and finishes the last one ([`Reduce`]); every state is finished by itself, so that partitions stay
 //! partitions ([`Each`]); or every partition is gone over twice, with what it needs of those before it ([`InOrder`]).
 
+mod admit;
 mod end;
 mod explain;
+mod gate;
 mod in_order;
 mod merge;
 mod rank;
@@ -30,7 +32,8 @@ use crate::io::csv::CsvScan;
 use crate::io::write::WriteOptions;
 use crate::ops::{
     AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
-    MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp, WriteOp,
+    LargeMerge, MapOp, MapPartitionsOp, PersistOp, ProbeOp, ProjectOp, Reducer, RouteOp, SampleOp, SortOp, UnpivotOp,
+    WriteOp,
 };
 use crate::plan::{Keep, LogicalPlan, push_samples};
 
@@ -95,8 +98,8 @@ enum Pick {
 enum Step {
     /// From one batch to one batch.
     Map(Arc<dyn BatchOp>),
-    /// Looks up each row in the result of a stage: the right side of a merge.
-    Probe { op: Arc<ProbeOp>, stage: usize },
+    /// Looks up each row in the result of a stage: the right side of a merge. `large` is for a side that doesn't fit.
+    Probe { op: Arc<ProbeOp>, large: Arc<LargeMerge>, stage: usize },
 }
 
 /// Branches that nothing has ended yet.
@@ -210,7 +213,8 @@ impl Stages {
                 }
             }
             LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
-                let stream = self.stream_for(input, aggs.iter().any(AggExpr::depends_on_order))?;
+                let mut stream = self.stream_for(input, aggs.iter().any(AggExpr::depends_on_order))?;
+                self.read_in_pieces(&mut stream);
                 let bind = |key: &Expr| Ok((key.name(), key.bind(&stream.schema)?));
                 let keys = keys.iter().map(bind).collect::<Result<_>>()?;
                 let aggs = aggs.iter().map(|a| a.bind(&stream.schema)).collect::<Result<_>>()?;
@@ -220,7 +224,8 @@ impl Stages {
             // What nobody sees need not be sorted.
             LogicalPlan::Sort { input, limit: None, .. } if !ordered => self.stream_for(input, false),
             LogicalPlan::Sort { input, keys, limit } => {
-                let stream = self.stream(input)?;
+                let mut stream = self.stream(input)?;
+                self.read_in_pieces(&mut stream);
                 let keys = keys.iter().map(|k| k.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = SortOp::new(stream.schema.clone(), keys, *limit);
                 Ok(self.reduce(stream, op, plan.step_text()))
@@ -323,7 +328,8 @@ impl Stages {
         else {
             return;
         };
-        let probed = steps.iter().any(|step| matches!(step, Step::Probe { stage: of, .. } if of == stage));
+        // A merge may want the whole.
+        let probed = steps.iter().any(|step| matches!(step, Step::Probe { .. }));
         // No stage stands behind the last one that could read it.
         let last = if *stage + 1 == self.stages.len() { self.stages.last_mut() } else { None };
         if let Some(last) = last.filter(|last| !probed && last.end.merges()) {
@@ -385,9 +391,9 @@ impl Stream {
     }
 
     /// Looks up each row in the result of a stage; right rows that no row matched come behind, where the merge asks for them.
-    fn probe(self, op: ProbeOp, stage: usize, text: &str) -> Stream {
+    fn probe(self, op: ProbeOp, large: LargeMerge, stage: usize, text: &str) -> Stream {
         let (schema, branches, op) = (op.schema().clone(), 0..self.branches.len(), Arc::new(op));
-        let mut stream = self.then(&Step::Probe { op: op.clone(), stage }, schema, text);
+        let mut stream = self.then(&Step::Probe { op: op.clone(), large: Arc::new(large), stage }, schema, text);
         if op.tracks() {
             let source = Source::Unmatched { op, stage, branches };
             let texts = vec![format!("rows of stage {stage} without a match")];

@@ -8,16 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 
 use super::Step;
-use super::steps::{Line, Matches};
+use super::gate::Joined;
+use super::steps::{Line, Matches, table};
 use crate::error::{Error, Result};
 use crate::graph::{Input, TaskContext};
 use crate::io::csv::{CsvReader, CsvScan, Start};
-use crate::mem::Part;
-use crate::ops::{Flow, JoinTable, Matched, ProbeOp, Reducer};
+use crate::mem::{Part, view};
+use crate::ops::{Flow, Matched, ProbeOp, Reducer};
 
 /// All that the tasks of a branch share.
 pub(super) struct Work<R: Reducer> {
     pub steps: Vec<Step>,
+    /// For each merge among the steps, how many partitions of its left side stand before those of this branch.
+    pub before: Vec<usize>,
     pub reducer: Arc<R>,
 }
 
@@ -84,6 +87,9 @@ impl<R: Reducer> Work<R> {
         partition: usize,
         sides: &[Arc<dyn Part>],
     ) -> Result<Folded<R::State>> {
+        if let Some(folded) = self.run_joined(context, partition, sides) {
+            return folded;
+        }
         let start = Start::At(scan.source.partitions[partition].range.start);
         let folded = self.run(context, scan, partition, start, sides).1?;
         context.advance(Input { partitions: 1, ..Input::default() });
@@ -98,10 +104,16 @@ impl<R: Reducer> Work<R> {
         partition: usize,
         sides: &[Arc<dyn Part>],
     ) -> Result<Scanned<R::State>> {
-        let (start, outcome) = self.run(context, scan, partition, Start::Assumed, sides);
+        let (start, outcome) = match self.run_joined(context, partition, sides) {
+            // Rows that are known: nothing is assumed.
+            Some(folded) => (None, Ok(folded?)),
+            None => self.run(context, scan, partition, Start::Assumed, sides),
+        };
         // A cancelled run is no property of the bytes.
         context.check()?;
-        context.advance(Input { partitions: 1, ..Input::default() });
+        if !has_joined(sides) {
+            context.advance(Input { partitions: 1, ..Input::default() });
+        }
         let bytes = outcome.as_ref().map_or(0, |folded| folded.bytes);
         Ok(Scanned { start, outcome: Mutex::new(Some(outcome)), bytes })
     }
@@ -118,7 +130,7 @@ impl<R: Reducer> Work<R> {
     ) -> Result<Folded<R::State>> {
         let range = &scan.source.partitions[partition].range;
         let begin = match before.end {
-            Some(end) if end < range.end => end,
+            Some(end) if end < range.end || has_joined(sides) => end,
             // No later row matters, or a record from before covers the whole partition.
             passed => {
                 let state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
@@ -127,7 +139,7 @@ impl<R: Reducer> Work<R> {
         };
         let outcome = scanned.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         match outcome {
-            Some(outcome) if scanned.start == Some(begin) => outcome,
+            Some(outcome) if scanned.start == Some(begin) || has_joined(sides) => outcome,
             outcome => {
                 // Its memory goes before the second attempt asks for the same again.
                 drop(outcome);
@@ -155,6 +167,28 @@ impl<R: Reducer> Work<R> {
         (reader.start(), self.fold(context, sides, |push| read(context, &mut reader, push)))
     }
 
+    /// Folds what a merge gave whose right side did not fit, if there is one among the steps: what stands before it was done there.
+    pub(super) fn run_joined(
+        &self,
+        context: &TaskContext,
+        partition: usize,
+        sides: &[Arc<dyn Part>],
+    ) -> Option<Result<Folded<R::State>>> {
+        let joined = |side| view::<Joined>(side).ok();
+        let (nth, joined) = sides.iter().enumerate().rev().find_map(|(nth, side)| Some((nth, joined(side)?)))?;
+        let partition = self.before.get(nth).copied().unwrap_or_default() + partition;
+        let probes = self.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Probe { .. }));
+        let behind = probes.map(|(at, _)| at + 1).nth(nth).unwrap_or_default();
+        Some(self.fold_behind(context, &self.steps[behind..], &sides[nth + 1..], |push| {
+            let flow = joined.partition(partition, &mut |batch| {
+                context.check()?;
+                push(batch)
+            })?;
+            // Not a place in a file, but more than nothing: later rows matter.
+            Ok((flow == Flow::More).then_some(0))
+        }))
+    }
+
     /// Folds batches that are there already, or come one by one.
     pub(super) fn run_batches(
         &self,
@@ -178,12 +212,15 @@ impl<R: Reducer> Work<R> {
         &self,
         context: &TaskContext,
         op: &ProbeOp,
-        table: &JoinTable,
+        side: &Arc<dyn Part>,
         matched: &Matched,
         sides: &[Arc<dyn Part>],
     ) -> Result<Folded<R::State>> {
         self.fold(context, sides, |push| {
-            op.unmatched(table, matched, push)?;
+            match view::<Joined>(side) {
+                Ok(joined) => joined.unmatched(push)?,
+                Err(_) => op.unmatched(table(side)?, matched, push)?,
+            };
             Ok(None)
         })
     }
@@ -195,13 +232,29 @@ impl<R: Reducer> Work<R> {
         sides: &[Arc<dyn Part>],
         feed: impl FnOnce(&mut Push<'_>) -> Result<Option<u64>>,
     ) -> Result<Folded<R::State>> {
-        let line = Line::new(&self.steps, sides)?;
+        self.fold_behind(context, &self.steps, sides, feed)
+    }
+
+    /// As `fold`, for the last steps.
+    fn fold_behind(
+        &self,
+        context: &TaskContext,
+        steps: &[Step],
+        sides: &[Arc<dyn Part>],
+        feed: impl FnOnce(&mut Push<'_>) -> Result<Option<u64>>,
+    ) -> Result<Folded<R::State>> {
+        let line = Line::new(steps, sides)?;
         let mut matches = line.new_matches();
         let mut state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
         let end = feed(&mut |batch| line.push(batch, &mut matches, &mut |out| self.reducer.update(&mut state, out)))?;
         self.reducer.seal(&mut state)?;
         Ok(Folded::new(&*self.reducer, state, matches, end))
     }
+}
+
+/// Whether the steps of a branch begin behind a merge whose right side did not fit.
+fn has_joined(sides: &[Arc<dyn Part>]) -> bool {
+    sides.iter().any(|side| view::<Joined>(side).is_ok())
 }
 
 /// Pushes the batches of a partition. Gives the byte at which they end, or nothing once there was enough.

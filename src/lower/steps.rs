@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::Step;
+use crate::batch::batch_bytes;
 use crate::error::{Error, Result};
 use crate::mem::{Part, view};
-use crate::ops::{Flow, JoinTable, Matched};
+use crate::ops::{Flow, JoinTable, Matched, RightSide};
 
 /// The steps of a branch with all that they read: what one task pushes its batches through.
 pub(super) struct Line<'a> {
@@ -22,7 +23,7 @@ pub(super) type Matches = Vec<(usize, Matched)>;
 impl<'a> Line<'a> {
     /// `sides` are what the steps' merges look up, in the order of the steps.
     pub(super) fn new(steps: &'a [Step], sides: &'a [Arc<dyn Part>]) -> Result<Line<'a>> {
-        Ok(Line { steps, tables: sides.iter().map(view).collect::<Result<_>>()? })
+        Ok(Line { steps, tables: sides.iter().map(table).collect::<Result<_>>()? })
     }
 
     /// Nothing matched yet.
@@ -45,6 +46,30 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The table that a right side is.
+pub(super) fn table(side: &Arc<dyn Part>) -> Result<&JoinTable> {
+    match view(side)? {
+        RightSide::Table(table) => Ok(table),
+        RightSide::Rows(_) => Err(Error::internal("a right side is looked up that is no table")),
+    }
+}
+
+/// The most bytes that a sink is given at a time, unless one row is larger.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Gives a batch to the sink, in halves where it is large: a merge or an unpivot can make much of a few rows, whose text costs
+/// nothing until a sink makes it its own.
+fn bounded(batch: &RecordBatch, last: &mut dyn FnMut(&RecordBatch) -> Result<Flow>) -> Result<Flow> {
+    let rows = batch.num_rows();
+    if rows < 2 || batch_bytes(batch) <= MOST_BYTES {
+        return last(batch);
+    }
+    match bounded(&batch.slice(0, rows / 2), last)? {
+        Flow::Enough => Ok(Flow::Enough),
+        Flow::More => bounded(&batch.slice(rows / 2, rows - rows / 2), last),
+    }
+}
+
 fn push(
     steps: &[Step],
     tables: &[&JoinTable],
@@ -56,7 +81,7 @@ fn push(
         return Ok(Flow::More);
     }
     match steps {
-        [] => last(&batch),
+        [] => bounded(&batch, last),
         [Step::Map(op), rest @ ..] => push(rest, tables, op.apply(batch)?, matches, last),
         [Step::Probe { op, .. }, rest @ ..] => {
             let ([table, tables @ ..], [(_, matched), matches @ ..]) = (tables, matches) else {

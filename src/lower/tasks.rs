@@ -1,5 +1,6 @@
 //! Stages × partitions: the task graph.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -7,29 +8,34 @@ use arrow::array::RecordBatch;
 
 use super::end::{Manner, Pieces, merged};
 use super::scan::{Folded, Scanned, Work};
-use super::{Branch, Pick, Pipeline, Source, Stages, Step};
+use super::{Branch, Pick, Pipeline, Source, Stages};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, TaskContext, TaskGraph, TaskId};
 use crate::io::csv::CsvScan;
 use crate::mem::{Part, known, view};
-use crate::ops::{Batches, JoinTable, Matched, ProbeOp, Reducer};
+use crate::ops::{Batches, Matched, ProbeOp, Reducer};
 
 /// A task graph that grows stage by stage.
 pub(super) struct Expansion {
     pub graph: TaskGraph,
     pub manner: Manner,
     /// How tasks call the stage that is being added.
-    name: String,
+    pub name: String,
     /// For each stage so far, the tasks that give its partitions.
-    ends: Vec<Vec<TaskId>>,
+    pub ends: Vec<Vec<TaskId>>,
+    /// For the stages that merges look up, the tasks that give what they do with it.
+    pub gates: HashMap<usize, TaskId>,
     input: Input,
 }
 
 /// The tasks of all stages, and for each of the queries those that give its partitions.
-pub(crate) fn expand(stages: Stages, split_every: usize) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
-    let (graph, input) = (TaskGraph::new(), Input::default());
-    let mut expansion =
-        Expansion { graph, manner: Manner { split_every, in_pieces: false }, name: String::new(), ends: vec![], input };
+///
+/// # Errors
+/// [`ErrorKind::Memory`] when the limit is too small for any of the stages.
+pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
+    stages.admit(config)?;
+    let mut expansion = Expansion::new(config.split_every);
     for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
         expansion.manner.in_pieces = *in_pieces;
         expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
@@ -93,24 +99,31 @@ pub(super) fn part(part: impl Part) -> Arc<dyn Part> {
 }
 
 impl Expansion {
+    pub(super) fn new(split_every: usize) -> Expansion {
+        let (graph, input) = (TaskGraph::new(), Input::default());
+        let manner = Manner { split_every, in_pieces: false };
+        Expansion { graph, manner, name: String::new(), ends: vec![], gates: HashMap::new(), input }
+    }
+
     /// The states of all partitions of these branches, in order.
     pub(super) fn states<R: Reducer>(&mut self, branches: &[Branch], reducer: &Arc<R>) -> Result<Vec<TaskId>> {
         let mut states: Vec<Vec<TaskId>> = Vec::new();
-        for branch in branches {
-            let sides = branch.steps.iter().filter_map(|step| match step {
-                Step::Map(_) => None,
-                Step::Probe { stage, .. } => Some(self.table(*stage)),
-            });
-            let sides = sides.collect::<Result<Vec<_>>>()?;
-            let work = Arc::new(Work { steps: branch.steps.clone(), reducer: reducer.clone() });
+        for (at, branch) in branches.iter().enumerate() {
+            let (mut sides, mut before) = (vec![], vec![]);
+            for stage in branch.probes() {
+                sides.push(self.gate(branches, stage)?);
+                let lefts = branches[..at].iter().filter(|other| other.probes().any(|of| of == stage));
+                before.push(lefts.map(|left| left.partitions).sum());
+            }
+            let work = Arc::new(Work { steps: branch.steps.clone(), before, reducer: reducer.clone() });
             states.push(match &branch.source {
                 Source::Csv(scan) => self.scanned(&work, scan, &sides)?,
                 Source::Rows { .. } => self.rows(&work, branch, &sides),
                 Source::Stage { stage, pick } => self.stage(&work, *stage, *pick, &sides)?,
-                Source::Unmatched { op, stage, branches } => {
-                    let matched: Vec<TaskId> =
-                        states.get(branches.clone()).into_iter().flatten().flatten().copied().collect();
-                    vec![self.unmatched(&work, op, *stage, matched, &sides)?]
+                Source::Unmatched { op, stage, branches: lefts } => {
+                    let matched = states.get(lefts.clone()).into_iter().flatten().flatten().copied().collect();
+                    let side = self.gate(branches, *stage)?;
+                    vec![self.unmatched(&work, op, *stage, matched, [&[side], sides.as_slice()].concat())?]
                 }
             });
         }
@@ -175,6 +188,9 @@ impl Expansion {
         let tasks = (0..branch.partitions).map(|partition| {
             let (work, source, columns, filter) = (work.clone(), source.clone(), columns.clone(), filter.clone());
             let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
+                if let Some(folded) = work.run_joined(context, partition, &sides) {
+                    return Ok(part(folded?));
+                }
                 let rows = source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?;
                 let mut read = 0;
                 let rows = rows.inspect(|batch| read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
@@ -209,6 +225,9 @@ impl Expansion {
             let run = move |context: &TaskContext, mut inputs: Vec<Arc<dyn Part>>| {
                 let sides = inputs.split_off(1);
                 let rows = inputs.pop().ok_or_else(lacking)?;
+                if let Some(folded) = work.run_joined(context, partition, &sides) {
+                    return Ok(part(folded?));
+                }
                 let batches = known::<Batches>(rows)?;
                 let rows = batches.num_rows();
                 let range = cuts.map_or(0..rows, |n| rows * partition / n..rows * (partition + 1) / n);
@@ -246,27 +265,30 @@ impl Expansion {
         self.graph.add("pieces", [&[stage], sides].concat(), Box::new(run))
     }
 
-    /// The state of the right rows of a merge that found no match in the partitions of `matched`.
+    /// The state of the right rows of a merge that found no match in the partitions of `matched`. The first of `sides` is the merge's.
     fn unmatched<R: Reducer>(
         &mut self,
         work: &Arc<Work<R>>,
         op: &Arc<ProbeOp>,
         stage: usize,
         matched: Vec<TaskId>,
-        sides: &[TaskId],
+        sides: Vec<TaskId>,
     ) -> Result<TaskId> {
         let (work, op, lefts) = (work.clone(), op.clone(), matched.len());
         let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
-            let table: &JoinTable = view(&inputs[0])?;
-            let (lefts, sides) = inputs[1..].split_at(lefts);
+            let (lefts, sides) = inputs.split_at(lefts);
+            let [side, sides @ ..] = sides else { return Err(Error::internal("a merge lacks its right side")) };
+            if let Some(folded) = work.run_joined(context, 0, sides) {
+                return Ok(part(folded?));
+            }
             let mut all = Matched::default();
             for left in lefts {
                 let left: &Folded<R::State> = view(left)?;
                 left.matches.iter().filter(|(of, _)| *of == stage).for_each(|(_, matched)| all.union(matched));
             }
-            Ok(part(work.run_unmatched(context, &op, table, &all, sides)?))
+            Ok(part(work.run_unmatched(context, &op, side, &all, sides)?))
         };
-        let inputs = [&[self.table(stage)?], &matched[..], sides].concat();
+        let inputs = [matched, sides].concat();
         Ok(self.graph.add(self.label("unmatched", 0), inputs, Box::new(run)))
     }
 }

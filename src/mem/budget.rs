@@ -152,6 +152,7 @@ impl Reservation {
             s.peak = s.peak.max(s.used);
             let held = s.holders.entry(self.holder).or_default();
             *held = *held - self.bytes + bytes;
+            self.budget.spill.usage().at_peak(s.used);
         });
         self.bytes = bytes;
     }

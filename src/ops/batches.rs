@@ -179,6 +179,16 @@ impl Batches {
         memory.absorb(self.memory);
         Ok((batches, memory))
     }
+
+    /// What the rows in memory are booked on; the rows go.
+    pub(crate) fn into_reservation(self) -> Reservation {
+        self.memory
+    }
+
+    /// What all rows take in memory, those too that are spilled now.
+    pub(crate) fn loaded_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
 }
 
 impl Piece {

@@ -14,11 +14,11 @@ use arrow::compute::{FilterBuilder, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::aggregate::{MANY_GROUPS, MOST_GROUPS, valid_rows};
-use super::collect::{CollectOp, CollectState};
+use super::collect::{CollectOp, CollectState, batch_bytes};
 use super::groups::Groups;
 use super::hash::{Bucket, HashBuckets, LEVELS};
 use super::key::encoded_bytes;
-use super::{Batches, Ending, Flow, OUTPUT_ROWS, Piece, Reducer, SortOp, vec_bytes_with};
+use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows, vec_bytes_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, BoundSortKey, Type, col};
 use crate::mem::Reservation;
@@ -253,13 +253,14 @@ impl GroupRows {
             let rows = concat_batches(self.collect.schema(), &std::mem::take(some))?;
             hashed.scatter(&rows, &self.keys(&rows)?, state.level)
         };
-        let (mut some, mut rows, all) = (vec![], 0, 0..held.num_rows());
+        let (mut some, mut rows, mut bytes, all) = (vec![], 0, 0, 0..held.num_rows());
         for batch in held.into_range(all) {
-            rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
-            some.push(batch?);
-            if rows >= OUTPUT_ROWS {
+            let batch = batch?;
+            (rows, bytes) = (rows + batch.num_rows(), bytes + batch_bytes(&batch));
+            some.push(batch);
+            if rows >= output_rows(rows, bytes) {
                 scatter(&mut some)?;
-                rows = 0;
+                (rows, bytes) = (0, 0);
             }
         }
         scatter(&mut some)?;

@@ -41,7 +41,9 @@ pub(crate) use fold::FoldOp;
 pub(crate) use group_rows::GroupRowsOp;
 pub(crate) use in_order::AppendOp;
 pub(crate) use map::{MapOp, MapPartitionsOp};
-pub(crate) use merge::{BuildOp, JoinTable, Matched, MergedColumn, ProbeOp};
+pub(crate) use merge::{
+    BuildOp, JoinTable, JoinedBucket, LargeMerge, Matched, MergedColumn, ProbeOp, RightSide, Run, ScatterOp,
+};
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;
 pub(crate) use reshape::{ExplodeOp, UnpivotOp};
@@ -53,6 +55,14 @@ pub(crate) use write::WriteOp;
 
 /// The most rows in a batch that a sink gives.
 pub(crate) const OUTPUT_ROWS: usize = 1 << 16;
+
+/// About the most bytes in such a batch, where rows are long.
+const OUTPUT_BYTES: usize = 8 << 20;
+
+/// How many rows a batch may have, when so many rows take so many bytes.
+pub(crate) fn output_rows(rows: usize, bytes: usize) -> usize {
+    (OUTPUT_BYTES / (bytes / rows.max(1)).max(1)).clamp(1, OUTPUT_ROWS)
+}
 
 /// A row-wise step of a pipeline: one batch in, one batch out.
 pub(crate) trait BatchOp: Send + Sync {
@@ -73,6 +83,8 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     const HOLDS: &'static str;
     /// Whether what a state holds goes to disk where memory has no room for it; else it must fit.
     const SPILLS: bool = false;
+    /// The least that a thread works in, whatever is held: a batch, and room to take it in.
+    const LEAST: usize = 3 << 19;
     /// What the last state ends as: [`Batches`], unless only an operator of another stage reads it.
     type Output: Part;
     /// The schema of what `finish` gives.
@@ -105,7 +117,7 @@ pub(crate) trait Reducer: Send + Sync + 'static {
     }
     /// What states hold, for people.
     fn holders(&self) -> Vec<Holder> {
-        vec![Holder { name: Self::HOLDS, spills: Self::SPILLS }]
+        vec![Holder { name: Self::HOLDS, spills: Self::SPILLS, least: Self::LEAST }]
     }
     /// What a state holds, in bytes: allocated capacity and not just length.
     fn bytes(&self, state: &Self::State) -> usize;
@@ -115,6 +127,8 @@ pub(crate) trait Reducer: Send + Sync + 'static {
 pub(crate) struct Holder {
     pub name: &'static str,
     pub spills: bool,
+    /// The least that a thread works in.
+    pub least: usize,
 }
 
 /// An operator that goes over the partitions in order: each row depends on rows before it, or behind it.

@@ -20,6 +20,7 @@ pub(crate) struct PersistState {
     /// Batches too small to keep by themselves.
     small: Vec<RecordBatch>,
     small_rows: usize,
+    small_bytes: usize,
     /// Those in memory; none once there is a file.
     batches: Vec<RecordBatch>,
     file: Option<KeptWriter>,
@@ -30,6 +31,9 @@ pub(crate) struct PersistState {
 /// Below this, batches are joined: what a batch costs beside its rows should not count.
 const SMALL_ROWS: usize = 1 << 13;
 
+/// Small batches are joined as soon as they hold this much.
+const SMALL_BYTES: usize = 1 << 20;
+
 impl PersistOp {
     pub(crate) fn new(schema: SchemaRef) -> PersistOp {
         PersistOp { schema }
@@ -37,7 +41,7 @@ impl PersistOp {
 
     fn keep_small(&self, state: &mut PersistState) -> Result<()> {
         let small = std::mem::take(&mut state.small);
-        state.small_rows = 0;
+        (state.small_rows, state.small_bytes) = (0, 0);
         match small.as_slice() {
             [] => Ok(()),
             [only] => self.keep(state, only.clone()),
@@ -77,15 +81,16 @@ impl Reducer for PersistOp {
     }
 
     fn new_state(&self, memory: Reservation) -> PersistState {
-        PersistState { small: vec![], small_rows: 0, batches: vec![], file: None, bytes: 0, memory }
+        PersistState { small: vec![], small_rows: 0, small_bytes: 0, batches: vec![], file: None, bytes: 0, memory }
     }
 
     fn update(&self, state: &mut PersistState, batch: &RecordBatch) -> Result<Flow> {
         for start in (0..batch.num_rows()).step_by(OUTPUT_ROWS) {
             let batch = compact(&batch.slice(start, OUTPUT_ROWS.min(batch.num_rows() - start)))?;
             state.small_rows += batch.num_rows();
+            state.small_bytes += batch_bytes(&batch);
             state.small.push(batch);
-            if state.small_rows >= SMALL_ROWS {
+            if state.small_rows >= SMALL_ROWS || state.small_bytes >= SMALL_BYTES {
                 self.keep_small(state)?;
             }
         }
@@ -110,7 +115,7 @@ impl Reducer for PersistOp {
     }
 
     fn bytes(&self, state: &PersistState) -> usize {
-        state.bytes + state.small.iter().map(batch_bytes).sum::<usize>()
+        state.bytes + state.small_bytes
     }
 }
 

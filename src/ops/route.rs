@@ -25,6 +25,10 @@ pub(crate) struct RouteOp {
 pub(crate) struct Buckets(Vec<Mutex<Option<Batches>>>);
 
 impl Buckets {
+    pub(crate) fn new(buckets: impl Iterator<Item = Batches>) -> Buckets {
+        Buckets(buckets.map(|rows| Mutex::new(Some(rows))).collect())
+    }
+
     /// Takes the rows of a bucket.
     pub(crate) fn take(&self, bucket: usize) -> Result<Batches> {
         let rows = self.0.get(bucket).and_then(|rows| lock(rows).take());
@@ -87,8 +91,8 @@ impl Reducer for RouteOp {
     }
 
     fn finish(&self, state: Vec<CollectState>) -> Result<Buckets> {
-        let buckets = state.into_iter().map(|bucket| Ok(Mutex::new(Some(self.collect.finish(bucket)?))));
-        Ok(Buckets(buckets.collect::<Result<_>>()?))
+        let buckets = state.into_iter().map(|bucket| self.collect.finish(bucket));
+        Ok(Buckets::new(buckets.collect::<Result<Vec<_>>>()?.into_iter()))
     }
 
     fn bytes(&self, state: &Vec<CollectState>) -> usize {

@@ -146,10 +146,11 @@ impl WriteOp {
                     largest = Some((memory, open));
                 }
             }
-            match (state.memory.try_resize(held), largest) {
-                (Ok(()), _) => return Ok(()),
-                (Err(_), Some((memory, open))) if memory > 0 => open.encoder().flush().map_err(|e| self.failed(e))?,
-                (Err(error), _) => return Err(error),
+            // Who reads what is to be written needs some memory, too.
+            let fits = held <= state.memory.bytes() || state.memory.try_resize_with_some_left(held);
+            match largest {
+                Some((memory, open)) if !fits && memory > 0 => open.encoder().flush().map_err(|e| self.failed(e))?,
+                _ => return state.memory.try_resize(held),
             }
         }
     }

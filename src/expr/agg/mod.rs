@@ -40,7 +40,8 @@ pub use build::{corr, cov, size};
 /// | [`join`](Expr::join) | text | text, in file order | null |
 ///
 /// Floats that equal each other are one value: a `-0.0` comes out as `0.0`. `median`, `quantile`, `mode` and `nunique` hold values of
-/// every group in memory (`nunique` the distinct ones), all others a few numbers a group.
+/// every group (`nunique` the distinct ones), all others a few numbers a group. What memory has no room for goes to the spill
+/// directory: any number of groups, and a group of any size, give the exact answer.
 ///
 /// ```
 /// use partita::{col, size};

@@ -13,7 +13,7 @@ use crate::expr::{BoundSortKey, col};
 use crate::mem::Reservation;
 use crate::ops::groups::Groups;
 use crate::ops::hash::{Bucket, HashBuckets, LEVELS, Order, buckets_of};
-use crate::ops::{Batches, Ending, OUTPUT_ROWS, Piece, Reducer, SortOp};
+use crate::ops::{Batches, Ending, Piece, Reducer, SortOp, output_rows};
 
 /// What went to buckets.
 pub(super) struct Hashed {
@@ -74,13 +74,14 @@ impl Aggregation {
     pub(super) fn flush(&self, state: &mut AggregateState) -> Result<()> {
         let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.memory));
         let count = state.num_groups();
+        let rows = output_rows(count, state.table_bytes());
         state.accumulators.iter_mut().for_each(|a| a.resize(count));
         let unseen = std::mem::take(&mut state.unseen);
         let mut buckets = Vec::with_capacity(count);
         let keys = match unseen.is_empty() {
             true => {
                 let ids: Vec<u32> = (0..count as u32).collect();
-                for ids in ids.chunks(OUTPUT_ROWS) {
+                for ids in ids.chunks(rows) {
                     buckets.extend(buckets_of(&state.groups.columns(ids)?, ids.len(), state.level)?);
                 }
                 Keys::Groups(&state.groups)
@@ -98,7 +99,7 @@ impl Aggregation {
         drop(unseen);
         let order = Order::of(&buckets);
         for bucket in order.filled() {
-            for ids in order.rows(bucket).chunks(OUTPUT_ROWS) {
+            for ids in order.rows(bucket).chunks(rows) {
                 let mut columns = keys.of(ids)?;
                 for accumulator in &state.accumulators {
                     columns.extend(accumulator.partials(ids)?);
@@ -191,7 +192,9 @@ impl Aggregation {
             }
         }
         let mut finished = Batches::new(self.schema.clone(), state.memory.sibling());
-        for ids in state.groups.sorted().chunks(OUTPUT_ROWS) {
+        // Sorted, so that little is left to do to bring all buckets in order.
+        let ids = if self.ordered { state.groups.sorted() } else { (0..state.groups.len() as u32).collect() };
+        for ids in ids.chunks(output_rows(state.groups.len(), state.table_bytes())) {
             let mut columns = state.groups.columns(ids)?;
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
                 columns.push(match &sorted[*accumulator] {
@@ -209,8 +212,8 @@ impl Aggregation {
         let (keys, rows) = (&batch.columns()[..self.keys.len()], batch.num_rows());
         let text = batch.columns().iter().map(text_bytes).sum();
         if !self.admit(state, keys, rows, text)? {
-            let halves = halves(rows).into_iter();
-            return halves.map(|(start, length)| self.take_in(state, &batch.slice(start, length), before)).collect();
+            let mut halves = halves(rows).into_iter();
+            return halves.try_for_each(|(start, length)| self.take_in(state, &batch.slice(start, length), before));
         }
         for (accumulator, columns) in state.accumulators.iter_mut().zip(&self.partials_of) {
             accumulator.take_in(&state.ids, &batch.columns()[columns.clone()], before)?;

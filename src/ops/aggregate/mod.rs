@@ -34,7 +34,7 @@ use self::shared::Shared;
 use super::collect::compact_column;
 use super::groups::Groups;
 use super::key::encoded_bytes;
-use super::{Batches, Ending, Flow, OUTPUT_ROWS, Piece, Reducer, SortOp};
+use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundAgg, BoundExpr, BoundSortKey, Type, col};
 use crate::mem::Reservation;
@@ -374,7 +374,7 @@ impl Aggregation {
     /// The result of groups that are all in memory, a piece of them at a time in the order of their keys.
     fn finish_table(&self, state: &AggregateState, ids: &[u32]) -> Result<Batches> {
         let mut batches = Batches::new(self.schema.clone(), state.memory.sibling());
-        for ids in ids.chunks(OUTPUT_ROWS) {
+        for ids in ids.chunks(output_rows(state.groups.len(), state.table_bytes())) {
             let mut columns = state.groups.columns(ids)?;
             for (agg, accumulator) in self.aggs.iter().zip(&self.shared.outputs) {
                 columns.push(state.accumulators[*accumulator].finish(agg, ids)?);

@@ -146,7 +146,7 @@ fn run_within(
     for batch in result.iter() {
         let batch = batch?;
         assert_eq!(batch.schema(), *op.schema());
-        assert!(batch.num_rows() <= OUTPUT_ROWS);
+        assert!(batch.num_rows() <= crate::ops::OUTPUT_ROWS);
         let columns: Vec<Vec<V>> = batch.columns().iter().map(values).collect();
         rows.extend((0..batch.num_rows()).map(|r| columns.iter().map(|c| c[r].clone()).collect()));
     }

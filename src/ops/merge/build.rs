@@ -9,10 +9,10 @@ use super::index::Index;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, Type};
 use crate::mem::{Part, Reservation};
-use crate::ops::collect::{CollectOp, CollectState};
+use crate::ops::collect::{CollectOp, CollectState, compact};
 use crate::ops::groups::{FindScratch, Groups, MISSING};
 use crate::ops::key::{as_ints, encoded_bytes, float_to_int};
-use crate::ops::{Flow, OUTPUT_ROWS, Reducer};
+use crate::ops::{Batches, Flow, OUTPUT_ROWS, Reducer};
 
 /// The right side of a merge, all of it: its rows and an index of their keys. Shared by all that look it up.
 pub(crate) struct JoinTable {
@@ -44,6 +44,41 @@ impl JoinTable {
     }
 }
 
+/// The right side of a merge: a table to look up where that fits into memory, else its rows.
+pub(crate) enum RightSide {
+    Table(Box<JoinTable>),
+    Rows(Batches),
+}
+
+impl Part for RightSide {
+    fn bytes(&self) -> usize {
+        match self {
+            RightSide::Table(table) => table.bytes,
+            RightSide::Rows(rows) => rows.bytes(),
+        }
+    }
+}
+
+/// How much memory a table may take.
+#[derive(Clone, Copy)]
+pub(super) enum Room {
+    /// Only as much as leaves some to others.
+    SomeLeft,
+    /// Whatever there is.
+    All,
+}
+
+impl Room {
+    fn resize(self, memory: &mut Reservation, bytes: usize) -> Result<()> {
+        match self {
+            Room::SomeLeft if bytes <= memory.bytes() => memory.try_resize(bytes),
+            Room::SomeLeft if memory.try_resize_with_some_left(bytes) => Ok(()),
+            Room::SomeLeft => Err(Error::new(ErrorKind::Memory, "a table would leave too little memory")),
+            Room::All => memory.try_resize(bytes),
+        }
+    }
+}
+
 /// Gathers the right side of a merge, and indexes it.
 pub(crate) struct BuildOp {
     collect: CollectOp,
@@ -59,24 +94,102 @@ impl BuildOp {
         BuildOp { collect: CollectOp::new(schema, 0, None), keys, nulls_equal, order }
     }
 
+    /// The same for rows that have more columns behind those of before.
+    pub(super) fn of_wider(&self, schema: SchemaRef) -> BuildOp {
+        BuildOp::new(schema, self.keys.clone(), self.nulls_equal, self.order.clone())
+    }
+
+    pub(super) fn keys(&self) -> &[BoundExpr] {
+        &self.keys
+    }
+
+    pub(super) fn order(&self) -> Option<&BoundExpr> {
+        self.order.as_ref()
+    }
+
+    pub(super) fn nulls_equal(&self) -> bool {
+        self.nulls_equal
+    }
+
+    /// A table of these rows; the rows as they are where it would leave too little memory to others.
+    pub(super) fn side(&self, rows: Batches) -> Result<RightSide> {
+        // Columns are copied one by one, and then comes the index: about as much as the rows again.
+        let (booked, loaded) = (rows.bytes(), rows.loaded_bytes());
+        let (mut memory, more) = (rows.memory(), 2 * loaded - booked.min(loaded));
+        // What is very small may take of what is left, too.
+        let room = if more + rows.num_rows() <= memory.limit() / 256 { Room::All } else { Room::SomeLeft };
+        if room.resize(&mut memory, more).is_err() {
+            return Ok(RightSide::Rows(rows));
+        }
+        let batches = rows.range(0..rows.num_rows()).collect::<Result<Vec<_>>>()?;
+        memory.absorb(rows.into_reservation());
+        match self.table(batches, memory, room) {
+            Ok(table) => Ok(RightSide::Table(Box::new(table))),
+            Err((whole, memory, error)) if error.kind() == ErrorKind::Memory && whole.num_rows() > 0 => {
+                let mut rows = Batches::new(self.schema().clone(), memory.sibling());
+                drop(memory);
+                for start in (0..whole.num_rows()).step_by(OUTPUT_ROWS) {
+                    rows.push(compact(&whole.slice(start, OUTPUT_ROWS.min(whole.num_rows() - start)))?)?;
+                }
+                Ok(RightSide::Rows(rows))
+            }
+            Err((_, _, error)) => Err(error),
+        }
+    }
+
+    /// A table of these batches, which `memory` books, with as much again. Gives the rows back when there is no room.
+    pub(super) fn table(
+        &self,
+        batches: Vec<RecordBatch>,
+        mut memory: Reservation,
+        room: Room,
+    ) -> std::result::Result<JoinTable, (RecordBatch, Reservation, Error)> {
+        let rows = match joined(self.schema(), batches) {
+            Ok(rows) => rows,
+            Err(error) => return Err((RecordBatch::new_empty(self.schema().clone()), memory, error)),
+        };
+        match self.indexed(&rows, &mut memory, room) {
+            Ok((groups, index, bytes)) => Ok(JoinTable { rows, groups, index, bytes, _memory: memory }),
+            Err(error) => Err((rows, memory, error)),
+        }
+    }
+
+    fn indexed(&self, rows: &RecordBatch, memory: &mut Reservation, room: Room) -> Result<(Groups, Index, usize)> {
+        if rows.num_rows() >= MISSING as usize {
+            return Err(Error::new(ErrorKind::Memory, "the right side of a merge has more than 4 billion rows"));
+        }
+        let held = rows.columns().iter().map(|column| column.get_array_memory_size()).sum();
+        room.resize(memory, held)?;
+        let mut groups = Groups::new(self.keys.iter().map(BoundExpr::kind).collect());
+        let mut groups_of_rows = self.group(rows, &mut groups, memory, room)?;
+        let order = self.order.as_ref();
+        let order = order.map(|order| self.ordered(order, rows, &mut groups_of_rows, memory, room)).transpose()?;
+        let mut book = |more| room.resize(memory, memory.bytes() + more);
+        let index = Index::new(&groups_of_rows, groups.len(), order.as_deref(), &mut book)?;
+        drop((groups_of_rows, order));
+        let bytes = held + groups.bytes() + index.bytes();
+        room.resize(memory, bytes)?;
+        Ok((groups, index, bytes))
+    }
+
     /// The group of every row, MISSING for those that nothing can match.
-    fn group(&self, rows: &RecordBatch, groups: &mut Groups, memory: &mut Reservation) -> Result<Vec<u32>> {
+    fn group(&self, rows: &RecordBatch, groups: &mut Groups, memory: &mut Reservation, room: Room) -> Result<Vec<u32>> {
         let count = rows.num_rows();
         let keys = self.keys.iter().map(|key| key.eval(rows)).collect::<Result<Vec<_>>>()?;
-        let held = memory.bytes() + (count + OUTPUT_ROWS) * size_of::<u32>();
-        memory.try_resize(held)?;
+        let held = memory.bytes() + (count + OUTPUT_ROWS.min(count)) * size_of::<u32>();
+        room.resize(memory, held)?;
         let mut all = Vec::with_capacity(count);
         let mut part = Vec::new();
         for start in (0..count).step_by(OUTPUT_ROWS) {
             let length = OUTPUT_ROWS.min(count - start);
             let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, length)).collect();
             let key_bytes = keys.iter().map(encoded_bytes).sum();
-            memory.try_resize(held + groups.bytes_with(length, key_bytes))?;
-            groups.assign(&keys, length, &mut part, &mut |more| memory.try_resize(memory.bytes() + more))?;
+            room.resize(memory, held + groups.bytes_with(length, key_bytes))?;
+            groups.assign(&keys, length, &mut part, &mut |more| room.resize(memory, memory.bytes() + more))?;
             all.extend_from_slice(&part);
         }
         groups.drop_scratch();
-        memory.try_resize(held + groups.bytes())?;
+        room.resize(memory, held + groups.bytes())?;
         if !self.nulls_equal {
             for nulls in keys.iter().filter_map(|key| key.nulls()) {
                 (!nulls.inner()).set_indices().for_each(|row| all[row] = MISSING);
@@ -92,8 +205,9 @@ impl BuildOp {
         rows: &RecordBatch,
         groups_of_rows: &mut [u32],
         memory: &mut Reservation,
+        room: Room,
     ) -> Result<Vec<i64>> {
-        memory.try_resize(memory.bytes() + 2 * rows.num_rows() * size_of::<i64>())?;
+        room.resize(memory, memory.bytes() + 2 * rows.num_rows() * size_of::<i64>())?;
         let column = order.eval(rows)?;
         let values = as_ints(&column, &mut Vec::new())?.to_vec();
         let nan = (order.kind() == Type::Float64).then(|| float_to_int(f64::NAN));
@@ -108,8 +222,9 @@ impl BuildOp {
 
 impl Reducer for BuildOp {
     const HOLDS: &'static str = "the right side of a merge";
+    const SPILLS: bool = true;
     type State = CollectState;
-    type Output = JoinTable;
+    type Output = RightSide;
 
     /// Of the right side.
     fn schema(&self) -> &SchemaRef {
@@ -128,24 +243,8 @@ impl Reducer for BuildOp {
         self.collect.merge(state, later)
     }
 
-    fn finish(&self, state: CollectState) -> Result<JoinTable> {
-        let (batches, mut memory) = self.collect.rows(state)?.into_memory()?;
-        let rows = joined(self.schema(), batches, &mut memory)?;
-        if rows.num_rows() >= MISSING as usize {
-            return Err(Error::new(ErrorKind::Memory, "the right side of a merge has more than 4 billion rows")
-                .help("merge the other way round, or filter it first"));
-        }
-        let held = memory.bytes();
-        let mut groups = Groups::new(self.keys.iter().map(BoundExpr::kind).collect());
-        let mut groups_of_rows = self.group(&rows, &mut groups, &mut memory)?;
-        let order = self.order.as_ref();
-        let order = order.map(|order| self.ordered(order, &rows, &mut groups_of_rows, &mut memory)).transpose()?;
-        let mut book = |more| memory.try_resize(memory.bytes() + more);
-        let index = Index::new(&groups_of_rows, groups.len(), order.as_deref(), &mut book)?;
-        drop((groups_of_rows, order));
-        let bytes = held + groups.bytes() + index.bytes();
-        memory.try_resize(bytes)?;
-        Ok(JoinTable { rows, groups, index, bytes, _memory: memory })
+    fn finish(&self, state: CollectState) -> Result<RightSide> {
+        self.side(self.collect.rows(state)?)
     }
 
     fn bytes(&self, state: &CollectState) -> usize {
@@ -154,7 +253,7 @@ impl Reducer for BuildOp {
 }
 
 /// All rows as one batch, in memory of its own; column by column, so that one is held twice at a time.
-fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>, memory: &mut Reservation) -> Result<RecordBatch> {
+fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
     let count = batches.iter().map(RecordBatch::num_rows).sum();
     let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); schema.fields().len()];
     for batch in batches {
@@ -162,13 +261,10 @@ fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>, memory: &mut Reservatio
     }
     let mut whole = Vec::with_capacity(columns.len());
     for (parts, field) in columns.into_iter().zip(schema.fields()) {
-        let booked = memory.bytes();
-        let before: usize = parts.iter().map(|part| part.get_array_memory_size()).sum();
-        let column = match parts.as_slice() {
+        whole.push(match parts.as_slice() {
             [] => new_empty_array(field.data_type()),
             [only] => only.clone(),
             many => {
-                memory.try_resize(booked + before)?;
                 let many: Vec<&dyn Array> = many.iter().map(|part| part.as_ref()).collect();
                 let column = concat(&many)?;
                 match column.as_string_view_opt() {
@@ -177,10 +273,7 @@ fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>, memory: &mut Reservatio
                     None => column,
                 }
             }
-        };
-        drop(parts);
-        memory.try_resize(booked.saturating_sub(before) + column.get_array_memory_size())?;
-        whole.push(column);
+        });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));
     Ok(RecordBatch::try_new_with_options(schema.clone(), whole, &options)?)

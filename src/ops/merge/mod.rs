@@ -5,16 +5,24 @@
 //! 2. Batches of the left side look up their keys ([`ProbeOp`]). Where all right keys differ, a left row has one match at most:
 //!    left columns pass as they are or filtered. Else pairs of rows are gathered, and taken a batch at a time.
 //! 3. Right rows that found no match ([`Matched`], a bit each) come last, where a merge keeps them.
-//! 4. An as-of merge orders the rows of each group by a value, and finds the nearest by bisection: one match at most.
+//! 4. A right side that does not fit into memory is merged bucket by bucket ([`LargeMerge`]), on disk where need be.
+//! 5. An as-of merge orders the rows of each group by a value, and finds the nearest by bisection: one match at most.
 
+mod as_of;
 mod build;
 mod index;
+mod large;
 mod matched;
 mod nearest;
 mod probe;
+mod runs;
+mod scatter;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use build::{BuildOp, JoinTable};
+pub(crate) use build::{BuildOp, JoinTable, RightSide};
+pub(crate) use large::{JoinedBucket, LargeMerge};
 pub(crate) use matched::Matched;
 pub(crate) use probe::{MergedColumn, ProbeOp};
+pub(crate) use runs::Run;
+pub(crate) use scatter::ScatterOp;

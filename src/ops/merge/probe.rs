@@ -75,6 +75,29 @@ impl ProbeOp {
         ProbeOp { output_rows, ..self }
     }
 
+    /// The same look-up for other columns, or of another kind.
+    pub(super) fn giving(&self, kind: MergeKind, columns: Vec<MergedColumn>, schema: SchemaRef) -> ProbeOp {
+        let (keys, near) = (self.keys.clone(), self.near.clone());
+        ProbeOp { schema, columns, kind, keys, near, output_rows: self.output_rows, scratch: Mutex::default() }
+    }
+
+    pub(super) fn kind(&self) -> MergeKind {
+        self.kind
+    }
+
+    pub(super) fn columns(&self) -> &[MergedColumn] {
+        &self.columns
+    }
+
+    pub(super) fn keys(&self) -> &[BoundExpr] {
+        &self.keys
+    }
+
+    /// What an as-of merge finds the nearest to, and how.
+    pub(super) fn near(&self) -> Option<&(BoundExpr, Nearness)> {
+        self.near.as_ref()
+    }
+
     /// The schema of what comes out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -24,7 +24,9 @@ pub(super) struct Run {
 }
 
 struct Block {
+    /// Not behind the key of its first row, and behind that of the last row of the block before unless they are equal.
     first: Arc<[u8]>,
+    /// Not before the key of its last row, and not behind the next block's `first`.
     last: Arc<[u8]>,
     rows: Batches,
     /// What its rows take in memory, and what it takes to sort them.
@@ -76,6 +78,9 @@ pub(super) fn block_bytes(limit: usize) -> usize {
     (limit / 1024).clamp(1 << 12, 1 << 20)
 }
 
+/// The most bytes of a run's first key that are kept.
+const SHORT_KEY: usize = 64;
+
 impl Run {
     /// Adds rows at the end, where they belong.
     pub(super) fn push(&mut self, batch: RecordBatch, keys: &SortKeys, memory: &Reservation) -> Result<()> {
@@ -83,7 +88,19 @@ impl Run {
         if rows == 0 {
             return Ok(());
         }
-        let (first, last) = (keys.of_row(&batch, 0)?, keys.of_row(&batch, rows - 1)?);
+        let (mut first, mut last) = (keys.of_row(&batch, 0)?, keys.of_row(&batch, rows - 1)?);
+        // Keys of long texts would be as much as the rows: what tells two blocks apart will do.
+        if self.blocks.is_empty() {
+            first = first[..first.len().min(SHORT_KEY)].into();
+        } else if let Some(before) = self.blocks.back_mut().and_then(Arc::get_mut) {
+            if *before.last < *first {
+                first = shortest_between(&before.last, &first).into();
+                before.last = first.clone();
+            } else {
+                first = before.last.clone();
+                last = if *last == *first { first.clone() } else { last };
+            }
+        }
         let (bytes, work) = (batch_bytes(&batch), keys.work_bytes(&batch)?);
         let mut kept = Batches::new(keys.schema.clone(), memory.sibling());
         kept.push(batch)?;
@@ -106,6 +123,12 @@ impl Run {
     pub(super) fn largest(&self) -> usize {
         self.blocks.iter().filter(|block| block.is_spilled()).map(|block| block.bytes).max().unwrap_or(0)
     }
+}
+
+/// The shortest beginning of `key` that is behind `before`, which is less.
+fn shortest_between<'a>(before: &[u8], key: &'a [u8]) -> &'a [u8] {
+    let common = before.iter().zip(key).take_while(|(a, b)| a == b).count();
+    &key[..(common + 1).min(key.len())]
 }
 
 impl Block {
