@@ -31,10 +31,12 @@ pub(super) fn stream(stages: &mut Stages, stream: Stream, columns: &[Expr], text
     Ok(stream.map(ProjectOp::new(schema.into(), wanted), "the columns in their order"))
 }
 
+/// Rows by a value, those of equal values in their order.
 fn sorted(stages: &mut Stages, stream: Stream, by: &Expr, descending: bool) -> Result<Stream> {
-    let expr = by.bind(&stream.schema)?;
-    let key = BoundSortKey { expr, descending, nulls_first: false };
-    let text = format!("sort by {by}");
-    let sort = SortOp::new(stream.schema.clone(), vec![key], None);
-    Ok(stages.reduce(stream, sort, text))
+    let key = |by: &Expr, descending| -> Result<BoundSortKey> {
+        Ok(BoundSortKey { expr: by.bind(&stream.schema)?, descending, nulls_first: false })
+    };
+    let keys = vec![key(by, descending)?, key(&col(NUMBER), false)?];
+    let sort = SortOp::new(stream.schema.clone(), keys, None);
+    Ok(stages.reduce(stream, sort, format!("sort by {by}")))
 }
