@@ -498,7 +498,7 @@ fn merges() {
         })
         .twin(|data| data.iter().map(|row| vec![int(row.id), int(row.k), text(&row.s)]).collect()),
         case("merged with more", Yes, |df| {
-            df.select(["k", "id"]).merge(&df.select(["k", "s"]), Merge::left().on(["k"]))
+            df.select(["k", "id"]).merge(df.select(["k", "s"]), Merge::left().on(["k"]))
         })
         .twin(|data| {
             let groups = grouped(data, |row| Some(row.k));
@@ -508,10 +508,10 @@ fn merges() {
         }),
         case("merged from both sides", Yes, |df| {
             let (left, right) = (df.filter(col("k").lt(60_000)), df.filter(col("k").gt(40_000)));
-            left.select(["k", "s"]).merge(&right.select(["k", "id", "s"]), Merge::outer().on(["k"]))
+            left.select(["k", "s"]).merge(right.select(["k", "id", "s"]), Merge::outer().on(["k"]))
         }),
-        case("merged by text", Yes, |df| df.merge(&df.select(["s"]), Merge::semi().on(["s"]))),
-        case("not merged", Yes, |df| df.merge(&df.filter(col("id").gt(5)).select(["s"]), Merge::anti().on(["s"]))),
+        case("merged by text", Yes, |df| df.merge(df.select(["s"]), Merge::semi().on(["s"]))),
+        case("not merged", Yes, |df| df.merge(df.filter(col("id").gt(5)).select(["s"]), Merge::anti().on(["s"]))),
         case("transformed, of many groups", Yes, |df| df.group_by(["s"]).transform([col("v").sum().alias("total")])),
         case("filtered, of many groups", Yes, |df| df.group_by(["s"]).filter([size()], col("size").eq(1))),
     ]);
