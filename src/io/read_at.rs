@@ -155,11 +155,20 @@ mod tests {
         input.forget(0..0);
         assert_eq!(cached(&file), Some(2048));
         // Caches keep files in pieces of up to 2 MiB.
-        input.forget(2 << 20..6 << 20);
-        let left = cached(&file).unwrap();
-        assert!((1024..=1100).contains(&left), "{left} pages of 1024");
-        Input::Spooled { file: file.clone(), start: 100, len: 8 << 20 }.forget(0..8 << 20);
-        assert!(cached(&file).unwrap() <= 64);
+        // The system keeps what it has in hand at that moment: it may have to be told again.
+        let forgotten = |input: &Input, range: Range<u64>, most: usize| {
+            for _ in 0..100 {
+                input.forget(range.clone());
+                if cached(&file).unwrap() <= most {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            panic!("{} pages are cached", cached(&file).unwrap());
+        };
+        forgotten(&input, 2 << 20..6 << 20, 1100);
+        assert!(cached(&file).unwrap() >= 1024);
+        forgotten(&Input::Spooled { file: file.clone(), start: 100, len: 8 << 20 }, 0..8 << 20, 64);
     }
 
     #[test]
