@@ -5,7 +5,8 @@ mod packed_groups;
 mod row_groups;
 mod table;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::buffer::{Buffer, ScalarBuffer};
 
 use self::int_groups::IntGroups;
 use self::packed_groups::PackedGroups;
@@ -94,6 +95,47 @@ impl Groups {
             self.widen(rows, book)?;
         }
         Ok(())
+    }
+
+    /// Makes room for this many groups in all, where keys are packed: to grow is to move all.
+    pub(super) fn make_room(&mut self, groups: usize) {
+        match &mut self.by {
+            By::Packed64(by) => by.make_room(groups),
+            By::Packed128(by) => by.make_room(groups),
+            By::Nothing | By::Int(_) | By::Rows(_) => {}
+        }
+    }
+
+    /// Whether keys of these types are packed into words of 64 bits, as long as their values fit.
+    pub(super) fn packs(kinds: &[Type]) -> bool {
+        kinds.len() > 1 && PackedGroups::<u64>::new(kinds).is_some()
+    }
+
+    /// The keys of rows as packed words, without looking them up; `None` when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Int64Array>> {
+        let By::Packed64(groups) = &mut self.by else { return Ok(None) };
+        let mut words = Vec::new();
+        let fits = groups.pack(columns, rows, &mut words)?;
+        Ok(fits.then(|| Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None)))
+    }
+
+    /// Writes the group id of each of the rows whose keys were [packed](Groups::pack).
+    pub(super) fn assign_packed(&mut self, words: &Int64Array, ids: &mut Vec<u32>, book: Book) -> Result<()> {
+        self.check_room(words.len())?;
+        let words = ScalarBuffer::<u64>::from(words.values().clone().into_inner());
+        match &mut self.by {
+            By::Packed64(groups) => {
+                ids.resize(words.len(), 0);
+                groups.assign_packed(&words, ids);
+                Ok(())
+            }
+            // It was widened by a key that doesn't fit.
+            _ => {
+                let unpacked = PackedGroups::<u64>::new(&self.kinds).map(|groups| groups.unpack(&words, &self.kinds));
+                let columns = unpacked.ok_or_else(|| Error::internal("keys of this type are not packed"))??;
+                self.assign(&columns, words.len(), ids, book)
+            }
+        }
     }
 
     /// False, and nothing is changed, when a value does not fit.

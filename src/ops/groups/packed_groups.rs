@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef};
 use super::table::{Key, Table};
 use crate::error::Result;
 use crate::expr::Type;
-use crate::ops::key::as_ints;
+use crate::ops::key::{as_ints, from_ints};
 
 /// An integer that holds a row of keys: the first key in the highest bits, each as its distance from the least value
 /// that its width holds, a null as all ones; so that comparing words compares rows, nulls last.
@@ -93,22 +93,51 @@ impl<W: Word> PackedGroups<W> {
 
     /// Writes the id of every row; false, and nothing is changed, when a value does not fit.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
-        self.packed.clear();
-        self.packed.resize(ids.len(), W::default());
-        for (array, &width) in columns.iter().zip(&self.widths) {
-            if !append(array, width, &mut self.scratch, &mut self.packed)? {
-                return Ok(false);
-            }
+        let mut packed = std::mem::take(&mut self.packed);
+        let fits = self.pack(columns, ids.len(), &mut packed)?;
+        if fits {
+            self.assign_packed(&packed, ids);
         }
+        self.packed = packed;
+        Ok(fits)
+    }
+
+    /// Makes room for this many groups in all.
+    pub(super) fn make_room(&mut self, groups: usize) {
+        self.table.make_room(groups);
+        self.keys.reserve_exact(groups.saturating_sub(self.keys.len()));
+    }
+
+    /// Writes the id of every packed key.
+    pub(super) fn assign_packed(&mut self, packed: &[W], ids: &mut [u32]) {
         let mut done = 0;
         while done < ids.len() {
-            done += self.table.find(&self.packed[done..], &mut ids[done..]);
+            done += self.table.find(&packed[done..], &mut ids[done..]);
             if done < ids.len() {
-                ids[done] = self.find_or_insert(self.packed[done]);
+                ids[done] = self.find_or_insert(packed[done]);
                 done += 1;
             }
         }
+    }
+
+    /// Packs the keys of rows; false when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize, packed: &mut Vec<W>) -> Result<bool> {
+        packed.clear();
+        packed.resize(rows, W::default());
+        for (array, &width) in columns.iter().zip(&self.widths) {
+            if !append(array, width, &mut self.scratch, packed)? {
+                return Ok(false);
+            }
+        }
         Ok(true)
+    }
+
+    /// The columns of packed keys.
+    pub(super) fn unpack(&self, packed: &[W], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+        let column = |(column, kind): (usize, &Type)| {
+            from_ints(*kind, packed.iter().map(|word| self.value_in(*word, column)))
+        };
+        kinds.iter().enumerate().map(column).collect()
     }
 
     /// Writes the id of every row, [`MISSING`](super::MISSING) where there is none.
@@ -159,8 +188,12 @@ impl<W: Word> PackedGroups<W> {
 
     /// The values of one key column of a packed row.
     pub(super) fn value(&self, id: u32, column: usize) -> Option<i64> {
+        self.value_in(self.keys[id as usize], column)
+    }
+
+    fn value_in(&self, word: W, column: usize) -> Option<i64> {
         let below = self.widths[column + 1..].iter().sum();
-        self.keys[id as usize].value(below, self.widths[column])
+        word.value(below, self.widths[column])
     }
 
     /// Lets go of what only `assign` needs.

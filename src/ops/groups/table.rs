@@ -110,10 +110,20 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// Makes room for this many keys in all.
+    pub(super) fn make_room(&mut self, keys: usize) {
+        if slots_for(keys) > self.slots.len() {
+            self.grow_to(slots_for(keys));
+        }
+    }
+
     #[cold]
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.slots = vec![Slot::default(); old.len() * 2];
+        self.grow_to(self.slots.len() * 2);
+    }
+
+    fn grow_to(&mut self, slots: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
         let mask = self.slots.len() - 1;
         for slot in old.into_iter().filter(|slot| slot.id != 0) {
             let mut at = slot.key.hash() as usize & mask;
