@@ -55,10 +55,11 @@ impl Hashed {
     fn into_buckets(self) -> Result<impl Iterator<Item = Bucketful>> {
         let values = self.values.into_iter().map(HashBuckets::into_buckets).collect::<Result<Vec<_>>>()?;
         let mut values: Vec<_> = values.into_iter().map(Vec::into_iter).collect();
-        let buckets = self.groups.into_buckets()?.into_iter().zip(self.rows.into_buckets()?).map(move |(groups, rows)| {
-            let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
-            Bucketful { groups, rows, values }
-        });
+        let buckets =
+            self.groups.into_buckets()?.into_iter().zip(self.rows.into_buckets()?).map(move |(groups, rows)| {
+                let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
+                Bucketful { groups, rows, values }
+            });
         Ok(buckets.filter(|bucket| bucket.groups.rows.num_rows() + bucket.rows.rows.num_rows() > 0))
     }
 }

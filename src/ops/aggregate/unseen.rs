@@ -25,7 +25,8 @@ impl Aggregation {
             columns.extend(selection.computed.eval(rows)?);
         }
         let buckets = buckets_of(keys, count, state.level)?;
-        let hashed = state.hashed.as_mut().ok_or_else(|| Error::internal("rows are put off before there are buckets"))?;
+        let hashed =
+            state.hashed.as_mut().ok_or_else(|| Error::internal("rows are put off before there are buckets"))?;
         hashed.rows.scatter_to(&rows_of(schema, columns, count)?, buckets)?;
         state.unseen_left = state.unseen_left.saturating_sub(count);
         Ok(true)

@@ -2,6 +2,7 @@
 
 mod int_groups;
 mod packed_groups;
+mod parted;
 mod row_groups;
 mod table;
 
@@ -9,7 +10,8 @@ use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
 use self::int_groups::IntGroups;
-use self::packed_groups::PackedGroups;
+use self::packed_groups::{PackedGroups, Packing};
+pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
@@ -108,7 +110,7 @@ impl Groups {
 
     /// Whether keys of these types are packed into words of 64 bits, as long as their values fit.
     pub(super) fn packs(kinds: &[Type]) -> bool {
-        kinds.len() > 1 && PackedGroups::<u64>::new(kinds).is_some()
+        Packing::<u64>::of(kinds).is_some()
     }
 
     /// The keys of rows as packed words, without looking them up; `None` when a value does not fit.
@@ -131,7 +133,8 @@ impl Groups {
             }
             // It was widened by a key that doesn't fit.
             _ => {
-                let unpacked = PackedGroups::<u64>::new(&self.kinds).map(|groups| groups.unpack(&words, &self.kinds));
+                let packing = Packing::<u64>::of(&self.kinds);
+                let unpacked = packing.map(|packing| packing.unpack(&words, &self.kinds));
                 let columns = unpacked.ok_or_else(|| Error::internal("keys of this type are not packed"))??;
                 self.assign(&columns, words.len(), ids, book)
             }

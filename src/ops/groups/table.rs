@@ -89,6 +89,19 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// The id of a key with this hash, the greatest number where it has none.
+    #[inline]
+    pub(super) fn find_hashed(&self, key: K, hash: u64) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        let mut slot = &self.slots[at];
+        while slot.key != key && slot.id != 0 {
+            at = (at + 1) & mask;
+            slot = &self.slots[at];
+        }
+        slot.id.wrapping_sub(1)
+    }
+
     /// The key's id, which is `new_id` when the key is new.
     pub(super) fn find_or_insert(&mut self, key: K, new_id: u32) -> u32 {
         let mask = self.slots.len() - 1;
