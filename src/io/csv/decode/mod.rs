@@ -7,6 +7,7 @@
 pub(crate) mod float;
 pub(crate) mod int;
 pub(crate) mod text;
+mod wide;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use arrow::util::bit_util;
 
 use encoding_rs::Encoding;
 
+use self::wide::Eight;
 use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
 use crate::expr::{Type, temporal};
 
@@ -186,78 +188,96 @@ impl Decoder<'_> {
         let data = column.data;
         match dtype {
             Type::Int64 => {
-                self.primitive::<Int64Type>(column, rows, buffer, |s, e| int::parse_digits(data, s, e), int::parse)
+                let fast = |s, e| int::parse_digits(data, s, e);
+                self.primitive::<Int64Type>(column, rows, buffer, wide::ints(), fast, int::parse)
             }
             Type::Float64 => self.primitive::<Float64Type>(
                 column,
                 rows,
                 buffer,
+                wide::floats(),
                 |s, e| float::parse_digits(data, s, e),
                 float::parse,
             ),
-            Type::Date => self.primitive::<Date32Type>(column, rows, buffer, |_, _| None, temporal::parse_date),
-            Type::Timestamp => {
-                self.primitive::<TimestampMicrosecondType>(column, rows, buffer, |_, _| None, temporal::parse_timestamp)
-            }
+            Type::Date => self.primitive::<Date32Type>(column, rows, buffer, None, |_, _| None, temporal::parse_date),
+            Type::Timestamp => self.primitive::<TimestampMicrosecondType>(
+                column,
+                rows,
+                buffer,
+                None,
+                |_, _| None,
+                temporal::parse_timestamp,
+            ),
             Type::Bool => self.boolean(column, rows),
             Type::Text => text::decode(self, column, rows, buffer),
         }
     }
 
-    /// A column of numbers: `fast` takes the bounds of a field that begins with a digit, `complete` a cleaned field.
+    /// A column of numbers: `eight` takes eight fields at a time, `fast` the bounds of a field that begins with a digit, `complete` a
+    /// cleaned field.
     fn primitive<P: ArrowPrimitiveType>(
         self,
         column: Column<'_>,
         rows: Rows<'_>,
         buffer: &mut ColumnBuffer,
+        eight: Option<Eight<P::Native>>,
         fast: impl Fn(usize, usize) -> Option<P::Native> + Copy,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) -> Result<ArrayRef, BadField> {
         let n = rows.len();
         let mut values: Vec<P::Native> = buffer.take(n);
+        values.resize(n, P::Native::default());
         let mut nulls = NullBits::default();
-        let decoded = match rows {
-            Rows::All(n) => self.fields::<P>(column, 0..n, n, &mut values, &mut nulls, fast, complete),
-            Rows::These(rows) => {
-                self.fields::<P>(column, rows.iter().map(|&r| r as usize), n, &mut values, &mut nulls, fast, complete)
+        match (eight.filter(|_| !self.nulls.like_numbers), rows) {
+            (Some(eight), Rows::All(_)) => {
+                let left = eights(column, |at| at, &mut values, eight);
+                let left = left.into_iter().map(|at| (at as usize, at as usize));
+                self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete)?;
             }
-        };
-        decoded?;
+            (Some(eight), Rows::These(these)) => {
+                let left = eights(column, |at| these[at] as usize, &mut values, eight);
+                let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
+                self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete)?;
+            }
+            (None, _) => {
+                let all = (0..n).map(|at| (at, rows.row(at)));
+                self.fields::<P>(column, all, &mut values, &mut nulls, fast, complete)?;
+            }
+        }
         let values = Buffer::from_vec(values);
         buffer.keep(&values);
         Ok(Arc::new(PrimitiveArray::<P>::new(ScalarBuffer::new(values, 0, n), nulls.finish())))
     }
 
+    /// The fields of these places and rows, one by one.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // The one loop behind `primitive`, compiled for each kind of rows.
     fn fields<P: ArrowPrimitiveType>(
         self,
         column: Column<'_>,
-        rows: impl Iterator<Item = usize>,
-        len: usize,
-        values: &mut Vec<P::Native>,
+        rows: impl Iterator<Item = (usize, usize)>,
+        values: &mut [P::Native],
         nulls: &mut NullBits,
         fast: impl Fn(usize, usize) -> Option<P::Native>,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) -> Result<(), BadField> {
         let data = column.data;
         let fast = |start, end| if self.nulls.like_numbers { None } else { fast(start, end) };
-        for row in rows {
+        for (at, row) in rows {
             let (start, end) = column.field(row);
             // An empty field begins with its separator, which is no digit, or at the end of the file.
             if data.get(start).is_some_and(u8::is_ascii_digit)
                 && let Some(value) = fast(start, end)
             {
-                values.push(value);
+                values[at] = value;
                 continue;
             }
             match self.slowly(&data[..end], start, fast, complete) {
-                Some(Some(value)) => values.push(value),
+                Some(Some(value)) => values[at] = value,
                 Some(None) => {
-                    nulls.set(values.len(), len);
-                    values.push(P::Native::default());
+                    nulls.set(at, values.len());
+                    values[at] = P::Native::default();
                 }
-                None => return Err(BadField { row: values.len(), reason: BadReason::NotOfType }),
+                None => return Err(BadField { row: at, reason: BadReason::NotOfType }),
             }
         }
         Ok(())
@@ -306,6 +326,32 @@ impl Decoder<'_> {
             None => Ok(Arc::new(BooleanArray::new(values, nulls.finish()))),
         }
     }
+}
+
+/// Decodes eight fields at a time; gives the places that are left.
+#[inline(always)]
+fn eights<T: Copy + Default>(
+    column: Column<'_>,
+    row: impl Fn(usize) -> usize,
+    values: &mut [T],
+    eight: Eight<T>,
+) -> Vec<u32> {
+    let mut left = vec![];
+    let (mut starts, mut ends) = ([0; 8], [0; 8]);
+    let (whole, rest) = values.as_chunks_mut::<8>();
+    let first = 8 * whole.len();
+    for (nth, values) in whole.iter_mut().enumerate() {
+        for (lane, (start, end)) in starts.iter_mut().zip(&mut ends).enumerate() {
+            let field = column.field(row(8 * nth + lane));
+            (*start, *end) = (field.0 as u32, field.1 as u32);
+        }
+        let taken = eight(column.data, &starts, &ends, values);
+        if taken != u8::MAX {
+            left.extend((0..8).filter(|lane| taken >> lane & 1 == 0).map(|lane| (8 * nth + lane) as u32));
+        }
+    }
+    left.extend((first..first + rest.len()).map(|at| at as u32));
+    left
 }
 
 /// The bits of missing values, made when the first one comes.
