@@ -18,7 +18,7 @@ use arrow::util::bit_util;
 
 use encoding_rs::Encoding;
 
-use self::wide::Eight;
+use self::wide::Wide;
 use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
 use crate::expr::{Type, temporal};
 
@@ -189,22 +189,29 @@ impl Decoder<'_> {
         match dtype {
             Type::Int64 => {
                 let fast = |s, e| int::parse_digits(data, s, e);
-                self.primitive::<Int64Type>(column, rows, buffer, wide::ints(), fast, int::parse)
+                self.primitive::<Int64Type>(column, rows, buffer, wide::ints, fast, int::parse)
             }
             Type::Float64 => self.primitive::<Float64Type>(
                 column,
                 rows,
                 buffer,
-                wide::floats(),
+                wide::floats,
                 |s, e| float::parse_digits(data, s, e),
                 float::parse,
             ),
-            Type::Date => self.primitive::<Date32Type>(column, rows, buffer, None, |_, _| None, temporal::parse_date),
+            Type::Date => self.primitive::<Date32Type>(
+                column,
+                rows,
+                buffer,
+                |_, _, _, _| false,
+                |_, _| None,
+                temporal::parse_date,
+            ),
             Type::Timestamp => self.primitive::<TimestampMicrosecondType>(
                 column,
                 rows,
                 buffer,
-                None,
+                |_, _, _, _| false,
                 |_, _| None,
                 temporal::parse_timestamp,
             ),
@@ -213,14 +220,14 @@ impl Decoder<'_> {
         }
     }
 
-    /// A column of numbers: `eight` takes eight fields at a time, `fast` the bounds of a field that begins with a digit, `complete` a
+    /// A column of numbers: `wide` takes many fields at a time, `fast` the bounds of a field that begins with a digit, `complete` a
     /// cleaned field.
     fn primitive<P: ArrowPrimitiveType>(
         self,
         column: Column<'_>,
         rows: Rows<'_>,
         buffer: &mut ColumnBuffer,
-        eight: Option<Eight<P::Native>>,
+        wide: Wide<P::Native>,
         fast: impl Fn(usize, usize) -> Option<P::Native> + Copy,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) -> Result<ArrayRef, BadField> {
@@ -228,21 +235,13 @@ impl Decoder<'_> {
         let mut values: Vec<P::Native> = buffer.take(n);
         values.resize(n, P::Native::default());
         let mut nulls = NullBits::default();
-        match (eight.filter(|_| !self.nulls.like_numbers), rows) {
-            (Some(eight), Rows::All(_)) => {
-                let left = eights(column, |at| at, &mut values, eight);
-                let left = left.into_iter().map(|at| (at as usize, at as usize));
-                self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete)?;
-            }
-            (Some(eight), Rows::These(these)) => {
-                let left = eights(column, |at| these[at] as usize, &mut values, eight);
-                let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
-                self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete)?;
-            }
-            (None, _) => {
-                let all = (0..n).map(|at| (at, rows.row(at)));
-                self.fields::<P>(column, all, &mut values, &mut nulls, fast, complete)?;
-            }
+        let mut left = vec![];
+        if !self.nulls.like_numbers && wide(column, rows, &mut values, &mut left) {
+            let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
+            self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete)?;
+        } else {
+            let all = (0..n).map(|at| (at, rows.row(at)));
+            self.fields::<P>(column, all, &mut values, &mut nulls, fast, complete)?;
         }
         let values = Buffer::from_vec(values);
         buffer.keep(&values);
@@ -326,32 +325,6 @@ impl Decoder<'_> {
             None => Ok(Arc::new(BooleanArray::new(values, nulls.finish()))),
         }
     }
-}
-
-/// Decodes eight fields at a time; gives the places that are left.
-#[inline(always)]
-fn eights<T: Copy + Default>(
-    column: Column<'_>,
-    row: impl Fn(usize) -> usize,
-    values: &mut [T],
-    eight: Eight<T>,
-) -> Vec<u32> {
-    let mut left = vec![];
-    let (mut starts, mut ends) = ([0; 8], [0; 8]);
-    let (whole, rest) = values.as_chunks_mut::<8>();
-    let first = 8 * whole.len();
-    for (nth, values) in whole.iter_mut().enumerate() {
-        for (lane, (start, end)) in starts.iter_mut().zip(&mut ends).enumerate() {
-            let field = column.field(row(8 * nth + lane));
-            (*start, *end) = (field.0 as u32, field.1 as u32);
-        }
-        let taken = eight(column.data, &starts, &ends, values);
-        if taken != u8::MAX {
-            left.extend((0..8).filter(|lane| taken >> lane & 1 == 0).map(|lane| (8 * nth + lane) as u32));
-        }
-    }
-    left.extend((first..first + rest.len()).map(|at| at as u32));
-    left
 }
 
 /// The bits of missing values, made when the first one comes.
