@@ -5,14 +5,16 @@ mod packed_groups;
 mod parted;
 mod row_groups;
 mod table;
+mod text_cache;
 
-use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
 use self::int_groups::IntGroups;
 use self::packed_groups::{PackedGroups, Packing};
 pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
+use self::text_cache::TextCache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -26,6 +28,7 @@ pub(super) struct Groups {
     by: By,
     scratch: Vec<i64>,
     rows: Rows,
+    texts: TextCache,
 }
 
 /// What [`Groups::find`] gives for keys that are no group.
@@ -74,7 +77,7 @@ impl Groups {
             [_] => By::Int(IntGroups::default()),
             kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
         };
-        Groups { kinds, by, scratch: vec![], rows: Rows::default() }
+        Groups { kinds, by, scratch: vec![], rows: Rows::default(), texts: TextCache::default() }
     }
 
     /// The number of groups.
@@ -150,6 +153,9 @@ impl Groups {
             }
             By::Packed64(groups) => return groups.assign(columns, ids),
             By::Packed128(groups) => return groups.assign(columns, ids),
+            By::Rows(groups) if self.kinds == [Type::Text] => {
+                self.texts.assign(groups, columns[0].as_string_view(), ids);
+            }
             By::Rows(groups) => {
                 self.rows.clear();
                 encode(columns, &layout(&self.kinds), &mut self.rows)?;
@@ -238,7 +244,7 @@ impl Groups {
             By::Packed128(groups) => groups.bytes(),
             By::Rows(groups) => groups.bytes(),
         };
-        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
+        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + self.texts.bytes()
     }
 
     /// The most that will be allocated while this many rows come in, should all of them be new groups; `key_bytes` is the length
@@ -251,7 +257,11 @@ impl Groups {
             By::Packed128(groups) => groups.bytes_with(rows),
             By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
-        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
+        let texts = match self.kinds.as_slice() {
+            [Type::Text] => self.texts.bytes_with(rows),
+            _ => 0,
+        };
+        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + texts
     }
 
     /// The length of all keys as rows of bytes.
@@ -278,6 +288,7 @@ impl Groups {
     pub(super) fn drop_scratch(&mut self) {
         self.scratch = vec![];
         self.rows = Rows::default();
+        self.texts = TextCache::default();
         match &mut self.by {
             By::Packed64(groups) => groups.drop_scratch(),
             By::Packed128(groups) => groups.drop_scratch(),

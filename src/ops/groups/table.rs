@@ -55,6 +55,11 @@ impl<K: Key> Table<K> {
         slots_for(keys) * size_of::<Slot<K>>()
     }
 
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
     /// Writes the ids of keys up to the first that is new; gives the number of keys done. This is the hot loop: it changes nothing.
     pub(super) fn find(&self, keys: &[K], ids: &mut [u32]) -> usize {
         let slots = self.slots.as_slice();
