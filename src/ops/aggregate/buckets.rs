@@ -90,14 +90,9 @@ impl Aggregation {
         for ((accumulator, schema), values) in self.holders.iter().zip(&mut hashed.values) {
             state.accumulators[*accumulator].held_values(&mut |groups, column| {
                 let of: Vec<u8> = groups.iter().map(|group| buckets[*group as usize]).collect();
-                let order = Order::of(&of);
-                for bucket in order.filled() {
-                    let rows = order.rows(bucket);
-                    let ids: Vec<u32> = rows.iter().map(|row| groups[*row as usize]).collect();
-                    let mut columns = state.groups.columns(&ids)?;
-                    columns.push(take(&column, &UInt32Array::from(rows.to_vec()), None)?);
-                    values.push(bucket, &rows_of(schema, columns, rows.len())?)?;
-                }
+                let mut columns = state.groups.columns(groups)?;
+                columns.push(column);
+                values.scatter_to(&rows_of(schema, columns, groups.len())?, of)?;
                 Ok(())
             })?;
         }

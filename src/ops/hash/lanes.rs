@@ -10,12 +10,14 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::BUCKETS;
 use crate::error::Result;
 
-/// The rows of a chunk: a batch worth keeping as it is.
-const CHUNK: usize = 1 << 12;
+/// The rows of a chunk: of a batch worth keeping as it is, or, where there is little memory, of a part of one.
+pub(super) const CHUNKS: [usize; 2] = [1 << 12, 1 << 9];
 
 /// A chunk for every bucket.
 pub(super) struct Lanes {
     schema: SchemaRef,
+    /// The rows of a chunk.
+    chunk: usize,
     columns: Vec<Lane>,
     /// How many rows are in the chunk of every bucket.
     filled: Vec<u32>,
@@ -25,6 +27,8 @@ pub(super) struct Lanes {
 
 /// One column of all chunks, side by side.
 struct Lane {
+    /// The rows of a chunk.
+    chunk: usize,
     values: Vec<u64>,
     /// A bit for every value that is null, from the first null on.
     nulls: Vec<u64>,
@@ -32,19 +36,20 @@ struct Lane {
 
 impl Lanes {
     /// The bytes of chunks for these columns; `None` where not all of them have 8 bytes a value.
-    pub(super) fn bytes_for(schema: &SchemaRef) -> Option<usize> {
+    pub(super) fn bytes_for(schema: &SchemaRef, chunk: usize) -> Option<usize> {
         let wide = |data_type: &DataType| {
             matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Timestamp(_, None))
         };
         let columns = schema.fields().len();
         let fits = columns > 0 && schema.fields().iter().all(|field| wide(field.data_type()));
-        fits.then_some(BUCKETS * CHUNK * columns * (size_of::<u64>() + 1))
+        fits.then_some(BUCKETS * chunk * columns * (size_of::<u64>() + 1))
     }
 
-    pub(super) fn new(schema: SchemaRef) -> Lanes {
-        let lane = |_: &_| Lane { values: vec![0; BUCKETS * CHUNK], nulls: vec![] };
+    /// With chunks of so many rows, a multiple of 64.
+    pub(super) fn new(schema: SchemaRef, chunk: usize) -> Lanes {
+        let lane = |_: &_| Lane { chunk, values: vec![0; BUCKETS * chunk], nulls: vec![] };
         let columns = schema.fields().iter().map(lane).collect();
-        Lanes { schema, columns, filled: vec![0; BUCKETS], places: vec![] }
+        Lanes { schema, chunk, columns, filled: vec![0; BUCKETS], places: vec![] }
     }
 
     /// Adds each row to its bucket; `full` gets every chunk that is full.
@@ -62,9 +67,9 @@ impl Lanes {
             for bucket in &buckets[start..] {
                 let bucket = usize::from(*bucket);
                 let at = self.filled[bucket];
-                self.places.push((bucket * CHUNK) as u32 + at);
+                self.places.push((bucket * self.chunk) as u32 + at);
                 self.filled[bucket] = at + 1;
-                if at as usize + 1 == CHUNK {
+                if at as usize + 1 == self.chunk {
                     filled = Some(bucket);
                     break;
                 }
@@ -104,7 +109,7 @@ impl Lane {
         }
         let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) else { return };
         if self.nulls.is_empty() {
-            self.nulls = vec![0; BUCKETS * CHUNK / 64];
+            self.nulls = vec![0; self.values.len() / 64];
         }
         for (row, place) in places.iter().enumerate() {
             let null = u64::from(nulls.is_null(start + row));
@@ -113,9 +118,9 @@ impl Lane {
     }
 
     fn take(&mut self, bucket: usize, rows: usize, data_type: &DataType) -> Result<ArrayRef> {
-        let start = bucket * CHUNK;
+        let start = bucket * self.chunk;
         let values = Buffer::from_slice_ref(&self.values[start..start + rows]);
-        let nulls = self.nulls.get_mut(start / 64..(start + CHUNK) / 64).map(|words| {
+        let nulls = self.nulls.get_mut(start / 64..(start + self.chunk) / 64).map(|words| {
             let valid: Vec<u64> = words.iter().map(|word| !word).collect();
             words.fill(0);
             NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, rows))

@@ -86,10 +86,14 @@ impl HashBuckets {
     /// Adds each row to its bucket.
     pub(crate) fn scatter_to(&mut self, rows: &RecordBatch, of_rows: Vec<u8>) -> Result<()> {
         let schema = self.collect.schema();
-        if let (Coming::Nothing, Some(bytes)) = (&self.coming, Lanes::bytes_for(schema))
-            && self.memory.try_resize_within_half(bytes)
-        {
-            self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone())));
+        if let Coming::Nothing = self.coming {
+            let memory = &mut self.memory;
+            let fits = |chunk: &usize| {
+                Lanes::bytes_for(schema, *chunk).is_some_and(|bytes| memory.try_resize_within_half(bytes))
+            };
+            if let Some(chunk) = lanes::CHUNKS.into_iter().find(fits) {
+                self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
+            }
         }
         if let Coming::Lanes(lanes) = &mut self.coming {
             let (collect, buckets) = (&self.collect, &mut self.buckets);
