@@ -14,6 +14,7 @@ mod partitions;
 mod persist;
 mod read;
 mod reshape;
+mod restart;
 mod rows;
 mod running;
 mod sample;
@@ -345,6 +346,25 @@ impl Frame {
     pub fn column_report(&self) -> Result<Vec<ColumnReport>> {
         let reports = self.plan()?.sources().into_iter().map(|source| source.report());
         Ok(reports.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// How the first CSV source is read, as options by their names for [`CsvOptions::set`](crate::CsvOptions::set): told, sniffed, or the default ones.
+    /// Empty where no CSV is read.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::{Paths, prelude::*};
+    /// let file = Paths::bytes("a", "day;amount\n1;2,5\n2;3,5\n");
+    /// let report = read_csv_with(file, CsvOptions::new().sniff()).dialect_report()?;
+    /// assert_eq!(report[0], ("delimiter", ";".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong in the steps so far.
+    pub fn dialect_report(&self) -> Result<Vec<(&'static str, String)>> {
+        Ok(self.plan()?.sources().first().map(|source| source.dialect()).unwrap_or_default())
     }
 
     fn plan(&self) -> Result<&Arc<LogicalPlan>> {
