@@ -3,8 +3,11 @@
 use partita::prelude::*;
 use partita::{Infer, LineEnd, OnBadRow, Paths, Ragged, Session};
 
+/// What must hold for an input.
+pub type Check = fn(&[u8]);
+
 /// Each check by its name.
-pub const CHECKS: [(&str, fn(&[u8])); 5] =
+pub const CHECKS: [(&str, Check); 5] =
     [("fields", fields), ("cuts", cuts), ("decode", decode), ("sniffer", sniffer), ("encodings", encodings)];
 
 fn session(partition: usize) -> Session {

@@ -56,6 +56,8 @@ fn a_column_of_integers_meets_a_float_and_the_run_starts_again() {
         let again = frame.filter(col("v").gt(2)).sort(["v"]).compute().unwrap();
         assert_eq!(rows(&again), [vec![Value::Int(1), Value::Float(2.5), Value::Text("x".into())]]);
         assert_eq!(told.0.lock().unwrap().len(), 1);
+        let decided = frame.column_report().unwrap()[1].decided_at.clone().unwrap();
+        assert_eq!(decided, (files.path("2.csv"), 14_002));
         // Writers start again too: nothing had its name yet.
         let written = files.path(&format!("out{threads}.csv"));
         let fresh = session.read_csv_with(files.path("?.csv"), options());

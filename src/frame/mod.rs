@@ -27,7 +27,7 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
-use crate::io::csv::ColumnReport;
+use crate::io::csv::{ColumnReport, CsvSource};
 use crate::lower::{expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
@@ -339,12 +339,14 @@ impl Frame {
         submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
     }
 
-    /// For each column that is read, its type and the file and line that decided it.
+    /// For each column that is read, its type and the file and line that decided it: as far as is known by now, which a run may have
+    /// widened.
     ///
     /// # Errors
     /// What is wrong in the steps so far, and a file that can't be read any more.
     pub fn column_report(&self) -> Result<Vec<ColumnReport>> {
-        let reports = self.plan()?.sources().into_iter().map(|source| source.report());
+        let known = |source: &Arc<CsvSource>| source.wider().unwrap_or_else(|| source.clone());
+        let reports = self.plan()?.sources().into_iter().map(|source| known(source).report());
         Ok(reports.collect::<Result<Vec<_>>>()?.concat())
     }
 

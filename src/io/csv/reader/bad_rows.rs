@@ -11,6 +11,7 @@ use super::{CsvReader, Scratch, to_batch};
 use crate::error::Result;
 use crate::io::csv::decode::{BadField, ColumnBuffer, PADDING, Rows};
 use crate::io::csv::fields::{Misshapen, open_quote, record_at};
+use crate::io::csv::options::OnBadRow;
 use crate::io::csv::rejects::Reject;
 
 impl CsvReader<'_> {
@@ -84,7 +85,11 @@ impl CsvReader<'_> {
         Reject { byte: self.at + opening as u64, column: None, reason: reason.to_owned(), raw: self.text_of(line) }
     }
 
+    /// A record for the file of rejects; where there is none, nobody wants it.
     fn text_of(&self, raw: &[u8]) -> String {
+        if matches!(self.scan.source.options.on_bad_row, OnBadRow::Skip { .. }) {
+            return String::new();
+        }
         let mut raw = raw;
         while let [rest @ .., b'\n' | b'\r'] = raw {
             raw = rest;
