@@ -55,6 +55,7 @@ mod x86 {
                 Rows::These(rows) => rows.iter().max().map_or(0, |row| *row as usize + 1),
             };
             let within = rows.len() == values
+                && records.starts.is_empty()
                 && column.column < records.width
                 && most.checked_mul(records.width).is_some_and(|fields| fields <= records.separators.len())
                 && most <= records.row_starts.len()
@@ -278,6 +279,7 @@ mod tests {
             let records = Records {
                 block: &block,
                 separators: &separators,
+                starts: &[],
                 row_starts: &row_starts,
                 width,
                 has_quotes: false,
@@ -314,6 +316,7 @@ mod tests {
         let records = Records {
             block: &block,
             separators: &separators,
+            starts: &[],
             row_starts: &row_starts,
             width: 1,
             has_quotes: false,
