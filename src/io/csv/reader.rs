@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::compute::filter;
 use arrow::datatypes::{Schema, SchemaRef};
+use encoding_rs::Encoding;
 
 use super::boundary::assume_start;
 use super::columns::Place;
@@ -444,7 +445,8 @@ impl<'a> CsvReader<'a> {
             row_starts: &self.index.row_starts,
             width: self.csv.width,
             has_quotes: self.index.has_quotes,
-            is_ascii: !any_text || self.block.as_slice()[PADDING..PADDING + self.consumed].is_ascii(),
+            is_text: !any_text
+                || is_text(&self.block.as_slice()[PADDING..PADDING + self.consumed], self.csv.text.encoding),
         }
     }
 
@@ -496,4 +498,9 @@ impl<'a> CsvReader<'a> {
 fn to_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
+}
+
+/// Whether all of a block of records is UTF-8, as one check: one for every field would cost more than reading it.
+fn is_text(records: &[u8], encoding: Option<&'static Encoding>) -> bool {
+    if encoding.is_some() { records.is_ascii() } else { std::str::from_utf8(records).is_ok() }
 }

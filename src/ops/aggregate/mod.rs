@@ -61,6 +61,8 @@ struct Aggregation {
     /// Of rows in buckets: the keys, packed if they can be, and what is aggregated. None where rows are always looked up.
     unseen: Option<SchemaRef>,
     packs: bool,
+    /// More groups than these go to buckets.
+    most_groups: usize,
     /// The most groups that there were in a bucket: about as many are in the others.
     in_bucket: AtomicUsize,
 }
@@ -100,11 +102,11 @@ enum Keys<'a> {
     Packed(&'a Int64Array),
 }
 
-/// With more groups, states go to buckets rather than into one another: merging would be work for one.
-pub(super) const MANY_GROUPS: usize = 1 << 16;
-
 /// More groups go to buckets as they come: to look them up would be to wait for memory.
 pub(super) const MOST_GROUPS: usize = 1 << 17;
+
+/// With more groups, states go to buckets rather than into one another: merging would be work for one.
+pub(super) const MANY_GROUPS: usize = MOST_GROUPS / 2;
 
 /// Where looking up found hardly any row's group, so many rows are not looked up before it is tried again.
 const UNSEEN_ROWS: usize = 1 << 22;
@@ -173,8 +175,20 @@ impl AggregateOp {
             holders,
             unseen,
             packs,
+            most_groups: MOST_GROUPS,
             in_bucket: AtomicUsize::new(0),
         })))
+    }
+}
+
+#[cfg(test)]
+impl AggregateOp {
+    /// The same that sends more groups than these to buckets.
+    fn with_most_groups(mut self, most_groups: usize) -> AggregateOp {
+        if let Some(op) = Arc::get_mut(&mut self.0) {
+            op.most_groups = most_groups;
+        }
+        self
     }
 }
 
@@ -269,7 +283,7 @@ impl Aggregation {
 
     /// Moves what is held to buckets when it has become much.
     fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
-        if state.groups.len() >= MOST_GROUPS {
+        if state.groups.len() >= self.most_groups {
             let hardly_any = state.held_rows < 2 * state.groups.len();
             self.flush(state)?;
             state.unseen_left = if hardly_any && self.unseen.is_some() { UNSEEN_ROWS } else { 0 };
@@ -471,7 +485,7 @@ impl Reducer for AggregateOp {
         if let Some(hashed) = &mut state.hashed {
             hashed.settle()?;
         }
-        let many = state.hashed.is_some() || state.groups.len() > MANY_GROUPS;
+        let many = state.hashed.is_some() || state.groups.len() > self.0.most_groups / 2;
         if many || !self.0.seal_accumulators(state)? {
             return self.0.flush(state);
         }
@@ -482,7 +496,7 @@ impl Reducer for AggregateOp {
 
     fn merge(&self, state: &mut AggregateState, mut later: AggregateState) -> Result<()> {
         let op = &*self.0;
-        let many = state.hashed.is_some() || later.hashed.is_some() || state.groups.len() > MANY_GROUPS;
+        let many = state.hashed.is_some() || later.hashed.is_some() || state.groups.len() > op.most_groups / 2;
         if many || !op.merge_tables(state, &mut later)? {
             op.flush(state)?;
             op.flush(&mut later)?;

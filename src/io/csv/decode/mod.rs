@@ -38,8 +38,8 @@ pub(crate) struct Records<'a> {
     pub width: usize,
     /// Whether there may be quotes.
     pub has_quotes: bool,
-    /// Whether every byte is ASCII.
-    pub is_ascii: bool,
+    /// Whether every field is UTF-8 as it stands: the whole block is, and what stands between fields are whole characters.
+    pub is_text: bool,
 }
 
 /// The fields of one column.

@@ -41,7 +41,7 @@ pub(super) fn decode(
             continue;
         }
         let content = if has_quotes { unquote(raw, dialect) } else { Content::At(0, raw.len()) };
-        if !column.records.is_ascii && !raw.is_ascii() && (encoding.is_some() || std::str::from_utf8(raw).is_err()) {
+        if !column.records.is_text && !raw.is_ascii() && (encoding.is_some() || std::str::from_utf8(raw).is_err()) {
             // Quotes come off first: they are single bytes in every encoding that gets here.
             let inner = match &content {
                 Content::At(skip, len) => &raw[*skip..skip + len],
@@ -81,7 +81,8 @@ pub(super) fn decode(
     }
     let views = ScalarBuffer::new(views, 0, n);
     // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, or is an empty text, and those bytes are
-    // UTF-8: the whole block or the field is ASCII, or the field was checked or decoded; taking off ASCII quotes and escapes keeps it so.
+    // UTF-8: the whole block is, which is cut at whole characters, or the field was checked or decoded; taking off ASCII quotes and
+    // escapes keeps it so.
     Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) })
 }
 
@@ -218,7 +219,7 @@ mod tests {
                 row_starts: &index.row_starts,
                 width: 2,
                 has_quotes: index.has_quotes,
-                is_ascii: body.is_ascii(),
+                is_text: body.is_ascii(),
             };
             let spellings = Spellings::new(&options, dialect, None, "x");
             let mut decoder = Decoder { spellings: &spellings, bad: vec![], all_bad: true };

@@ -283,7 +283,7 @@ mod tests {
                 row_starts: &row_starts,
                 width,
                 has_quotes: false,
-                is_ascii: false,
+                is_text: false,
             };
             let some: Vec<u32> = (0..count as u32).step_by(every).collect();
             for (rows, column) in [Rows::All(count), Rows::These(&some)].into_iter().zip([0, width - 1]) {
@@ -320,7 +320,7 @@ mod tests {
             row_starts: &row_starts,
             width: 1,
             has_quotes: false,
-            is_ascii: true,
+            is_text: true,
         };
         let (mut got, mut left) = (vec![0; 16], vec![]);
         if ints(records.column(0), Rows::All(16), &mut got, &mut left) {
