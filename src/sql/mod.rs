@@ -3,12 +3,24 @@
 //! The text goes through three files: `source` cuts it into tokens and points errors into it, `parse` has `sqlparser` parse it (as the
 //! SQL of `dialect`) and refuses what is not carried out, `plan` builds the frame clause by clause, with `translate` for the expressions.
 
+mod aggregates;
+mod clauses;
 mod dialect;
-mod parse;
-mod plan;
+mod from;
+mod functions;
+mod join;
+mod literals;
+mod names;
+mod patterns;
+mod query;
+mod select;
 mod source;
+mod statement;
+mod subquery;
 mod translate;
+mod values;
 mod walk;
+mod windows;
 
 use crate::frame::Frame;
 use crate::sched::Session;
@@ -67,6 +79,17 @@ impl Session {
     ///   help: the columns are 't', 'i', 'j', 'k', 'v', 'q'");
     /// ```
     pub fn sql(&self, text: &str) -> Frame {
-        plan::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
+        statement::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
     }
+}
+
+/// The statements of a text, which semicolons part; those within texts and comments part nothing, and what is blank is no statement.
+///
+/// ```
+/// assert_eq!(partita::sql_statements("SELECT ';' AS x; -- one;\nSELECT 2;\n"), ["SELECT ';' AS x", "-- one;\nSELECT 2"]);
+/// ```
+///
+/// A text that can't be cut into words, as for an open quote, is one statement: [`Session::sql`] tells what is wrong with it.
+pub fn sql_statements(text: &str) -> Vec<&str> {
+    source::statements(text)
 }
