@@ -54,6 +54,8 @@ pub struct Position {
     pub line: Option<u64>,
     /// The offset in the file, in bytes from 0.
     pub byte: Option<u64>,
+    /// The character in the line, counted from 1.
+    pub character: Option<u64>,
     /// The name of the column.
     pub column: Option<String>,
 }
@@ -79,6 +81,12 @@ struct Inner {
     position: Option<Position>,
     steps: Vec<String>,
     help: Option<String>,
+    /// The text that it is about, a caret under the place.
+    excerpt: Option<String>,
+    /// What else is good to know, behind the help.
+    note: Option<String>,
+    /// Whether a value does not fit a type that was inferred from others.
+    contradicts: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -91,6 +99,9 @@ impl Error {
             position: None,
             steps: Vec::new(),
             help: None,
+            excerpt: None,
+            note: None,
+            contradicts: false,
             source: None,
         }))
     }
@@ -107,6 +118,35 @@ impl Error {
     pub fn at(mut self, position: Position) -> Error {
         self.0.position = Some(position);
         self
+    }
+
+    /// Adds the text that it is about, marked, and the character of its line.
+    #[must_use]
+    pub(crate) fn excerpt(mut self, excerpt: String, character: Option<u64>) -> Error {
+        self.0.excerpt = Some(excerpt);
+        if let Some(position) = &mut self.0.position {
+            position.character = character;
+        }
+        self
+    }
+
+    /// Adds what else is good to know.
+    #[must_use]
+    pub(crate) fn note(mut self, note: String) -> Error {
+        self.0.note = Some(note);
+        self
+    }
+
+    /// Says that a value does not fit a type that was inferred from others.
+    #[must_use]
+    pub(crate) fn contradicting(mut self) -> Error {
+        self.0.contradicts = true;
+        self
+    }
+
+    /// Whether a value does not fit a type that was inferred from others.
+    pub(crate) fn is_contradiction(&self) -> bool {
+        self.0.contradicts
     }
 
     /// Adds the step of the chain that it happened in, the innermost first.
@@ -155,6 +195,15 @@ impl Error {
         }
     }
 
+    /// A name that is no option: lists those that exist and the nearest one.
+    pub(crate) fn unknown_option<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Error {
+        let names: Vec<&str> = names.into_iter().collect();
+        let error = Error::new(ErrorKind::Config, format!("there is no option '{name}'"));
+        let near =
+            nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("did you mean '{near}'? "));
+        error.help(format!("{near}The options are {}", names.join(", ")))
+    }
+
     /// A promise between parts of the engine that was broken.
     pub(crate) fn internal(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Internal, message).help("this is a defect of partita: please report it")
@@ -197,6 +246,9 @@ impl fmt::Display for Position {
         write!(f, "{}", self.file.display())?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
+            if let Some(character) = self.character {
+                write!(f, ":{character}")?;
+            }
         }
         if let Some(column) = &self.column {
             write!(f, ", column '{column}'")?;
@@ -218,11 +270,17 @@ impl fmt::Display for Error {
         if let Some(position) = &inner.position {
             write!(f, "\n  at {position}")?;
         }
+        for line in inner.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+            write!(f, "\n    {line}")?;
+        }
         for step in &inner.steps {
             write!(f, "\n  in {step}")?;
         }
         if let Some(help) = &inner.help {
             write!(f, "\n  help: {help}")?;
+        }
+        if let Some(note) = &inner.note {
+            write!(f, "\n  {note}")?;
         }
         Ok(())
     }

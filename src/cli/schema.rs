@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use partita::{ColumnReport, Session, parse_bytes};
+use partita::{ColumnReport, CsvOptions, Session, parse_bytes};
 
 use super::Failure;
 
@@ -20,6 +20,9 @@ pub(super) struct Schema {
     /// The size of the pieces that files are read in [default: 100MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     partition_size: Option<usize>,
+    /// Find out delimiter, quote, header and what stands above it from the first file, and print them as options to paste
+    #[arg(long)]
+    sniff: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -33,7 +36,8 @@ impl Schema {
         if let Some(size) = self.partition_size {
             session = session.partition_size(size);
         }
-        let frame = session.build()?.read_csv(self.paths.clone());
+        let options = if self.sniff { CsvOptions::new().sniff() } else { CsvOptions::new() };
+        let frame = session.build()?.read_csv_with(self.paths.clone(), options);
         let (columns, partitions) = (frame.column_report()?, frame.npartitions()?);
         let mut rows = vec![["column".to_owned(), "type".to_owned(), "decided at".to_owned()]];
         rows.extend(columns.iter().map(row));
@@ -44,8 +48,24 @@ impl Schema {
             writeln!(out, "{name:names$}  {dtype:types$}  {decided}")?;
         }
         writeln!(out, "{partitions} partition{}", if partitions == 1 { "" } else { "s" })?;
+        if self.sniff {
+            writeln!(out, "{}", to_paste(&self.paths, &frame.dialect_report()?))?;
+        }
         Ok(out.flush()?)
     }
+}
+
+/// The options as a query takes them.
+fn to_paste(paths: &[String], options: &[(&'static str, String)]) -> String {
+    let text = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\t', "\\t"));
+    let value = |value: &str| match value.parse::<u64>().is_ok() || matches!(value, "true" | "false") {
+        true => value.to_owned(),
+        false => text(value),
+    };
+    let options: String = options.iter().map(|(name, of)| format!(", {name} => {}", value(of))).collect();
+    let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+    let paths = if let [one] = &paths[..] { one.clone() } else { format!("[{}]", paths.join(", ")) };
+    one_line(&format!("read_csv({paths}{options})"))
 }
 
 fn row(column: &ColumnReport) -> [String; 3] {

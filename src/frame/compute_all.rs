@@ -1,11 +1,14 @@
 //! Several results of one run.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::restart::{current, wider};
 use super::{Column, Frame, Running, Scalar};
 use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Literal;
 use crate::lower::{answer, expand, lower};
-use crate::plan::optimise;
+use crate::plan::{LogicalPlan, optimise};
 use crate::sched::Session;
 
 /// What a run can give: a [`Frame`], a [`Column`], a [`Scalar`], and tuples, arrays and vectors of these.
@@ -82,20 +85,30 @@ pub(super) fn submit_frames<T: 'static>(
     finish: impl FnOnce(&mut dyn Iterator<Item = Table>) -> Result<T> + Send + 'static,
 ) -> Running<T> {
     let session = frames.first().map_or_else(Session::default, |frame| frame.session.clone());
-    let schemas: Vec<_> =
-        frames.iter().filter_map(|frame| frame.plan().ok()).map(|plan| plan.schema().clone()).collect();
-    let started = frames.iter().map(|frame| optimise(frame.plan()?)).collect::<Result<Vec<_>>>().and_then(|plans| {
-        let (graph, ends) = expand(lower(&plans)?, session.config())?;
-        let partitions: Vec<usize> = ends.iter().map(Vec::len).collect();
-        Ok((session.start(graph, &ends.concat()), partitions))
-    });
-    let (run, partitions) = match started {
-        Ok((run, partitions)) => (Ok(run), partitions),
-        Err(error) => (Err(error), vec![]),
+    let plans = frames.iter().map(|frame| frame.plan().cloned()).collect::<Result<Vec<_>>>();
+    // What the run that gave the results was of.
+    let shape = Arc::new(Mutex::new(vec![]));
+    let start = {
+        let shape = shape.clone();
+        let session = session.clone();
+        move |plans: &[Arc<LogicalPlan>]| {
+            let optimised = plans.iter().map(optimise).collect::<Result<Vec<_>>>()?;
+            let (graph, ends) = expand(lower(&optimised)?, session.config())?;
+            let schemas = plans.iter().map(|plan| plan.schema().clone());
+            *shape.lock().unwrap_or_else(PoisonError::into_inner) = schemas.zip(ends.iter().map(Vec::len)).collect();
+            Ok(session.start(graph, &ends.concat()))
+        }
     };
-    Running::new(run, move |mut parts| {
+    let run = plans.and_then(|plans| current(&plans)).and_then(|plans| Ok((start(&plans)?, plans)));
+    let (run, mut plans) = run.map_or_else(|error| (Err(error), vec![]), |(run, plans)| (Ok(run), plans));
+    let restart = move |error| {
+        plans = wider(&session, &plans, error)?;
+        start(&plans)
+    };
+    Running::new(run, restart, move |mut parts| {
         let mut tables = Vec::new();
-        for (schema, partitions) in schemas.into_iter().zip(partitions) {
+        let shape = std::mem::take(&mut *shape.lock().unwrap_or_else(PoisonError::into_inner));
+        for (schema, partitions) in shape {
             let rest = parts.split_off(partitions.min(parts.len()));
             tables.push(Table::new(schema, answer(std::mem::replace(&mut parts, rest))?)?);
         }

@@ -14,6 +14,7 @@ mod partitions;
 mod persist;
 mod read;
 mod reshape;
+mod restart;
 mod rows;
 mod running;
 mod sample;
@@ -27,7 +28,7 @@ use arrow::datatypes::SchemaRef;
 use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggExpr, Expr, SortKey};
-use crate::io::csv::ColumnReport;
+use crate::io::csv::{ColumnReport, CsvSource};
 use crate::lower::{expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
@@ -340,13 +341,34 @@ impl Frame {
         submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
     }
 
-    /// For each column that is read, its type and the file and line that decided it.
+    /// For each column that is read, its type and the file and line that decided it: as far as is known by now, which a run may have
+    /// widened.
     ///
     /// # Errors
     /// What is wrong in the steps so far, and a file that can't be read any more.
     pub fn column_report(&self) -> Result<Vec<ColumnReport>> {
-        let reports = self.plan()?.sources().into_iter().map(|source| source.report());
+        let known = |source: &Arc<CsvSource>| source.wider().unwrap_or_else(|| source.clone());
+        let reports = self.plan()?.sources().into_iter().map(|source| known(source).report());
         Ok(reports.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// How the first CSV source is read, as options by their names for [`CsvOptions::set`](crate::CsvOptions::set): told, sniffed, or the default ones.
+    /// Empty where no CSV is read.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::{Paths, prelude::*};
+    /// let file = Paths::bytes("a", "day;amount\n1;2,5\n2;3,5\n");
+    /// let report = read_csv_with(file, CsvOptions::new().sniff()).dialect_report()?;
+    /// assert_eq!(report[0], ("delimiter", ";".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong in the steps so far.
+    pub fn dialect_report(&self) -> Result<Vec<(&'static str, String)>> {
+        Ok(self.plan()?.sources().first().map(|source| source.dialect()).unwrap_or_default())
     }
 
     fn plan(&self) -> Result<&Arc<LogicalPlan>> {

@@ -1,17 +1,18 @@
 //! Rows that outlive a run: persisted frames, and results that come as a stream.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
+use super::restart::{current, wider};
 use super::{Frame, Running};
 use crate::error::{Error, Result};
 use crate::io::{Kept, Persisted};
-use crate::lower::{Stages, deliver, expand, lower_persisted};
+use crate::lower::{deliver, expand, lower_persisted};
 use crate::mem::{Part, take, view};
 use crate::plan::{LogicalPlan, optimise};
 use crate::sched::Run;
@@ -58,14 +59,27 @@ impl Frame {
     /// ```
     pub fn submit_persist(&self) -> Running<Frame> {
         let session = self.session.clone();
-        let run = self.persisted_stages().and_then(|stages| {
-            let (graph, ends) = expand(stages, session.config())?;
-            Ok(session.start(graph, &ends.concat()))
-        });
-        let schema = self.plan().map(|plan| plan.schema().clone());
-        Running::new(run, move |parts| {
+        let start = {
+            let session = session.clone();
+            move |plan: &Arc<LogicalPlan>| {
+                let (graph, ends) = expand(lower_persisted(&*optimise(plan)?)?, session.config())?;
+                Ok(session.start(graph, &ends.concat()))
+            }
+        };
+        let run = self.plan().and_then(|plan| current(std::slice::from_ref(plan)));
+        let run = run.and_then(|plans| Ok((start(first(&plans)?)?, plans)));
+        let (run, plans) = run.map_or_else(|error| (Err(error), vec![]), |(run, plans)| (Ok(run), plans));
+        let plans = Arc::new(Mutex::new(plans));
+        let (known, restarting) = (plans.clone(), session.clone());
+        let restart = move |error| {
+            let mut plans = known.lock().unwrap_or_else(PoisonError::into_inner);
+            *plans = wider(&restarting, &plans, error)?;
+            start(first(&plans)?)
+        };
+        Running::new(run, restart, move |parts| {
             let partitions = parts.into_iter().map(take::<Kept>).collect::<Result<_>>()?;
-            let kept = Persisted::new(schema?, partitions);
+            let schema = first(&plans.lock().unwrap_or_else(PoisonError::into_inner))?.schema().clone();
+            let kept = Persisted::new(schema, partitions);
             Ok(Frame::new(session, Ok(LogicalPlan::read(Arc::new(kept))), "persist()".to_owned()))
         })
     }
@@ -89,22 +103,27 @@ impl Frame {
     /// # }
     /// ```
     ///
+    /// A value that contradicts the inferred type of its column is an error: the stream has told its schema.
+    ///
     /// # Errors
     /// What is wrong in the steps so far. What goes wrong in the run comes out of the stream, as an
     /// [`ArrowError::ExternalError`] with an [`Error`] inside, after which it ends; `?` makes it that [`Error`] again.
     pub fn stream(&self) -> Result<BatchStream> {
         let (send, partitions) = channel();
-        let (mut graph, ends) = expand(self.persisted_stages()?, self.session.config())?;
+        // The types that are known by now: batches have them from the first to the last.
+        let plans = current(std::slice::from_ref(self.plan()?))?;
+        let plan = first(&plans)?;
+        let (mut graph, ends) = expand(lower_persisted(&*optimise(plan)?)?, self.session.config())?;
         let ends = deliver(&mut graph, ends.concat(), send);
         let run = Some(self.session.start(graph, &ends));
-        let schema = self.plan()?.schema().clone();
+        let schema = plan.schema().clone();
         let (waiting, batches) = (BTreeMap::new(), vec![].into_iter());
         Ok(BatchStream { schema, run, partitions, waiting, next: 0, batches, current: None })
     }
+}
 
-    fn persisted_stages(&self) -> Result<Stages> {
-        lower_persisted(&*optimise(self.plan()?)?)
-    }
+fn first(plans: &[Arc<LogicalPlan>]) -> Result<&Arc<LogicalPlan>> {
+    plans.first().ok_or_else(|| Error::internal("a plan got lost"))
 }
 
 /// The rows of a query as they come, made by [`Frame::stream`].

@@ -15,8 +15,15 @@ use crate::sched::Session;
 /// timestamp or text, agreed over all files. Files may order their columns differently, but must have the same ones (unless [`CsvOptions::columns_may_differ`]).
 /// What counts as missing, how numbers may be written, and all that can be set: [`CsvOptions`].
 ///
-/// Rows keep the order of the files and of the lines in them. A value that turns out not to fit its column's type stops
-/// the run with its file, line, column and byte; what a query does not use is not decoded, and so not checked.
+/// Files may be compressed, by gzip or Zstandard, which their first bytes tell: such a file is unpacked once, into the directory for spill
+/// files. How files differ from the plain kind, with commas, quotes and a header, is for [`CsvOptions`] to say, or to find out
+/// ([`CsvOptions::sniff`]): nothing is guessed that was not asked for.
+///
+/// Rows keep the order of the files and of the lines in them. A value that turns out not to fit the inferred type of its column has
+/// the run look at all values of the columns that it uses, and start again with types that hold them ([`Event::Restarted`](crate::Event::Restarted)
+/// tells); pandas would give a column of mixed types, others stop. Where that can't be (a closure has run, a stream has told its schema), or must
+/// not ([`CsvOptions::strict`]), and where a type was given, it is an error with its file, line, column and byte. What a query does not use is not decoded, and so
+/// not checked.
 ///
 /// ```
 /// # fn main() -> partita::Result<()> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Frame;
+use super::restart::{current, wider};
 use crate::error::{Error, Result};
 use crate::io::write::{WriteOptions, Written};
 use crate::lower::{expand, lower_written};
@@ -43,11 +44,21 @@ impl Frame {
         let path = path.as_ref();
         let step = || format!("write({:?})", path.display().to_string());
         let written = || {
-            let stages = lower_written(&*optimise(self.plan()?)?, path, &options)?;
-            let (graph, ends) = expand(stages, self.session.config())?;
-            let [written] = <[_; 1]>::try_from(self.session.start(graph, &ends.concat()).wait()?)
-                .map_err(|_| Error::internal("what was written is several things"))?;
-            take(written)
+            let mut plans = current(std::slice::from_ref(self.plan()?))?;
+            loop {
+                let plan = plans.first().ok_or_else(|| Error::internal("a plan got lost"))?;
+                let stages = lower_written(&*optimise(plan)?, path, &options)?;
+                let (graph, ends) = expand(stages, self.session.config())?;
+                match self.session.start(graph, &ends.concat()).wait() {
+                    Ok(written) => {
+                        let [written] = <[_; 1]>::try_from(written)
+                            .map_err(|_| Error::internal("what was written is several things"))?;
+                        return take(written);
+                    }
+                    // Nothing has its name yet: it can be begun again.
+                    Err(error) => plans = wider(&self.session, &plans, error)?,
+                }
+            }
         };
         written().map_err(|e: Error| if e.steps().is_empty() { e.in_step(step()) } else { e })
     }

@@ -1,5 +1,6 @@
 //! Sources, from file patterns to batches; and writers, from batches to files.
 
+mod compressed;
 pub(crate) mod csv;
 mod discover;
 mod ipc;

@@ -63,22 +63,6 @@ impl Input {
             Input::Memory(_) => {}
         }
     }
-
-    /// The line, counted from 1, that holds the byte at `offset`: the input is read up to there.
-    pub(crate) fn line_of(&self, offset: u64) -> io::Result<u64> {
-        let mut buffer = vec![0; 1 << 18];
-        let (mut at, mut line) = (0, 1);
-        while at < offset {
-            let want = buffer.len().min((offset - at) as usize);
-            let read = self.read_at(&mut buffer[..want], at)?;
-            if read == 0 {
-                break;
-            }
-            line += buffer[..read].iter().filter(|&&b| b == b'\n').count() as u64;
-            at += read as u64;
-        }
-        Ok(line)
-    }
 }
 
 fn read_file_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -192,7 +176,6 @@ mod tests {
                     assert_eq!(&buffer[..read], &bytes[at.min(6)..(at + size).min(6).max(at.min(6))], "{input:?}");
                 }
             }
-            assert_eq!([0, 2, 4, 5, 6, 99].map(|at| input.line_of(at).unwrap()), [1, 2, 2, 3, 3, 3]);
         }
     }
 }

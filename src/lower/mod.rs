@@ -26,7 +26,7 @@ use arrow::datatypes::SchemaRef;
 use self::end::{Each, End, Exchange, Reduce};
 use self::in_order::InOrder;
 use crate::error::Result;
-use crate::expr::{AggExpr, BoundExpr, Expr, col, is_same};
+use crate::expr::{AggExpr, BoundExpr, Expr, SortKey, col, is_same};
 use crate::io::RowSource;
 use crate::io::csv::CsvScan;
 use crate::io::write::WriteOptions;
@@ -254,7 +254,19 @@ impl Stages {
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
             LogicalPlan::GroupRows { input, keys, rows, keep, keep_nulls } => {
-                let stream = self.stream(input)?;
+                let stream = match &**input {
+                    // Of each group the first rows in the order of one value: others need not be sorted.
+                    LogicalPlan::Sort { input: unsorted, keys: by, limit: None }
+                        if *keep == Keep::First && begin_with(by, keys) =>
+                    {
+                        let mut stream = self.stream(unsorted)?;
+                        self.read_in_pieces(&mut stream);
+                        let by = by.iter().map(|key| key.bind(&stream.schema)).collect::<Result<_>>()?;
+                        let op = SortOp::new(stream.schema.clone(), by, None).for_first_of_groups(*rows);
+                        self.reduce(stream, op, input.step_text())
+                    }
+                    _ => self.stream(input)?,
+                };
                 let keys = bind_all(keys, &stream.schema)?;
                 let last = *keep == Keep::Last;
                 let op = GroupRowsOp::new(stream.schema.clone(), keys, *rows, last, *keep_nulls, ordered);
@@ -418,6 +430,11 @@ impl Pick {
 fn are_all(exprs: &[Expr], schema: &SchemaRef) -> bool {
     let columns = schema.fields().iter().map(|field| col(field.name()));
     exprs.len() == schema.fields().len() && exprs.iter().zip(columns).all(|(expr, column)| is_same(expr, &column))
+}
+
+/// Whether rows are sorted by these keys, and then by one more.
+fn begin_with(sorted: &[SortKey], keys: &[Expr]) -> bool {
+    sorted.len() == keys.len() + 1 && sorted.iter().zip(keys).all(|(sorted, key)| is_same(&sorted.expr, key))
 }
 
 fn bind_all(exprs: &[Expr], schema: &SchemaRef) -> Result<Vec<BoundExpr>> {

@@ -133,6 +133,9 @@ impl<R: Reducer> Work<R> {
             Some(end) if end < range.end || has_joined(sides) => end,
             // No later row matters, or a record from before covers the whole partition.
             passed => {
+                if let Some(rejects) = &scan.rejects {
+                    rejects.clear(partition);
+                }
                 let state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
                 return Ok(Folded::new(&*self.reducer, state, Matches::new(), passed));
             }
@@ -164,7 +167,11 @@ impl<R: Reducer> Work<R> {
         if context.is_lean() {
             reader.forget_behind();
         }
-        (reader.start(), self.fold(context, sides, |push| read(context, &mut reader, push)))
+        let folded = self.fold(context, sides, |push| read(context, &mut reader, push)).and_then(|folded| {
+            reader.deposit(partition, folded.end.is_some(), context.budget().reserve("rejected rows"))?;
+            Ok(folded)
+        });
+        (reader.start(), folded)
     }
 
     /// Folds what a merge gave whose right side did not fit, if there is one among the steps: what stands before it was done there.

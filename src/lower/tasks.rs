@@ -12,7 +12,7 @@ use super::{Branch, Pick, Pipeline, Source, Stages};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, TaskContext, TaskGraph, TaskId};
-use crate::io::csv::CsvScan;
+use crate::io::csv::{CsvScan, Rejects, report_rejects};
 use crate::mem::{Part, known, view};
 use crate::ops::{Batches, Matched, ProbeOp, Reducer};
 
@@ -27,6 +27,8 @@ pub(super) struct Expansion {
     /// For the stages that merges look up, the tasks that give what they do with it.
     pub gates: HashMap<usize, TaskId>,
     input: Input,
+    /// The scans that leave bad rows out, and the tasks that know which.
+    rejects: Vec<(Arc<Rejects>, Vec<TaskId>)>,
 }
 
 /// The tasks of all stages, and for each of the queries those that give its partitions.
@@ -43,6 +45,7 @@ pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<
         expansion.ends.push(end);
     }
     expansion.graph.set_input(expansion.input);
+    expansion.report_rejects(&stages.roots);
     let ends = stages.roots.iter().map(|root| expansion.ends.get(*root).cloned());
     let ends: Option<Vec<_>> = ends.collect();
     Ok((expansion.graph, ends.ok_or_else(|| Error::internal("a plan became no stage"))?))
@@ -102,7 +105,7 @@ impl Expansion {
     pub(super) fn new(split_every: usize) -> Expansion {
         let (graph, input) = (TaskGraph::new(), Input::default());
         let manner = Manner { split_every, in_pieces: false };
-        Expansion { graph, manner, name: String::new(), ends: vec![], gates: HashMap::new(), input }
+        Expansion { graph, manner, name: String::new(), ends: vec![], gates: HashMap::new(), input, rejects: vec![] }
     }
 
     /// The states of all partitions of these branches, in order.
@@ -176,7 +179,24 @@ impl Expansion {
             let inputs = [&[scanned, before], sides].concat();
             states.push(self.graph.add(format!("confirm {partition}"), inputs, Box::new(run)));
         }
+        if let Some(rejects) = &scan.rejects {
+            self.rejects.push((rejects.clone(), states.clone()));
+        }
         Ok(states)
+    }
+
+    /// Has the last of the results wait until the rows that were left out are counted and written.
+    fn report_rejects(&mut self, roots: &[usize]) {
+        let (all, tasks): (Vec<_>, Vec<_>) = std::mem::take(&mut self.rejects).into_iter().unzip();
+        let last = roots.iter().rev().find(|root| self.ends.get(**root).is_some_and(|ends| !ends.is_empty()));
+        let Some(end) = last.and_then(|root| self.ends[*root].last_mut()).filter(|_| !all.is_empty()) else { return };
+        let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+            for warning in report_rejects(&all)? {
+                context.budget().spill().usage().warn(warning);
+            }
+            inputs.into_iter().next().ok_or_else(|| Error::internal("rejected rows of no result"))
+        };
+        *end = self.graph.add("rejected rows", [vec![*end], tasks.concat()].concat(), Box::new(run));
     }
 
     /// A state for each partition of a source of rows.

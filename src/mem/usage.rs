@@ -44,6 +44,11 @@ impl Usage {
         self.tell(|| Notice::Spilled(holder, bytes));
     }
 
+    /// Tells of something that is not as it should be, while the run goes on.
+    pub(crate) fn warn(&self, message: String) {
+        self.tell(|| Notice::Warning(message));
+    }
+
     pub(super) fn tell(&self, notice: impl FnOnce() -> Notice) {
         if let Some(tell) = &self.tell {
             tell(notice());

@@ -6,7 +6,8 @@
 //!    disk.
 //! 2. States merge by listing their runs: nothing is compared.
 //! 3. At the end all rows are cut into ranges, each of which is sorted by itself out of its slices of all runs.
-//! 4. With a limit, twice as many rows are cut back to the limit, and from then on only rows before the last one enter.
+//! 4. Where the first rows of groups alone are wanted, most rows are dropped as they come ([`sift`]).
+//! 5. With a limit, twice as many rows are cut back to the limit, and from then on only rows before the last one enter.
 //!
 //! Of the time of sorting 16 million rows of six columns by a float into Parquet, 31 % is encoding, 16 % reading CSV, 26 % finding
 //! orders, 24 % gathering. Gathering runs of 80 MB from batches that were not sorted by themselves took three times as long.
@@ -15,17 +16,20 @@ mod gather;
 mod keys;
 mod order;
 mod runs;
+mod sift;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 
 use self::keys::{Last, SortKeys};
 use self::runs::{Run, Slices, block_bytes, given_bytes, range_bytes};
+use self::sift::{MOST_ROWS, Sift};
 use super::collect::{batch_bytes, compact};
 use super::{Batches, Ending, Flow, Piece, Reducer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::BoundSortKey;
 use crate::mem::Reservation;
 
@@ -33,6 +37,8 @@ use crate::mem::Reservation;
 pub(crate) struct SortOp {
     keys: Arc<SortKeys>,
     limit: usize,
+    /// Of how many rows of each group no one that is not among the first of them is wanted; groups are by all keys but the last.
+    first_of_groups: Option<usize>,
 }
 
 /// Rows as they came, and sorted runs of rows that came before them.
@@ -44,6 +50,7 @@ pub(crate) struct SortState {
     /// The last row of as many as the limit.
     last: Option<Last>,
     runs: Vec<Run>,
+    sift: Option<Sift>,
     /// Books the batches.
     memory: Reservation,
     scratch: Vec<i64>,
@@ -58,7 +65,31 @@ const MIN_RANGE_BYTES: usize = 1 << 20;
 
 impl SortOp {
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundSortKey>, limit: Option<usize>) -> SortOp {
-        SortOp { keys: Arc::new(SortKeys::new(schema, keys)), limit: limit.unwrap_or(usize::MAX) }
+        let limit = limit.unwrap_or(usize::MAX);
+        SortOp { keys: Arc::new(SortKeys::new(schema, keys)), limit, first_of_groups: None }
+    }
+
+    /// The same where nobody sees other rows than the first so many that have equal keys but for the last.
+    pub(crate) fn for_first_of_groups(self, rows: usize) -> SortOp {
+        let first_of_groups = (rows <= MOST_ROWS && self.keys.last_is_number()).then_some(rows);
+        SortOp { first_of_groups, ..self }
+    }
+
+    /// The rows of a batch that may be among the first of their groups.
+    fn sifted(&self, state: &mut SortState, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        let Some(sift) = &mut state.sift else { return Ok((batch.num_rows() > 0).then(|| batch.clone())) };
+        let mut keys = self.keys.columns(batch)?;
+        let values = keys.pop().ok_or_else(|| Error::internal("rows of groups are sorted by nothing"))?;
+        let Some(mask) = sift.may_be_first(&keys, &values)? else {
+            state.sift = None;
+            return Ok(Some(batch.clone()));
+        };
+        let passed = mask.true_count();
+        Ok(match passed {
+            0 => None,
+            _ if passed == batch.num_rows() => Some(batch.clone()),
+            _ => Some(filter_record_batch(batch, &mask)?),
+        })
     }
 
     /// Sorts the batches and drops the rows beyond the limit.
@@ -135,7 +166,8 @@ impl Reducer for SortOp {
     }
 
     fn new_state(&self, memory: Reservation) -> SortState {
-        SortState { batches: vec![], rows: 0, bytes: 0, last: None, runs: vec![], memory, scratch: vec![] }
+        let sift = self.first_of_groups.map(|rows| self.keys.sift(rows, memory.sibling()));
+        SortState { batches: vec![], rows: 0, bytes: 0, last: None, runs: vec![], sift, memory, scratch: vec![] }
     }
 
     fn update(&self, state: &mut SortState, batch: &RecordBatch) -> Result<Flow> {
@@ -144,7 +176,7 @@ impl Reducer for SortOp {
         }
         let entering = match &state.last {
             Some(last) => self.keys.entering(batch, last, &mut state.scratch)?,
-            None => (batch.num_rows() > 0).then(|| batch.clone()),
+            None => self.sifted(state, batch)?,
         };
         let Some(batch) = entering else { return Ok(Flow::More) };
         let work = self.keys.work_bytes(&batch)?;
@@ -170,7 +202,7 @@ impl Reducer for SortOp {
     }
 
     fn seal(&self, state: &mut SortState) -> Result<()> {
-        state.scratch = vec![];
+        (state.scratch, state.sift) = (vec![], None);
         self.make_run(state)
     }
 
@@ -215,7 +247,8 @@ impl Reducer for SortOp {
     }
 
     fn bytes(&self, state: &SortState) -> usize {
-        state.memory.bytes() + state.runs.iter().map(Run::held).sum::<usize>()
+        let sift = state.sift.as_ref().map_or(0, Sift::bytes);
+        state.memory.bytes() + state.runs.iter().map(Run::held).sum::<usize>() + sift
     }
 }
 

@@ -6,6 +6,7 @@
 mod explain;
 mod in_order;
 mod merge;
+mod retype;
 mod rows;
 mod rules;
 
@@ -266,6 +267,18 @@ impl LogicalPlan {
             LogicalPlan::Scan { source, .. } => vec![source],
             _ => self.inputs().iter().flat_map(|input| input.sources()).collect(),
         }
+    }
+
+    /// Whether a step runs closures.
+    pub(crate) fn has_closures(&self) -> bool {
+        let own = matches!(
+            self,
+            LogicalPlan::MapBatches { .. }
+                | LogicalPlan::MapPartitions { .. }
+                | LogicalPlan::Apply { .. }
+                | LogicalPlan::Fold { .. }
+        );
+        own || self.inputs().iter().any(|input| input.has_closures())
     }
 
     /// The files that are read, from left to right.

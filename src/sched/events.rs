@@ -105,6 +105,13 @@ pub enum Event {
         /// What, in one sentence.
         message: String,
     },
+    /// The run that ended last starts again as another one: a value of a CSV file contradicted the inferred type of its column, and
+    /// all values of the columns that it reads have been looked at.
+    #[non_exhaustive]
+    Restarted {
+        /// Which columns have which types now, and the place that decided.
+        message: String,
+    },
     /// A run has ended, and holds nothing any more but its result.
     #[non_exhaustive]
     RunFinished {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::events::{Observer, Observers};
+use super::events::{Event, Observer, Observers};
 use super::machine;
 use super::queue::RunId;
 use super::worker::Engine;
@@ -185,6 +185,11 @@ impl Session {
     /// ```
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// Tells that a run starts again, and why.
+    pub(crate) fn tell_restart(&self, message: String) {
+        self.0.observers.tell(|| Event::Restarted { message });
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -9,8 +9,8 @@
 use std::io;
 use std::ops::Range;
 
+use super::dialect::Dialect;
 use super::fields::{FieldIndex, State, Step};
-use super::options::Dialect;
 use crate::io::read_at::Input;
 
 /// So many partitions of a file are enough for any machine; smaller ones would cost more than what they hold.
@@ -30,48 +30,67 @@ const WINDOW: usize = 64 << 10;
 /// … at least, where partitions are small.
 const SMALL_WINDOW: usize = 4 << 10;
 
+/// The longest thing that the automaton looks at in one piece: an escape and a delimiter.
+const LOOK_AHEAD: usize = 16;
+
 /// Where the first record of a partition begins that is cut at `range`, as far as its own bytes tell;
-/// `None` when no record seems to begin within it. `range` does not begin at the file's first record.
+/// `None` when no record seems to begin within it. `range` does not begin at the file's first record, `end` is where its last one ends.
 pub(crate) fn assume_start(
     input: &Input,
     range: Range<u64>,
+    end: u64,
     width: usize,
-    dialect: Dialect,
+    dialect: &Dialect,
 ) -> io::Result<Option<u64>> {
     // The byte before the cut may be the line end that the first record follows, and the one before that tells
     // whether a quote there opens a field.
     let from = range.start.saturating_sub(2);
     let lead = (range.start - from) as usize;
     let size = (range.end - range.start).clamp(SMALL_WINDOW as u64, WINDOW as u64) as usize;
-    let mut window = vec![0; size + lead];
-    let read = input.read_at(&mut window, from)?;
-    window.truncate(read);
-    let state = likelier_state(&window, lead, width, dialect);
+    let mut window = read(input, from, (size + lead) as u64, end)?;
+    let mut state = likelier_state(&window, lead, width, dialect);
     // From here on, on the one hypothesis, as far as the partition reaches.
-    let (mut state, mut at, mut bytes) = (state, range.start - 1, window.split_off(lead.min(read).saturating_sub(1)));
+    let mut at = range.start - 1;
+    let mut bytes = window.split_off(lead.min(window.len()).saturating_sub(1));
     loop {
-        for (i, &byte) in bytes.iter().enumerate() {
-            let (next, step) = state.step(byte, dialect);
+        let is_last = at + bytes.len() as u64 >= end;
+        // What is looked at in one piece must be there.
+        let reach = if is_last { bytes.len() } else { bytes.len().saturating_sub(LOOK_AHEAD) };
+        let mut i = 0;
+        while i < reach {
+            let (next, step, len) = state.step(&bytes, i, dialect);
             state = next;
-            if step == Step::EndsRecord {
-                let start = at + i as u64 + 1;
+            i += len;
+            let start = at + i as u64;
+            if step == Step::EndsRecord && start >= range.start {
                 return Ok((start < range.end).then_some(start));
             }
         }
-        at += bytes.len() as u64;
-        if bytes.is_empty() || at >= range.end {
+        at += i as u64;
+        if is_last || at >= range.end {
             return Ok(None);
         }
-        bytes.resize(WINDOW, 0);
-        let read = input.read_at(&mut bytes, at)?;
-        bytes.truncate(read);
+        bytes = read(input, at, (WINDOW + LOOK_AHEAD) as u64, end)?;
+        if bytes.len() <= LOOK_AHEAD && at + (bytes.len() as u64) < end {
+            // The file became shorter: the reader tells.
+            return Ok(None);
+        }
     }
 }
 
+fn read(input: &Input, at: u64, size: u64, end: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size.min(end.saturating_sub(at)) as usize];
+    let read = input.read_at(&mut bytes, at)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 /// The state before the byte at `lead - 1` of a window.
-fn likelier_state(window: &[u8], lead: usize, width: usize, dialect: Dialect) -> State {
+fn likelier_state(window: &[u8], lead: usize, width: usize, dialect: &Dialect) -> State {
     let outside = match window.first() {
-        Some(&b) if lead == 2 && (b == dialect.delimiter || b == b'\n') => State::FieldStart,
+        Some(&b) if lead == 2 && (dialect.delimiter.as_bytes().ends_with(&[b]) || dialect.ends_line(b)) => {
+            State::FieldStart
+        }
         _ => State::Unquoted,
     };
     let Some(body) = window.get(lead.saturating_sub(1)..) else { return outside };
@@ -89,7 +108,7 @@ pub(crate) enum Reading {
 
 /// The one hypothesis under which all records of `window`, behind its first line end, have `width` fields;
 /// `None` when both do or neither does.
-pub(crate) fn only_reading(window: &[u8], outside: State, width: usize, dialect: Dialect) -> Option<Reading> {
+pub(crate) fn only_reading(window: &[u8], outside: State, width: usize, dialect: &Dialect) -> Option<Reading> {
     let plain = all_records_fit(window, outside, width, dialect);
     let quoted =
         dialect.quote.is_some_and(|q| window.contains(&q)) && all_records_fit(window, State::Quoted, width, dialect);
@@ -100,15 +119,18 @@ pub(crate) fn only_reading(window: &[u8], outside: State, width: usize, dialect:
     }
 }
 
-fn all_records_fit(window: &[u8], state: State, width: usize, dialect: Dialect) -> bool {
+fn all_records_fit(window: &[u8], state: State, width: usize, dialect: &Dialect) -> bool {
     let mut index = FieldIndex::default();
-    index.index(window, state, dialect);
+    index.index(window, state, dialect, false);
     let mut records = 0;
     let mut fit = true;
-    index.for_each_record(window, |_, separators| {
+    index.for_each_record(window, |record| {
+        if records > 0 && record.is_blank() {
+            return;
+        }
         records += 1;
         // The first is the rest of a record.
-        fit &= records == 1 || separators.len() == width;
+        fit &= records == 1 || record.len() == width;
     });
     fit && records >= 2
 }
@@ -132,11 +154,12 @@ mod tests {
     fn starts(data: &[u8]) -> Vec<u64> {
         let mut state = State::FieldStart;
         let mut starts = vec![0];
-        for (i, &byte) in data.iter().enumerate() {
-            let (next, step) = state.step(byte, Dialect::default());
-            state = next;
+        let mut at = 0;
+        while at < data.len() {
+            let (next, step, len) = state.step(data, at, &Dialect::default());
+            (state, at) = (next, at + len);
             if step == Step::EndsRecord {
-                starts.push(i as u64 + 1);
+                starts.push(at as u64);
             }
         }
         starts
@@ -144,7 +167,7 @@ mod tests {
 
     fn assumed(data: &[u8], cut: u64, end: u64, width: usize) -> Option<u64> {
         let input = Input::Memory(data.to_vec().into());
-        assume_start(&input, cut..end, width, Dialect::default()).unwrap()
+        assume_start(&input, cut..end, data.len() as u64, width, &Dialect::default()).unwrap()
     }
 
     #[test]

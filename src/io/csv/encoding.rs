@@ -10,31 +10,42 @@ use std::borrow::Cow;
 
 use encoding_rs::{DecoderResult, Encoding};
 
-use super::options::{CsvOptions, Dialect};
+use super::dialect::{Dialect, LineEnd};
+use super::fields::{State, Step};
+use super::options::CsvOptions;
 use crate::error::{Error, ErrorKind, Position, Result};
+use crate::io::compressed::unpacked;
 use crate::io::discover::{InputFile, io_error};
 use crate::io::read_at::Input;
 use crate::io::spool::Spool;
 
 /// A file that can be indexed: the ASCII bytes of the dialect mean in it what they say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TextFile {
     /// The bytes that are read.
     pub input: InputFile,
-    /// Where the text begins, behind a byte order mark.
+    /// Where the text begins, behind a byte order mark and the lines that are passed over.
     pub start: u64,
+    /// Where it ends, before the lines that are passed over.
+    pub end: u64,
+    /// What its bytes mean.
+    pub dialect: Dialect,
     /// What its text is decoded from; `None` for UTF-8.
     pub encoding: Option<&'static Encoding>,
+    /// Whether what can't be decoded is replaced.
+    pub lossy: bool,
     /// The file that `input` is a copy of in UTF-8.
     original: Option<Original>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Original {
     file: InputFile,
     encoding: &'static Encoding,
     /// Where its text begins.
     start: u64,
+    /// Whether what can't be decoded is replaced.
+    lossy: bool,
 }
 
 /// The encoding of a label, by the WHATWG's Encoding Standard.
@@ -48,14 +59,17 @@ pub(crate) fn of_label(label: &str) -> Result<&'static Encoding> {
 }
 
 /// Whether no byte of a character of several bytes can be taken for one of the dialect's.
-fn can_be_indexed(encoding: &'static Encoding, dialect: Dialect) -> bool {
+fn can_be_indexed(encoding: &'static Encoding, dialect: &Dialect) -> bool {
     // All second and later bytes that are ASCII, in any of the encodings.
-    let may_be_part = |byte: u8| matches!(byte, b'0'..=b'9' | 0x40..=0x7E);
-    encoding.is_ascii_compatible()
-        && (encoding.is_single_byte()
-            || encoding == encoding_rs::UTF_8
-            || encoding == encoding_rs::EUC_JP
-            || !(may_be_part(dialect.delimiter) || dialect.quote.is_some_and(may_be_part)))
+    let may_be_part = |byte: &u8| matches!(byte, b'0'..=b'9' | 0x40..=0x7E);
+    let comment = dialect.comment.iter().flat_map(|mark| mark.as_bytes());
+    let bytes =
+        || dialect.delimiter.as_bytes().iter().chain(comment.clone()).chain(&dialect.quote).chain(&dialect.escape);
+    encoding == encoding_rs::UTF_8
+        || encoding.is_ascii_compatible()
+            // What the dialect names beyond ASCII is in UTF-8.
+            && bytes().all(u8::is_ascii)
+            && (encoding.is_single_byte() || encoding == encoding_rs::EUC_JP || !bytes().any(may_be_part))
 }
 
 impl TextFile {
@@ -66,29 +80,173 @@ impl TextFile {
     /// What the system says; [`ErrorKind::Value`] for what a file that must be rewritten cannot mean.
     pub(crate) fn open(file: &InputFile, options: &CsvOptions, spool: &mut Spool) -> Result<(TextFile, Input)> {
         let told = options.encoding.as_deref().map_or(Ok(encoding_rs::UTF_8), of_label)?;
-        let input = file.open()?;
+        let mut input = file.open()?;
+        let unpacked = unpacked(file, &input, spool)?;
+        let file = unpacked.as_ref().unwrap_or(file);
+        if unpacked.is_some() {
+            input = file.open()?;
+        }
         let mut head = [0; 3];
         let read = input.read_at(&mut head, 0).map_err(|e| io_error(&file.path, &e))?;
         let (encoding, mark) = Encoding::for_bom(&head[..read]).unwrap_or((told, 0));
         let start = mark as u64;
-        if can_be_indexed(encoding, options.dialect) {
+        let dialect = options.dialect;
+        if can_be_indexed(encoding, &dialect) {
             let encoding = (encoding != encoding_rs::UTF_8).then_some(encoding);
-            return Ok((TextFile { input: file.clone(), start, encoding, original: None }, input));
+            let end = file.bytes;
+            let lossy = options.lossy;
+            let text = TextFile { input: file.clone(), start, end, dialect, encoding, lossy, original: None };
+            return Ok((text.settled(&input, options)?, input));
         }
-        let original = Original { file: file.clone(), encoding, start };
+        let original = Original { file: file.clone(), encoding, start, lossy: options.lossy };
         let copy = original.rewritten(&input, spool)?;
         let input = InputFile::held(file.path.clone(), copy.clone())?;
-        Ok((TextFile { input, start: 0, encoding: None, original: Some(original) }, copy))
+        let end = input.bytes;
+        let lossy = options.lossy;
+        let text = TextFile { input, start: 0, end, dialect, encoding: None, lossy, original: Some(original) };
+        Ok((text.settled(&copy, options)?, copy))
+    }
+
+    /// The same, how lines end being known, and what is passed over at the top and the bottom.
+    fn settled(mut self, input: &Input, options: &CsvOptions) -> Result<TextFile> {
+        if self.dialect.line_end == LineEnd::Auto && self.begins_with_cr_line(input, options.sample_size)? {
+            self.dialect.line_end = LineEnd::Any;
+        }
+        for _ in 0..options.skip_rows {
+            self.start = self.line_behind(input, self.start)?;
+        }
+        if options.skip_footer > 0 {
+            self.end = self.before_footer(input, options.skip_footer)?.max(self.start);
+        }
+        Ok(self)
+    }
+
+    /// So many bytes from here on, as far as the text reaches.
+    pub(crate) fn window(&self, input: &Input, at: u64, size: usize) -> Result<Vec<u8>> {
+        let size = size.min(self.end.saturating_sub(at) as usize);
+        let mut window = vec![0; size];
+        let read = input.read_at(&mut window, at).map_err(|e| io_error(&self.input.path, &e))?;
+        window.truncate(read);
+        Ok(window)
+    }
+
+    /// Whether the first line ends in a CR that no LF follows.
+    fn begins_with_cr_line(&self, input: &Input, size: usize) -> Result<bool> {
+        let data = self.window(input, self.start, size)?;
+        if !data.contains(&b'\r') {
+            return Ok(false);
+        }
+        let dialect = Dialect { line_end: LineEnd::Any, ..self.dialect };
+        let (mut state, mut at) = (State::FieldStart, 0);
+        while at < data.len() {
+            let (next, step, len) = state.step(&data, at, &dialect);
+            if step == Step::EndsRecord {
+                return Ok(len == 1 && data[at] == b'\r');
+            }
+            (state, at) = (next, at + len);
+        }
+        Ok(false)
+    }
+
+    /// Where the line ends that begins here.
+    fn line_behind(&self, input: &Input, mut at: u64) -> Result<u64> {
+        loop {
+            let data = self.window(input, at, CHUNK)?;
+            let whole = at + data.len() as u64 >= self.end || data.is_empty();
+            let behind = self.dialect.next_line(&data, 0);
+            if whole || behind < data.len() {
+                return Ok(at + behind as u64);
+            }
+            // The last two bytes may be a line end, or half of one.
+            at += data.len() as u64 - 2;
+        }
+    }
+
+    /// Where the last lines begin, so many of them; blank ones at the very end come on top.
+    fn before_footer(&self, input: &Input, lines: u64) -> Result<u64> {
+        let mut size = CHUNK as u64;
+        loop {
+            let from = self.end.saturating_sub(size).max(self.start);
+            let data = self.window(input, from, size as usize)?;
+            let mut starts = vec![0];
+            while let Some(&at) = starts.last()
+                && at < data.len()
+            {
+                starts.push(self.dialect.next_line(&data, at));
+            }
+            starts.pop();
+            let is_blank = |at: usize| data[at..].iter().all(|b| matches!(b, b'\n' | b'\r'));
+            while starts.last().is_some_and(|&at| is_blank(at)) {
+                starts.pop();
+            }
+            // The first of a window may begin in the middle of a line.
+            let whole = from == self.start;
+            let known = starts.len() as u64 - u64::from(!whole).min(starts.len() as u64);
+            if known >= lines {
+                return Ok(from + starts[starts.len() - lines as usize] as u64);
+            }
+            if whole {
+                return Ok(self.start);
+            }
+            size *= 4;
+        }
     }
 
     /// The place of a byte of `input` in the file that it stands for. The line is counted from the start.
     pub(crate) fn position(&self, byte: u64) -> Position {
-        let line = self.input.open().ok().and_then(|input| input.line_of(byte).ok());
+        let line = self.lines_of(&[byte]).ok().and_then(|lines| lines.first().copied());
         let byte = match &self.original {
             None => Some(byte),
             Some(original) => original.place_of(byte),
         };
-        Position { file: self.input.path.clone(), line, byte, column: None }
+        Position { file: self.input.path.clone(), line, byte, ..Position::default() }
+    }
+
+    /// What the file itself is encoded in, if not UTF-8.
+    pub(crate) fn told_encoding(&self) -> Option<&'static Encoding> {
+        self.original.as_ref().map_or(self.encoding, |original| Some(original.encoding))
+    }
+
+    /// The byte in the file that the input stands for.
+    pub(crate) fn place_in_original(&self, byte: u64) -> u64 {
+        self.original.as_ref().and_then(|original| original.place_of(byte)).unwrap_or(byte)
+    }
+
+    /// The physical lines, counted from 1, that hold these bytes, which are in order: the input is read once.
+    pub(crate) fn lines_of(&self, bytes: &[u64]) -> Result<Vec<u64>> {
+        let input = self.input.open()?;
+        let mut counter = LineCounter::new();
+        let line = |&byte: &u64| counter.line_of(&input, &self.dialect, byte);
+        bytes.iter().map(line).collect::<std::io::Result<_>>().map_err(|e| io_error(&self.input.path, &e))
+    }
+}
+
+/// Counts physical lines from the start of an input on.
+struct LineCounter {
+    buffer: Vec<u8>,
+    at: u64,
+    line: u64,
+    before: Option<u8>,
+}
+
+impl LineCounter {
+    fn new() -> LineCounter {
+        LineCounter { buffer: vec![0; 1 << 18], at: 0, line: 1, before: None }
+    }
+
+    /// The line that holds this byte, which is not before the last one asked for.
+    fn line_of(&mut self, input: &Input, dialect: &Dialect, byte: u64) -> std::io::Result<u64> {
+        while self.at < byte {
+            let want = self.buffer.len().min((byte - self.at) as usize);
+            let read = input.read_at(&mut self.buffer[..want], self.at)?;
+            if read == 0 {
+                break;
+            }
+            self.line += dialect.count_lines(&self.buffer[..read], self.before);
+            self.before = Some(self.buffer[read - 1]);
+            self.at += read as u64;
+        }
+        Ok(self.line)
     }
 }
 
@@ -139,6 +297,7 @@ impl Original {
                 match result {
                     DecoderResult::InputEmpty => break,
                     DecoderResult::OutputFull => {}
+                    DecoderResult::Malformed(..) if self.lossy => copy.write("\u{FFFD}".as_bytes())?,
                     DecoderResult::Malformed(wrong, behind) => {
                         let byte = at + done as u64 - u64::from(wrong + behind);
                         return Err(self.malformed(byte, lines + 1));
@@ -159,7 +318,8 @@ impl Original {
     }
 
     fn malformed(&self, byte: u64, line: u64) -> Error {
-        let position = Position { file: self.file.path.clone(), line: Some(line), byte: Some(byte), column: None };
+        let position =
+            Position { file: self.file.path.clone(), line: Some(line), byte: Some(byte), ..Position::default() };
         Error::new(ErrorKind::Value, format!("the file is not {}", self.encoding.name())).at(position).help(HELP)
     }
 

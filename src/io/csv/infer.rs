@@ -6,15 +6,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::boundary::{Reading, only_reading};
+use super::decode::spelling::{Spellings, trim};
 use super::decode::text::{Content, unquote};
-use super::decode::{self, Nulls, clean, float, int};
 use super::encoding::{self, TextFile};
 use super::endless::endless;
-use super::fields::{FieldIndex, State};
-use super::options::{CsvOptions, Dialect};
-use crate::error::{Error, ErrorKind, Position, Result};
-use crate::expr::{Type, temporal};
-use crate::io::discover::io_error;
+use super::fields::{FieldIndex, Record, State};
+use super::options::CsvOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Type;
 use crate::io::read_at::Input;
 
 /// What the beginning of a file says.
@@ -33,15 +32,42 @@ pub(crate) struct Guess {
     pub dtype: Option<Type>,
     /// The byte in the file of the first value that made it so.
     pub decided_at: u64,
+    /// Whether there was an integer that no float holds.
+    pub inexact: bool,
 }
 
 impl Guess {
-    /// Takes another value in.
-    fn see(&mut self, dtype: Option<Type>, at: u64) {
-        let Some(dtype) = dtype else { return };
-        let widened = self.dtype.map_or(dtype, |old| widen(old, dtype));
-        if self.dtype != Some(widened) {
-            *self = Guess { dtype: Some(widened), decided_at: at };
+    /// Takes another value in, or all those of another guess. Whether that decided.
+    pub(crate) fn see(&mut self, other: Guess) -> bool {
+        let Some(dtype) = other.dtype else { return false };
+        self.inexact |= other.inexact;
+        let mut widened = self.dtype.map_or(dtype, |old| widen(old, dtype));
+        if widened == Type::Float64 && self.inexact {
+            widened = Type::Text;
+        }
+        let decides = self.dtype != Some(widened);
+        if decides {
+            (self.dtype, self.decided_at) = (Some(widened), other.decided_at);
+        }
+        decides
+    }
+
+    /// Whether a type that is known and not text would become text with another guess.
+    pub(crate) fn would_be_text(&self, other: Guess) -> bool {
+        let mut both = *self;
+        self.dtype.is_some_and(|dtype| dtype != Type::Text) && both.see(other) && both.dtype == Some(Type::Text)
+    }
+
+    /// Takes a field in.
+    fn see_field(&mut self, raw: &[u8], at: u64, spellings: &Spellings, keep_types: bool) {
+        // A column that is text can't become anything else.
+        if self.dtype != Some(Type::Text) {
+            let dtype = spellings.classify(raw);
+            let inexact = dtype == Some(Type::Int64) && raw.len() > 15 && spellings.is_inexact(raw);
+            let seen = Guess { dtype, decided_at: at, inexact };
+            if !(keep_types && self.would_be_text(seen)) {
+                self.see(seen);
+            }
         }
     }
 }
@@ -56,123 +82,75 @@ pub(crate) fn widen(a: Type, b: Type) -> Type {
     }
 }
 
-/// The type of one field that is not missing.
-pub(crate) fn type_of(raw: &[u8], dialect: Dialect, nulls: &Nulls) -> Type {
-    classify(raw, dialect, nulls).unwrap_or(Type::Text)
-}
-
-/// The type of one field, `None` for a missing value. Integers beyond 64 bits are text: no float holds them.
-fn classify(raw: &[u8], dialect: Dialect, nulls: &Nulls) -> Option<Type> {
-    let text = clean(raw, dialect, nulls)?;
-    Some(if int::parse(text).is_some() {
-        Type::Int64
-    } else if int::is_integer(text) {
-        Type::Text
-    } else if float::parse(text).is_some() {
-        Type::Float64
-    } else if decode::parse_bool(text).is_some() {
-        Type::Bool
-    } else if temporal::parse_date(text).is_some() {
-        Type::Date
-    } else if temporal::parse_timestamp(text).is_some() {
-        Type::Timestamp
-    } else {
-        Type::Text
-    })
-}
-
 /// Reads the header, or for files without one the width of the first record. `None` for a file of no records at all.
 pub(crate) fn read_header(input: &Input, file: &TextFile, options: &CsvOptions) -> Result<Option<Header>> {
-    let dialect = options.dialect;
+    let dialect = &file.dialect;
     let mut size = options.sample_size.max(64);
     loop {
-        let window = read_window(input, file, file.start, size)?;
-        let at_end = file.start + window.len() as u64 >= file.input.bytes;
-        let data = &window[..];
+        let data = file.window(input, file.start, size)?;
+        let at_end = file.start + data.len() as u64 >= file.end;
         let mut index = FieldIndex::default();
-        index.index(data, State::FieldStart, dialect);
-        let in_quotes = index.end_state == Some(State::Quoted);
-        if at_end
-            && !in_quotes
-            && !data.is_empty()
-            && index.last_line_end(data).is_none_or(|i| index.separators[i] as usize + 1 < data.len())
-        {
-            index.close(data.len());
-        }
+        index.index(&data, State::FieldStart, dialect, at_end);
         let mut first = None;
-        index.for_each_record(data, |start, separators| {
-            if first.is_none() {
-                first = Some((start, separators.to_vec()));
+        index.for_each_record(&data, |record| {
+            if first.is_none() && !record.is_blank() {
+                first = Some(record);
             }
         });
-        if let Some((start, separators)) = first {
-            let fields = fields_of(data, start, &separators);
-            let after = (separators[separators.len() - 1] as usize + 1).min(data.len());
-            let first_record = if options.header { after } else { start as usize };
-            let names = if options.header {
-                names_of(&fields, data, dialect, file)?
-            } else {
-                (1..=fields.len()).map(|i| format!("column_{i}")).collect()
+        if let Some(first) = first {
+            let first_record = match options.header {
+                true => first.next.into(),
+                false if dialect.keep_blank => 0,
+                false => u64::from(first.start),
             };
-            return Ok(Some(Header { names, first_record: file.start + first_record as u64 }));
+            let names = match &options.names {
+                Some(names) => names.clone(),
+                None if options.header => names_of(first, &data, file)?,
+                None => (1..=first.len()).map(|i| format!("column_{i}")).collect(),
+            };
+            return Ok(Some(Header { names, first_record: file.start + first_record }));
         }
+        let in_quotes = index.end_state == Some(State::Quoted);
         if at_end && !in_quotes {
             return Ok(None);
         }
         if at_end || size >= options.max_record {
-            return Err(endless(data, options, |offset| file.position(file.start + offset as u64)));
+            let (opening, error) = endless(&data, options.max_record, dialect);
+            let byte = file.start + opening as u64;
+            return Err(file.with_excerpt(error.at(file.position(byte)), byte, 1));
         }
         size = (size * 4).min(options.max_record.max(size));
     }
 }
 
-/// The raw fields of a record.
-fn fields_of<'a>(data: &'a [u8], start: u32, separators: &[u32]) -> Vec<&'a [u8]> {
-    let mut from = start as usize;
-    let mut fields: Vec<&[u8]> = Vec::with_capacity(separators.len());
-    for &separator in separators {
-        fields.push(&data[from..separator as usize]);
-        from = separator as usize + 1;
-    }
-    if let Some(last) = fields.last_mut() {
-        *last = last.strip_suffix(b"\r").unwrap_or(last);
-    }
-    fields
-}
-
 /// The names in a header. An empty one is named by its place, a name used before gets a number, as in pandas.
-fn names_of(fields: &[&[u8]], data: &[u8], dialect: Dialect, file: &TextFile) -> Result<Vec<String>> {
-    let position = || Position { file: file.input.path.clone(), line: Some(1), byte: None, column: None };
-    let mut names: Vec<String> = Vec::with_capacity(fields.len());
+fn names_of(header: Record<'_>, data: &[u8], file: &TextFile) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::with_capacity(header.len());
     let (mut used, mut repeats) = (HashSet::new(), HashMap::<String, u32>::new());
-    for (i, raw) in fields.iter().enumerate() {
-        let quoted = raw.first().is_some_and(|&b| dialect.is_quote(b));
-        let bytes = match unquote(raw, quoted, dialect.quote) {
+    for (i, (start, end)) in header.fields().enumerate() {
+        let raw = &data[start..end];
+        let raw = if file.dialect.trim { trim(raw) } else { raw };
+        let bytes = match unquote(raw, &file.dialect) {
             Content::At(skip, len) => raw[skip..skip + len].to_vec(),
             Content::Unescaped(text) => text,
         };
         if bytes.contains(&0) {
             return Err(Error::new(ErrorKind::Malformed, "the header holds NUL bytes")
-                .at(position())
+                .at(file.position(file.start + start as u64))
                 .help("is it UTF-16 (CsvOptions::encoding(\"UTF-16LE\")) or no text file at all?"));
         }
         let name = match encoding::decode(file.encoding, &bytes) {
             Ok(name) => name,
+            Err(_) if file.lossy => encoding::decode_lossily(file.encoding, &bytes),
             Err(_) => {
                 // Quotes that came off do not matter to where the field itself goes wrong.
                 let wrong = encoding::decode(file.encoding, raw).err().unwrap_or(0);
-                let place = raw.as_ptr() as usize - data.as_ptr() as usize + wrong;
                 let what = file.encoding.map_or("UTF-8", |encoding| encoding.name());
-                return Err(Error::new(ErrorKind::Value, format!("the header is not {what}"))
-                    .at(file.position(file.start + place as u64))
-                    .help(encoding::HELP));
+                let byte = file.start + (start + wrong) as u64;
+                let error = Error::new(ErrorKind::Value, format!("the header is not {what}"));
+                return Err(file.with_excerpt(error.at(file.position(byte)).help(encoding::HELP), byte, 1));
             }
         };
-        if !quoted && name.contains('\r') {
-            return Err(Error::new(ErrorKind::Malformed, "the header holds carriage returns that end no line")
-                .at(position())
-                .help("lines must end in LF or CRLF: convert the file, for example with `tr '\\r' '\\n'`"));
-        }
         let mut name = if name.trim().is_empty() { format!("column_{}", i + 1) } else { name.trim().to_owned() };
         // `.1`, `.2`, … for a name used before; where one is in use already, the next.
         let base = name.clone();
@@ -186,94 +164,85 @@ fn names_of(fields: &[&[u8]], data: &[u8], dialect: Dialect, file: &TextFile) ->
     Ok(names)
 }
 
+/// How the columns of a header are spelled.
+pub(crate) fn spellings_of(header: &Header, file: &TextFile, options: &CsvOptions) -> Vec<Spellings> {
+    header.names.iter().map(|name| Spellings::new(options, &file.dialect, file.encoding, name)).collect()
+}
+
 /// Looks at the samples of a file: a guess for each of its columns.
 pub(crate) fn sample(input: &Input, file: &TextFile, header: &Header, options: &CsvOptions) -> Result<Vec<Guess>> {
-    let width = header.names.len();
-    let nulls = Nulls::new(options, file.encoding);
-    let mut guesses = vec![Guess::default(); width];
+    let spellings = spellings_of(header, file, options);
+    let mut guesses = vec![Guess::default(); spellings.len()];
     let size = options.sample_size as u64;
     let first = header.first_record;
-    let body = file.input.bytes - first;
+    let body = file.end.saturating_sub(first);
     // The beginning, as many bytes as it takes for a whole record.
     let mut take = size;
     loop {
-        let window = read_window(input, file, first, take as usize)?;
-        let whole = first + window.len() as u64 >= file.input.bytes;
-        if see_records(&window, State::FieldStart, whole, first, width, options.dialect, &nulls, &mut guesses) > 0
-            || whole
-        {
-            break;
-        }
-        if take > options.max_record as u64 {
+        let window = file.window(input, first, take as usize)?;
+        let whole = first + window.len() as u64 >= file.end;
+        let seen = see_records(&window, State::FieldStart, whole, first, file, &spellings, &mut guesses);
+        if seen > 0 || whole || take > options.max_record as u64 {
             break;
         }
         take *= 4;
     }
     // The middle and the end, where they are not the beginning's.
-    let rest: &[(u64, bool)] = &[(first + body / 2, false), (file.input.bytes.saturating_sub(size), true)];
+    let rest: &[(u64, bool)] = &[(first + body / 2, false), (file.end.saturating_sub(size), true)];
     for &(at, last) in rest {
         // What the beginning has shown is not looked at again.
         let at = at.max(first + take);
-        if at >= file.input.bytes {
+        if at >= file.end {
             continue;
         }
-        let window = read_window(input, file, at, size as usize)?;
-        let state = match only_reading(&window, State::Unquoted, width, options.dialect) {
+        let window = file.window(input, at, size as usize)?;
+        let state = match only_reading(&window, State::Unquoted, spellings.len(), &file.dialect) {
             Some(Reading::Plain) => State::Unquoted,
             Some(Reading::Quoted) => State::Quoted,
             None => continue,
         };
-        see_records(&window, state, last, at, width, options.dialect, &nulls, &mut guesses);
+        see_records(&window, state, last, at, file, &spellings, &mut guesses);
     }
     Ok(guesses)
 }
 
 /// Takes in the records of a window that lies `at` this byte. One that begins in the middle of a record (any state but
 /// [`State::FieldStart`]) loses the rest of that. Returns the records seen.
-#[allow(clippy::too_many_arguments)] // One call's worth of plain facts; a struct would be built to be taken apart.
 fn see_records(
     window: &[u8],
     state: State,
     to_the_end: bool,
     at: u64,
-    width: usize,
-    dialect: Dialect,
-    nulls: &Nulls,
+    file: &TextFile,
+    spellings: &[Spellings],
     guesses: &mut [Guess],
 ) -> usize {
     let mut index = FieldIndex::default();
-    index.index(window, state, dialect);
-    let open = index.last_line_end(window).is_none_or(|i| index.separators[i] as usize + 1 < window.len());
-    if to_the_end && open && !window.is_empty() && index.end_state != Some(State::Quoted) {
-        index.close(window.len());
-    }
+    index.index(window, state, &file.dialect, to_the_end);
     let mut skip = state != State::FieldStart;
     let mut seen = 0;
-    index.for_each_record(window, |start, separators| {
-        if std::mem::take(&mut skip) || separators.len() != width {
+    index.for_each_record(window, |record| {
+        if std::mem::take(&mut skip) || !record.fits(spellings.len(), &file.dialect) {
             return;
         }
         seen += 1;
-        let mut from = start as usize;
-        for ((field, &separator), guess) in
-            fields_of(window, start, separators).into_iter().zip(separators).zip(&mut *guesses)
-        {
-            // A column that is text can't become anything else.
-            if guess.dtype != Some(Type::Text) {
-                guess.see(classify(field, dialect, nulls), at + from as u64);
-            }
-            from = separator as usize + 1;
-        }
+        see_record(record, window, at, spellings, guesses, false);
     });
     seen
 }
 
-fn read_window(input: &Input, file: &TextFile, at: u64, size: usize) -> Result<Vec<u8>> {
-    let size = size.min(file.input.bytes.saturating_sub(at) as usize);
-    let mut window = vec![0; size];
-    let read = input.read_at(&mut window, at).map_err(|e| io_error(&file.input.path, &e))?;
-    window.truncate(read);
-    Ok(window)
+/// Takes in a record of `data`, which lies `at` this byte.
+pub(crate) fn see_record(
+    record: Record<'_>,
+    data: &[u8],
+    at: u64,
+    spellings: &[Spellings],
+    guesses: &mut [Guess],
+    keep_types: bool,
+) {
+    for (((start, end), guess), spellings) in record.fields().zip(guesses).zip(spellings) {
+        guess.see_field(&data[start..end], at + start as u64, spellings, keep_types);
+    }
 }
 
 #[cfg(test)]
@@ -334,8 +303,8 @@ mod tests {
             (
                 vec!["column_1".into(), "column_2".into()],
                 vec![
-                    Guess { dtype: Some(Type::Int64), decided_at: 0 },
-                    Guess { dtype: Some(Type::Text), decided_at: 2 }
+                    Guess { dtype: Some(Type::Int64), ..Guess::default() },
+                    Guess { dtype: Some(Type::Text), decided_at: 2, inexact: false }
                 ]
             )
         );
@@ -350,8 +319,8 @@ mod tests {
             text.replace_range(at..at + 3, "x,2");
             guesses(text.as_bytes(), &options).1[0]
         };
-        assert_eq!(with(4 + 4 * 510), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 510 });
-        assert_eq!(with(4 + 4 * 999), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 999 });
+        assert_eq!(with(4 + 4 * 510), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 510, inexact: false });
+        assert_eq!(with(4 + 4 * 999), Guess { dtype: Some(Type::Text), decided_at: 4 + 4 * 999, inexact: false });
         assert_eq!(with(4 + 4 * 300).dtype, Some(Type::Int64));
     }
 

@@ -1,29 +1,37 @@
 //! How a CSV file is to be read: what is settable, and what is assumed.
 
-use std::collections::HashSet;
+use std::path::PathBuf;
 
-use super::encoding::of_label;
-use crate::error::{Error, ErrorKind, Result};
+use super::dialect::{Dialect, Mark};
+use crate::error::{Error, ErrorKind};
 use crate::expr::Type;
 
-/// The bytes with a meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    pub delimiter: u8,
-    pub quote: Option<u8>,
+/// What becomes of a row that can't be read: one with too many or too few fields, with a value that is none of its column's
+/// type, or with a quote that is never closed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnBadRow {
+    /// It stops the run with an error.
+    #[default]
+    Error,
+    /// It is left out, and a warning tells how many were; more than `at_most` of them stop the run.
+    Skip {
+        /// So many rows may be left out.
+        at_most: u64,
+    },
+    /// It is left out and written to this CSV file, with its place and what is wrong with it.
+    Reject(PathBuf),
 }
 
-impl Dialect {
-    #[inline(always)]
-    pub(crate) fn is_quote(self, byte: u8) -> bool {
-        self.quote == Some(byte)
-    }
-}
-
-impl Default for Dialect {
-    fn default() -> Dialect {
-        Dialect { delimiter: b',', quote: Some(b'"') }
-    }
+/// How much is looked at to infer the types of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Infer {
+    /// Samples of the beginning, the middle and the end of every file.
+    #[default]
+    Sample,
+    /// Everything, before anything else: one more reading of all files.
+    Full,
 }
 
 /// How CSV files are to be read. The defaults read what most programs write.
@@ -31,11 +39,24 @@ impl Default for Dialect {
 /// | setting | default |
 /// |---|---|
 /// | [`delimiter`](CsvOptions::delimiter) | a comma |
-/// | [`quote`](CsvOptions::quote) | `"`, doubled inside a quoted field |
-/// | [`header`](CsvOptions::header) | the first line names the columns |
-/// | [`nulls`](CsvOptions::nulls) | an empty field; in columns that are not text also `NA`, `N/A`, `null`, `NULL` |
-/// | [`dtype`](CsvOptions::dtype) | inferred from samples of every file |
-/// | [`encoding`](CsvOptions::encoding) | UTF-8, or what a byte order mark says |
+/// | [`quote`](CsvOptions::quote), [`escape`](CsvOptions::escape) | `"`, doubled inside a quoted field; none |
+/// | [`stray_quotes`](CsvOptions::stray_quotes) | text behind a closing quote stays, an unclosed one is an error |
+/// | [`comment`](CsvOptions::comment) | none |
+/// | [`line_end`](CsvOptions::line_end) | LF or CRLF; CR where the first line says so |
+/// | [`header`](CsvOptions::header), [`header_at`](CsvOptions::header_at), [`names`](CsvOptions::names) | the first line names the columns |
+/// | [`skip_rows`](CsvOptions::skip_rows), [`skip_footer`](CsvOptions::skip_footer) | nothing is passed over |
+/// | [`ragged`](CsvOptions::ragged) | a row of another number of fields is an error |
+/// | [`on_bad_row`](CsvOptions::on_bad_row) | a row that can't be read is an error |
+/// | [`keep_blank_lines`](CsvOptions::keep_blank_lines) | they are skipped |
+/// | [`trim`](CsvOptions::trim) | text keeps its spaces |
+/// | [`nulls`](CsvOptions::nulls), [`nulls_of`](CsvOptions::nulls_of) | an empty field; in columns that are not text also `NA`, `N/A`, `null`, `NULL` |
+/// | [`decimal`](CsvOptions::decimal), [`thousands`](CsvOptions::thousands) | a point; none |
+/// | [`true_values`](CsvOptions::true_values), [`false_values`](CsvOptions::false_values) | `true`, `True`, `TRUE`; `false`, `False`, `FALSE` |
+/// | [`date_formats`](CsvOptions::date_formats), [`timestamp_formats`](CsvOptions::timestamp_formats) | ISO: `2021-03-31`, `2021-03-31 12:30:59` |
+/// | [`dtype`](CsvOptions::dtype), [`all_text`](CsvOptions::all_text) | inferred |
+/// | [`infer`](CsvOptions::infer), [`strict`](CsvOptions::strict) | from samples; a run that meets another value infers again |
+/// | [`sniff`](CsvOptions::sniff) | the dialect is what the settings say |
+/// | [`encoding`](CsvOptions::encoding), [`replace_undecodable`](CsvOptions::replace_undecodable) | UTF-8, or what a byte order mark says; else an error |
 /// | [`columns`](CsvOptions::columns) | all; an error where files do not have the same ones |
 /// | [`columns_may_differ`](CsvOptions::columns_may_differ) | they may not |
 /// | [`file_column`](CsvOptions::file_column) | none |
@@ -61,7 +82,25 @@ impl Default for Dialect {
 pub struct CsvOptions {
     pub(crate) dialect: Dialect,
     pub(crate) header: bool,
+    pub(crate) names: Option<Vec<String>>,
+    pub(crate) skip_rows: u64,
+    pub(crate) skip_footer: u64,
     pub(crate) nulls: Option<Vec<String>>,
+    pub(crate) nulls_of: Vec<(String, Vec<String>)>,
+    pub(crate) decimal: u8,
+    pub(crate) thousands: Option<u8>,
+    pub(crate) true_values: Option<Vec<String>>,
+    pub(crate) false_values: Option<Vec<String>>,
+    pub(crate) date_formats: Option<Vec<String>>,
+    pub(crate) timestamp_formats: Option<Vec<String>>,
+    pub(crate) all_text: bool,
+    pub(crate) infer: Infer,
+    pub(crate) strict: bool,
+    pub(crate) on_bad_row: OnBadRow,
+    pub(crate) lossy: bool,
+    pub(crate) sniff: bool,
+    /// What a sniffer may not overrule.
+    pub(crate) told: Told,
     pub(crate) dtypes: Vec<(String, Type)>,
     pub(crate) encoding: Option<String>,
     pub(crate) columns: Option<Vec<String>>,
@@ -70,6 +109,50 @@ pub struct CsvOptions {
     pub(crate) partition_size: Option<u64>,
     pub(crate) sample_size: usize,
     pub(crate) max_record: usize,
+    /// The first setting that makes no sense.
+    pub(crate) wrong: Option<Error>,
+}
+
+/// Which parts of the dialect were set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub delimiter: bool,
+    pub quote: bool,
+    pub escape: bool,
+    pub header: bool,
+    pub skip_rows: bool,
+    pub skip_footer: bool,
+    pub line_end: bool,
+    pub comment: bool,
+    pub encoding: bool,
+}
+
+/// What stands between fields: a byte, a character or a short text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delimiter(String);
+
+impl From<u8> for Delimiter {
+    fn from(byte: u8) -> Delimiter {
+        Delimiter(char::from(byte).to_string())
+    }
+}
+
+impl From<char> for Delimiter {
+    fn from(character: char) -> Delimiter {
+        Delimiter(character.to_string())
+    }
+}
+
+impl From<&str> for Delimiter {
+    fn from(text: &str) -> Delimiter {
+        Delimiter(text.to_owned())
+    }
+}
+
+impl From<String> for Delimiter {
+    fn from(text: String) -> Delimiter {
+        Delimiter(text)
+    }
 }
 
 /// The spellings of a missing value in columns that are not text, beside the empty field.
@@ -80,7 +163,24 @@ impl Default for CsvOptions {
         CsvOptions {
             dialect: Dialect::default(),
             header: true,
+            names: None,
+            skip_rows: 0,
+            skip_footer: 0,
             nulls: None,
+            nulls_of: Vec::new(),
+            decimal: b'.',
+            thousands: None,
+            true_values: None,
+            false_values: None,
+            date_formats: None,
+            timestamp_formats: None,
+            all_text: false,
+            infer: Infer::Sample,
+            strict: false,
+            on_bad_row: OnBadRow::Error,
+            lossy: false,
+            sniff: false,
+            told: Told::default(),
             dtypes: Vec::new(),
             encoding: None,
             columns: None,
@@ -89,6 +189,7 @@ impl Default for CsvOptions {
             partition_size: None,
             sample_size: 64 << 10,
             max_record: 16 << 20,
+            wrong: None,
         }
     }
 }
@@ -99,21 +200,46 @@ impl CsvOptions {
         CsvOptions::default()
     }
 
-    /// The byte between fields.
-    pub fn delimiter(mut self, delimiter: u8) -> CsvOptions {
-        self.dialect.delimiter = delimiter;
+    /// What stands between fields: `b';'`, `'\t'`, `"||"`; at most 8 bytes of UTF-8, none of them a line end.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::{Paths, prelude::*};
+    /// let options = CsvOptions::new().delimiter("||");
+    /// let table = read_csv_with(Paths::bytes("a", "x||y\n1||2\n"), options).compute()?;
+    /// assert_eq!(table.num_columns(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delimiter(mut self, delimiter: impl Into<Delimiter>) -> CsvOptions {
+        let Delimiter(text) = delimiter.into();
+        self.told.delimiter = true;
+        match Mark::new(&text).filter(|_| !text.contains(['\n', '\r'])) {
+            Some(mark) => self.dialect.delimiter = mark,
+            None => self.refuse(
+                format!("the delimiter {text:?} can't be one"),
+                "take one to eight bytes that are no line end, such as b',' b';' b'\\t' or \"||\"",
+            ),
+        }
         self
+    }
+
+    /// Remembers the first setting that makes no sense.
+    pub(super) fn refuse(&mut self, what: String, help: &str) {
+        self.wrong.get_or_insert_with(|| Error::new(ErrorKind::Config, what).help(help));
     }
 
     /// The byte around fields that hold delimiters, line breaks or quotes; `None` where quotes mean nothing.
     pub fn quote(mut self, quote: impl Into<Option<u8>>) -> CsvOptions {
         self.dialect.quote = quote.into();
+        self.told.quote = true;
         self
     }
 
     /// Whether the first line of each file names the columns. Without one they are `column_1`, `column_2`, ….
     pub fn header(mut self, header: bool) -> CsvOptions {
         self.header = header;
+        self.told.header = true;
         self
     }
 
@@ -155,6 +281,7 @@ impl CsvOptions {
     /// [Encoding Standard]: https://encoding.spec.whatwg.org/#names-and-labels
     pub fn encoding(mut self, label: impl Into<String>) -> CsvOptions {
         self.encoding = Some(label.into());
+        self.told.encoding = true;
         self
     }
 
@@ -229,57 +356,5 @@ impl CsvOptions {
     pub fn max_record(mut self, bytes: usize) -> CsvOptions {
         self.max_record = bytes;
         self
-    }
-
-    /// Refuses settings that make no sense.
-    pub(crate) fn check(&self) -> Result<()> {
-        let Dialect { delimiter, quote } = self.dialect;
-        let wrong = |what: String, help: &str| Err(Error::new(ErrorKind::Config, what).help(help));
-        if matches!(delimiter, b'\n' | b'\r') || !delimiter.is_ascii() {
-            return wrong(
-                format!("the delimiter {:?} can't be one", char::from(delimiter)),
-                "take an ASCII byte that is no line end, such as b',' b';' b'\\t' or b'|'",
-            );
-        }
-        if let Some(quote) = quote
-            && (matches!(quote, b'\n' | b'\r') || quote == delimiter || !quote.is_ascii())
-        {
-            return wrong(
-                format!("the quote {:?} can't be one", char::from(quote)),
-                "take an ASCII byte that is neither a line end nor the delimiter, or None",
-            );
-        }
-        if self.partition_size == Some(0) {
-            return wrong("a partition size of 0 bytes".into(), "take 1 at least; 100_000_000 is usual");
-        }
-        if self.sample_size == 0 {
-            return wrong("a sample size of 0 bytes".into(), "take some lines' worth at least; 65_536 is usual");
-        }
-        if self.max_record == 0 || self.max_record > 1 << 30 {
-            return wrong(format!("a max_record of {} bytes", self.max_record), "take 1 to 1 GiB; 16 MiB is usual");
-        }
-        if let Some(label) = &self.encoding {
-            of_label(label)?;
-            // Decoded, a block is up to three times as long, and places in it have 31 bits.
-            if self.max_record > 512 << 20 {
-                return wrong(
-                    format!("a max_record of {} bytes with an encoding", self.max_record),
-                    "take 512 MiB at most, or convert the file to UTF-8",
-                );
-            }
-        }
-        if let Some(names) = &self.columns {
-            if names.is_empty() {
-                return wrong(
-                    "no columns are to be read".into(),
-                    "name one at least, or leave CsvOptions::columns out",
-                );
-            }
-            let mut seen = HashSet::new();
-            if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
-                return wrong(format!("column '{twice}' is to be read twice"), "name each column once");
-            }
-        }
-        Ok(())
     }
 }

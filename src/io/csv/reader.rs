@@ -3,7 +3,8 @@
 //! A block begins with a whole record and ends in the middle of one; what is left over moves to the front of the next.
 //! The columns of the filter are decoded first, the others for the rows that pass.
 
-mod errors;
+mod bad_rows;
+pub(super) mod errors;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::boundary::assume_start;
 use super::columns::Place;
+use super::decode::spelling::Spellings;
 use super::decode::text::constant;
-use super::decode::{BadField, ColumnBuffer, Decoder, Nulls, PADDING, Records, Rows};
-use super::endless::endless;
+use super::decode::{BadField, ColumnBuffer, Decoder, PADDING, Records, Rows};
 use super::fields::{FieldIndex, State};
+use super::options::OnBadRow;
+use super::rejects::{Reject, Rejects};
 use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Type};
@@ -39,6 +42,8 @@ pub(crate) struct CsvScan {
     filter_expr: Option<Expr>,
     /// The rows that there are at all: others are neither decoded nor filtered.
     sample: Option<Sample>,
+    /// Where rows go that can't be read; `None` where they are errors.
+    pub rejects: Option<Arc<Rejects>>,
 }
 
 struct ScanFilter {
@@ -62,7 +67,8 @@ impl CsvScan {
         let schema = Arc::new(source.schema.project(&columns)?);
         let filter_expr = filter.cloned();
         let filter = filter.map(|expr| ScanFilter::new(expr, &source.schema)).transpose()?;
-        Ok(CsvScan { source, columns, schema, filter, filter_expr, sample })
+        let rejects = (source.options.on_bad_row != OnBadRow::Error).then(|| Arc::new(Rejects::new(source.clone())));
+        Ok(CsvScan { source, columns, schema, filter, filter_expr, sample, rejects })
     }
 
     /// The columns that come out, as places in the source's schema.
@@ -113,7 +119,8 @@ pub(crate) struct CsvReader<'a> {
     scan: &'a CsvScan,
     csv: &'a CsvFile,
     input: Input,
-    nulls: Nulls,
+    /// How the values of each column of the source are spelled.
+    spellings: Vec<Spellings>,
     sample: Option<FileSample>,
     /// What is in the column of file names.
     file_name: Buffer,
@@ -132,6 +139,8 @@ pub(crate) struct CsvReader<'a> {
     forgotten: Option<u64>,
     /// The error that comes after the rows of this block.
     ragged: Option<Error>,
+    /// The rows that could not be read, in order.
+    rejected: Vec<Reject>,
     index: FieldIndex,
     scratch: Scratch,
     memory: Reservation,
@@ -165,7 +174,7 @@ impl<'a> CsvReader<'a> {
         let start = match start {
             Start::At(at) => Some(at),
             Start::Assumed if part.exact => Some(range.start),
-            Start::Assumed => assume_start(&input, range.clone(), csv.width, source.options.dialect)
+            Start::Assumed => assume_start(&input, range.clone(), csv.text.end, csv.width, &csv.text.dialect)
                 .map_err(|e| io_error(&file.path, &e))?,
         };
         let at = start.unwrap_or(range.end);
@@ -174,7 +183,9 @@ impl<'a> CsvReader<'a> {
             scan,
             csv,
             input,
-            nulls: Nulls::new(&source.options, csv.text.encoding),
+            spellings: (source.schema.fields().iter())
+                .map(|f| Spellings::new(&source.options, &csv.text.dialect, csv.text.encoding, f.name()))
+                .collect(),
             sample: scan.sample.map(|sample| sample.of_file(&file_name)),
             file_name: Buffer::from(file_name.as_bytes()),
             start,
@@ -186,6 +197,7 @@ impl<'a> CsvReader<'a> {
             rows_read: 0,
             forgotten: None,
             ragged: None,
+            rejected: Vec::new(),
             range,
             index: FieldIndex::default(),
             scratch: Scratch {
@@ -225,6 +237,17 @@ impl<'a> CsvReader<'a> {
         self.at + self.consumed as u64
     }
 
+    /// Hands in the rows that could not be read, where they are left out. `is_whole`: the partition was read to its end.
+    pub(crate) fn deposit(&mut self, partition: usize, is_whole: bool, memory: Reservation) -> Result<()> {
+        match &self.scan.rejects {
+            Some(rejects) => {
+                let stopped_at = (!is_whole).then_some(self.at + self.consumed as u64);
+                rejects.put(partition, std::mem::take(&mut self.rejected), stopped_at, memory)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The rows read so far, whether they passed the filter or not.
     pub(crate) fn rows_read(&self) -> u64 {
         self.rows_read
@@ -242,14 +265,19 @@ impl<'a> CsvReader<'a> {
         }
         self.read_block()?;
         let records = &self.block.as_slice()[PADDING..PADDING + self.consumed];
-        if let Err(ragged) = self.index.shape(records, self.csv.width) {
+        let misshapen = self.index.shape(records, self.csv.width, &self.csv.text.dialect);
+        if let (Some(first), None) = (misshapen.first(), &self.scan.rejects) {
             // The rows before it come first, and what is wrong in them.
-            self.ragged = Some(self.ragged_row(&ragged));
+            self.ragged = Some(self.ragged_row(first));
+            self.index.keep_rows(first.rows, self.csv.width);
         }
         let rows = self.index.row_starts.len();
         self.rows_read += rows as u64;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let batch = self.decode(rows, &mut scratch);
+        let batch = match &self.scan.rejects {
+            None => self.decode(rows, &mut scratch),
+            Some(_) => self.decode_good(misshapen, &mut scratch),
+        };
         self.scratch = scratch;
         self.book()?;
         batch.map(Some)
@@ -260,7 +288,7 @@ impl<'a> CsvReader<'a> {
         let mut block = self.reclaim();
         let mut want = BLOCK;
         loop {
-            let left = (self.csv.text.input.bytes - self.at) as usize;
+            let left = (self.csv.text.end - self.at) as usize;
             // Near the partition's end only the rest of the last record is still wanted.
             let near_end = usize::try_from(self.range.end + SLACK - self.at).unwrap_or(usize::MAX);
             let size = if want == BLOCK { want.min(near_end) } else { want }.min(left);
@@ -279,36 +307,38 @@ impl<'a> CsvReader<'a> {
             }
             self.filled += read;
             let data = &block[PADDING..PADDING + self.filled];
-            let dialect = self.scan.source.options.dialect;
-            self.index.index(data, State::FieldStart, dialect);
+            let csv = self.csv;
+            let dialect = &csv.text.dialect;
             let at_end = self.filled == left;
-            let in_quotes = self.index.end_state == Some(State::Quoted);
-            // The last record of this partition ends at the first line end from here on.
-            let from = (self.range.end - self.at - 1).min(usize::MAX as u64) as usize;
-            let line_end = if let Some(i) = self.index.line_end_from(data, from) {
+            self.index.index(data, State::FieldStart, dialect, at_end);
+            // The last record of this partition is the first behind which the next one begins outside it.
+            let next = (self.range.end - self.at).min(usize::MAX as u64) as usize;
+            let place = if let Some(place) = self.index.record_before(data, next) {
                 self.finished = true;
-                Some(i)
-            } else if at_end && !in_quotes {
-                if data.last() != Some(&b'\n') {
-                    self.index.close(data.len());
-                }
-                self.finished = true;
-                self.index.last_line_end(data)
+                Some(place)
             } else {
-                self.index.last_line_end(data)
+                self.finished = at_end && self.index.end_state != Some(State::Quoted);
+                self.index.last_record(data)
             };
-            let unfinished = match line_end {
-                Some(i) => {
-                    self.consumed = self.index.truncate_after(data, i);
-                    // An open quote at the end of the file is found when it is all that is left.
-                    break;
+            if let Some(place) = place {
+                self.consumed = self.index.truncate_after(data, place);
+                // An open quote at the end of the file is found when it is all that is left.
+                break;
+            }
+            if self.finished {
+                break;
+            }
+            if at_end || data.len() >= self.scan.source.options.max_record {
+                if self.scan.rejects.is_none() {
+                    return Err(self.endless(data));
                 }
-                None => data,
-            };
-            if at_end || unfinished.len() >= self.scan.source.options.max_record {
-                return Err(endless(unfinished, &self.scan.source.options, |offset| {
-                    self.position_of(self.at + offset as u64, None)
-                }));
+                // Its first line alone is left out: what follows may be records again.
+                self.consumed = dialect.next_line(data, 0);
+                let reject = self.unclosed(&data[..self.consumed], data);
+                self.rejected.push(reject);
+                self.index.clear();
+                self.finished = self.position() >= self.range.end;
+                break;
             }
             want = (want.max(self.filled) * 2).min(self.scan.source.options.max_record.max(BLOCK) + BLOCK);
         }
@@ -340,19 +370,8 @@ impl<'a> CsvReader<'a> {
 
     /// Decodes the rows of the block that are drawn and pass the filter.
     fn decode(&self, rows: usize, scratch: &mut Scratch) -> Result<RecordBatch> {
-        let CsvScan { source, columns, filter: scan_filter, schema, .. } = self.scan;
-        let text =
-            |&column: &usize| source.types[column] == Type::Text && matches!(self.csv.places[column], Place::Field(_));
-        let any_text = columns.iter().any(text) || scan_filter.iter().flat_map(|f| &f.columns).any(text);
-        let records = Records {
-            block: &self.block,
-            separators: &self.index.separators,
-            row_starts: &self.index.row_starts,
-            width: self.csv.width,
-            has_quotes: self.index.has_quotes,
-            is_ascii: !any_text || self.block.as_slice()[PADDING..PADDING + self.consumed].is_ascii(),
-        };
-        let decoder = Decoder { dialect: source.options.dialect, nulls: &self.nulls };
+        let CsvScan { columns, filter: scan_filter, schema, .. } = self.scan;
+        let records = self.records(columns.iter().chain(scan_filter.iter().flat_map(|f| &f.columns)));
         let Scratch { columns: buffers, filter_columns, drawn, selected } = scratch;
         let rows = match self.sample {
             None => Rows::All(rows),
@@ -371,22 +390,13 @@ impl<'a> CsvReader<'a> {
                       buffer: &mut ColumnBuffer,
                       first: &mut Option<Misfit>|
          -> Result<ArrayRef> {
-            let dtype = source.types[column];
-            let field = match self.csv.places[column] {
-                Place::Field(field) => field,
-                Place::Missing => return Ok(new_null_array(&dtype.arrow(), rows.len())),
-                Place::FileName => return constant(&self.file_name, rows.len(), buffer),
-            };
-            Ok(match decoder.decode(records.column(field), rows, dtype, buffer) {
-                Ok(array) => array,
-                Err(bad) => {
-                    let row = rows.row(bad.row);
-                    if first.as_ref().is_none_or(|(other, ..)| row < *other) {
-                        *first = Some((row, column, bad));
-                    }
-                    new_null_array(&dtype.arrow(), 0)
-                }
-            })
+            let (array, bad) = self.decode_column(records, column, rows, buffer, false)?;
+            let Some(bad) = bad.into_iter().next() else { return Ok(array) };
+            let row = rows.row(bad.row);
+            if first.as_ref().is_none_or(|(other, ..)| row < *other) {
+                *first = Some((row, column, bad));
+            }
+            Ok(array)
         };
         let Some(scan_filter) = scan_filter else {
             let arrays = columns.iter().zip(buffers).map(|(&c, b)| decode(c, rows, b, &mut first));
@@ -422,6 +432,42 @@ impl<'a> CsvReader<'a> {
         to_batch(schema, arrays, passed)
     }
 
+    /// The indexed records of the block, for these columns of the source.
+    fn records<'b>(&self, mut columns: impl Iterator<Item = &'b usize>) -> Records<'_> {
+        let any_text = columns.any(|&column| {
+            self.scan.source.types[column] == Type::Text && matches!(self.csv.places[column], Place::Field(_))
+        });
+        Records {
+            block: &self.block,
+            separators: &self.index.separators,
+            starts: &self.index.starts,
+            row_starts: &self.index.row_starts,
+            width: self.csv.width,
+            has_quotes: self.index.has_quotes,
+            is_ascii: !any_text || self.block.as_slice()[PADDING..PADDING + self.consumed].is_ascii(),
+        }
+    }
+
+    /// A column of these rows, and the first of its fields that does not fit, or all of them.
+    fn decode_column(
+        &self,
+        records: Records<'_>,
+        column: usize,
+        rows: Rows<'_>,
+        buffer: &mut ColumnBuffer,
+        all_bad: bool,
+    ) -> Result<(ArrayRef, Vec<BadField>)> {
+        let dtype = self.scan.source.types[column];
+        let field = match self.csv.places[column] {
+            Place::Field(field) => field,
+            Place::Missing => return Ok((new_null_array(&dtype.arrow(), rows.len()), vec![])),
+            Place::FileName => return Ok((constant(&self.file_name, rows.len(), buffer)?, vec![])),
+        };
+        let mut decoder = Decoder { spellings: &self.spellings[column], bad: Vec::new(), all_bad };
+        let array = decoder.decode(records.column(field), rows, dtype, buffer);
+        Ok((array, decoder.bad))
+    }
+
     /// An error for a field that does not fit, if there is one.
     fn refuse(&self, records: &Records<'_>, bad: Option<Misfit>) -> Result<()> {
         match bad {
@@ -434,10 +480,11 @@ impl<'a> CsvReader<'a> {
     fn held(&self) -> usize {
         let Scratch { columns, filter_columns, drawn, selected } = &self.scratch;
         let columns: usize = columns.iter().chain(filter_columns).map(ColumnBuffer::bytes).sum();
-        let index = self.index.separators.capacity() + self.index.row_starts.capacity();
+        let index = self.index.separators.capacity() + self.index.starts.capacity() + self.index.row_starts.capacity();
         // Decoded text is at most three times as long.
         let decoded = if self.csv.text.encoding.is_some() { 3 * self.filled } else { 0 };
-        columns + 4 * (index + drawn.capacity() + selected.capacity()) + decoded
+        let rejected: usize = self.rejected.iter().map(Reject::bytes).sum();
+        columns + 4 * (index + drawn.capacity() + selected.capacity()) + decoded + rejected
     }
 
     fn book(&mut self) -> Result<()> {

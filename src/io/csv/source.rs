@@ -2,22 +2,25 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::boundary::cuts;
 use super::columns::{Place, agree};
+use super::dialect::LineEnd;
 use super::encoding::TextFile;
-use super::infer::{Guess, read_header, sample, widen};
-use super::options::CsvOptions;
+use super::infer::{Guess, Header, read_header, sample};
+use super::infer_all::infer_all;
+use super::options::{CsvOptions, Infer, OnBadRow};
+use super::sniff::sniff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::io::discover::{Paths, discover};
 use crate::io::spool::Spool;
 
 /// CSV files that are read as one table. Made by looking at their headers and samples; it holds no rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CsvSource {
     pub paths: Paths,
     pub options: CsvOptions,
@@ -28,12 +31,17 @@ pub(crate) struct CsvSource {
     /// The files that have records or at least a header; empty files are left out.
     pub files: Vec<CsvFile>,
     pub partitions: Vec<CsvPartition>,
+    /// The same with wider types, once a value has contradicted these.
+    wider: OnceLock<Arc<CsvSource>>,
+    /// What was widened, in words.
+    changes: Vec<String>,
 }
 
 /// One file of a source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CsvFile {
     pub text: TextFile,
+    pub header: Header,
     /// Fields a record.
     pub width: usize,
     /// For each column of the schema, where it is.
@@ -75,15 +83,42 @@ impl CsvSource {
     ///
     /// # Errors
     /// What [`discover`] says; files that differ in their columns; a header that is no text; options that make no sense.
-    pub(crate) fn open(paths: Paths, options: CsvOptions, partition_size: u64, spill_dir: &Path) -> Result<CsvSource> {
+    pub(crate) fn open(
+        paths: Paths,
+        mut options: CsvOptions,
+        partition_size: u64,
+        spill_dir: &Path,
+    ) -> Result<CsvSource> {
         options.check()?;
+        if options.dialect.escape == options.dialect.quote {
+            options.dialect.escape = None;
+        }
         let mut spool = Spool::new(spill_dir);
         let found = discover(&paths, &mut spool)?;
+        if options.sniff {
+            for file in &found {
+                let as_told = CsvOptions { skip_footer: 0, ..options.clone() };
+                let (text, input) = TextFile::open(file, &as_told, &mut spool)?;
+                if text.start < text.end {
+                    let sample = text.window(&input, text.start, options.sample_size)?;
+                    let whole = text.start + sample.len() as u64 >= text.end;
+                    sniff(&sample, whole, text.dialect, &mut options);
+                    break;
+                }
+            }
+        }
         let mut seen = Vec::new();
         for file in &found {
             let (text, input) = TextFile::open(file, &options, &mut spool)?;
             let Some(header) = read_header(&input, &text, &options)? else { continue };
-            let guesses = sample(&input, &text, &header, &options)?;
+            let guesses = match (options.all_text, options.infer) {
+                (true, _) => vec![Guess::default(); header.names.len()],
+                (false, Infer::Sample) => sample(&input, &text, &header, &options)?,
+                (false, Infer::Full) => {
+                    let guesses = vec![Guess::default(); header.names.len()];
+                    infer_all(&input, &text, &header, &options, guesses, false)?
+                }
+            };
             seen.push((text, header, guesses));
         }
         if seen.is_empty() {
@@ -101,24 +136,33 @@ impl CsvSource {
         let (mut files, mut partitions) = (Vec::new(), Vec::new());
         for (index, ((text, header, seen), mut places)) in seen.into_iter().zip(places).enumerate() {
             for ((guess, decided_in), &field) in guesses.iter_mut().zip(&places) {
-                if let Place::Field(field) = field {
-                    *decided_in = widened_by(guess, *decided_in, seen[field], index);
+                if let Place::Field(field) = field
+                    && guess.see(seen[field])
+                {
+                    *decided_in = index;
                 }
             }
             let size = options.partition_size.unwrap_or(partition_size);
-            for (i, range) in cuts(header.first_record..text.input.bytes, size).into_iter().enumerate() {
+            for (i, range) in cuts(header.first_record..text.end.max(header.first_record), size).into_iter().enumerate()
+            {
                 partitions.push(CsvPartition { file: index, range, exact: i == 0 });
             }
             if options.file_column.is_some() {
                 places.push(Place::FileName);
             }
-            files.push(CsvFile { text, width: header.names.len(), places });
+            files.push(CsvFile { text, width: header.names.len(), places, header });
         }
         let mut types = Vec::with_capacity(names.len());
         let mut decisions = Vec::with_capacity(names.len());
         for (guess, file) in guesses {
             types.push(guess.dtype.unwrap_or(Type::Text));
             decisions.push(guess.dtype.map(|_| Decision { file, byte: guess.decided_at }));
+        }
+        for (column, _) in &options.nulls_of {
+            if !names.contains(column) {
+                let error = Error::unknown_column(column, names.iter().map(String::as_str));
+                return Err(error.in_step("CsvOptions::nulls_of"));
+            }
         }
         for (column, dtype) in &options.dtypes {
             let Some(i) = names.iter().position(|n| n == column) else {
@@ -141,12 +185,117 @@ impl CsvSource {
         }
         let fields = names.iter().zip(&types).map(|(name, dtype)| Field::new(name, dtype.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(CsvSource { paths, options, schema, types, decisions, files, partitions })
+        let (wider, changes) = (OnceLock::new(), Vec::new());
+        Ok(CsvSource { paths, options, schema, types, decisions, files, partitions, wider, changes })
+    }
+
+    /// The same with the widest types that are known by now; `None` where it is this itself.
+    pub(crate) fn wider(self: &Arc<CsvSource>) -> Option<Arc<CsvSource>> {
+        let wider = self.wider.get()?;
+        Some(wider.wider().unwrap_or_else(|| wider.clone()))
+    }
+
+    /// What was widened since the samples, and why.
+    pub(crate) fn changes(self: &Arc<CsvSource>) -> Vec<String> {
+        self.wider().unwrap_or_else(|| self.clone()).changes.clone()
+    }
+
+    /// Looks at all values of these columns (places in the schema), and remembers the source with types that hold them. Tells what
+    /// changed. Where rows may be left out, values that only a text column would hold change nothing: their rows go.
+    pub(crate) fn widen(self: &Arc<CsvSource>, columns: &[usize]) -> Result<Vec<String>> {
+        let rejects = self.options.on_bad_row != OnBadRow::Error;
+        let is_wanted = |column: usize| columns.contains(&column) && self.is_inferred(column);
+        let begin = |column: usize| match rejects {
+            // What the samples said holds.
+            true => Guess { dtype: Some(self.types[column]), ..Guess::default() },
+            false => Guess::default(),
+        };
+        let unwanted = Guess { dtype: Some(Type::Text), ..Guess::default() };
+        let mut guesses: Vec<(Guess, usize)> = (0..self.types.len()).map(|column| (begin(column), 0)).collect();
+        for (index, file) in self.files.iter().enumerate() {
+            let mut seen = vec![unwanted; file.width];
+            let wanted = || {
+                let fields = file.places.iter().enumerate().filter(|(column, _)| is_wanted(*column));
+                fields.filter_map(
+                    |(column, place)| if let Place::Field(field) = place { Some((column, *field)) } else { None },
+                )
+            };
+            wanted().for_each(|(column, field)| seen[field] = begin(column));
+            let input = file.text.input.open()?;
+            seen = infer_all(&input, &file.text, &file.header, &self.options, seen, rejects)?;
+            for (column, field) in wanted() {
+                let (guess, decided_in) = &mut guesses[column];
+                if !(rejects && guess.would_be_text(seen[field])) && guess.see(seen[field]) {
+                    *decided_in = index;
+                }
+            }
+        }
+        let mut wider = CsvSource { wider: OnceLock::new(), changes: Vec::new(), ..CsvSource::clone(self) };
+        for (column, (guess, file)) in guesses.into_iter().enumerate() {
+            let Some(dtype) = guess.dtype.filter(|dtype| is_wanted(column) && *dtype != self.types[column]) else {
+                continue;
+            };
+            wider.types[column] = dtype;
+            wider.decisions[column] = Some(Decision { file, byte: guess.decided_at });
+            let at = self.files[file].text.position(guess.decided_at);
+            wider.changes.push(format!("column '{}' is {dtype}, as {at} says", self.schema.field(column).name()));
+        }
+        if wider.changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changes = wider.changes.clone();
+        wider.changes.splice(0..0, self.changes.iter().cloned());
+        let fields = self.schema.fields().iter().zip(&wider.types);
+        let fields: Vec<Field> = fields.map(|(field, dtype)| Field::new(field.name(), dtype.arrow(), true)).collect();
+        wider.schema = Arc::new(Schema::new(fields));
+        // Another run may have found the same meanwhile.
+        _ = self.wider.set(Arc::new(wider));
+        Ok(changes)
+    }
+
+    /// Whether the type of a column was inferred.
+    pub(crate) fn is_inferred(&self, column: usize) -> bool {
+        let name = self.schema.field(column).name();
+        !self.options.all_text && !self.options.dtypes.iter().any(|(given, _)| given == name)
     }
 
     /// The bytes of all files together.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.text.input.bytes).sum()
+    }
+
+    /// How the files are read: the options that are not the defaults, by the names that [`CsvOptions::set`] knows.
+    pub(crate) fn dialect(&self) -> Vec<(&'static str, String)> {
+        let (options, default) = (&self.options, CsvOptions::default());
+        let line_end = self.files.first().map_or(options.dialect.line_end, |file| file.text.dialect.line_end);
+        let byte = |byte: Option<u8>| byte.map_or(String::new(), |byte| char::from(byte).to_string());
+        let mut set = vec![
+            ("delimiter", options.dialect.delimiter.text()),
+            ("quote", byte(options.dialect.quote)),
+            ("header", options.header.to_string()),
+        ];
+        if options.dialect.escape.is_some() {
+            set.push(("escape", byte(options.dialect.escape)));
+        }
+        if let Some(comment) = &options.dialect.comment {
+            set.push(("comment", comment.text()));
+        }
+        match line_end {
+            LineEnd::Auto | LineEnd::Lf => {}
+            LineEnd::CrLf => set.push(("line_end", "crlf".to_owned())),
+            LineEnd::Cr => set.push(("line_end", "cr".to_owned())),
+            LineEnd::Any => set.push(("line_end", "any".to_owned())),
+        }
+        for (name, value, usual) in
+            [("skip", options.skip_rows, default.skip_rows), ("skip_footer", options.skip_footer, default.skip_footer)]
+        {
+            if value != usual {
+                set.push((name, value.to_string()));
+            }
+        }
+        let encoding = self.files.first().and_then(|file| file.text.told_encoding());
+        set.extend(encoding.map(|encoding| ("encoding", encoding.name().to_owned())));
+        set
     }
 
     /// Each column with its type and what decided it.
@@ -165,17 +314,6 @@ impl CsvSource {
         }
         Ok(report)
     }
-}
-
-/// Takes the guess of another file in. Returns the file that decided.
-fn widened_by(guess: &mut Guess, decided_in: usize, seen: Guess, file: usize) -> usize {
-    let Some(dtype) = seen.dtype else { return decided_in };
-    let widened = guess.dtype.map_or(dtype, |old| widen(old, dtype));
-    if guess.dtype == Some(widened) {
-        return decided_in;
-    }
-    *guess = Guess { dtype: Some(widened), decided_at: seen.decided_at };
-    file
 }
 
 #[cfg(test)]

@@ -125,15 +125,16 @@ impl IntGroups {
         Ok(id)
     }
 
-    /// Makes an index that takes this key too: a wider direct one, or a hash table when the keys lie too far apart.
+    /// Makes an index that takes this key too: a wider direct one, or a hash table when the keys lie too far apart for that.
     #[cold]
     fn reindex(&mut self, key: i64, more: usize, book: Book) -> Result<()> {
         let null_group = self.null_group;
         let known = || self.keys.iter().copied().zip(0..).filter(|(_, id)| null_group != Some(*id));
         let (low, high) = known().fold((key, key), |(low, high), (k, _)| (low.min(k), high.max(k)));
-        self.index = match Direct::slots_for(low, high) {
+        // Where memory is too short for an array, a table of few keys may still fit.
+        let direct = Direct::slots_for(low, high).filter(|slots| book(slots * size_of::<u32>()).is_ok());
+        self.index = match direct {
             Some(slots) => {
-                book(slots * size_of::<u32>())?;
                 let mut direct = Direct::spanning(low, high, slots);
                 known().for_each(|(key, id)| direct.slot(key).into_iter().for_each(|slot| *slot = id + 1));
                 Index::Direct(direct)

@@ -8,8 +8,10 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::gather::gather;
 use super::order::{ENTRY_BYTES, Order};
+use super::sift::Sift;
 use crate::error::Result;
 use crate::expr::{BoundExpr, BoundSortKey, Type};
+use crate::mem::Reservation;
 use crate::ops::OUTPUT_ROWS;
 use crate::ops::collect::{batch_bytes, compact};
 use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
@@ -37,7 +39,19 @@ impl SortKeys {
         SortKeys { schema, exprs: keys.into_iter().map(|key| key.expr).collect(), layout }
     }
 
-    fn columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    /// Whether the last key is one whose values are compared as integers, nulls last.
+    pub(super) fn last_is_number(&self) -> bool {
+        self.layout.last().is_some_and(|key| key.kind != Type::Text && !key.nulls_first)
+    }
+
+    /// What tells the rows that may be among the first so many of their groups, by all keys but the last.
+    pub(super) fn sift(&self, rows: usize, memory: Reservation) -> Sift {
+        let (groups, last) = self.layout.split_at(self.layout.len().saturating_sub(1));
+        let descending = last.iter().any(|key| key.descending);
+        Sift::new(groups.iter().map(|key| key.kind).collect(), rows, descending, memory)
+    }
+
+    pub(super) fn columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         self.exprs.iter().map(|expr| expr.eval(batch)).collect()
     }
 

@@ -220,6 +220,49 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_first_rows_of_groups_are_those_of_all(
+        kinds in (prop::sample::select(&[0usize, 1, 4, 6][..]), 0usize..7),
+        flags in (any::<(bool, bool)>(), any::<bool>()),
+        rows in 0usize..2000,
+        nulls in any::<bool>(),
+        first in prop_oneof![0usize..4, 14usize..19],
+        batch_rows in 1usize..300,
+        memory in prop_oneof![Just(1usize << 26), Just(1usize << 20)],
+    ) {
+        let table = table(&[kinds.0, kinds.1], rows, nulls);
+        let flags = [flags.0, (flags.1, false)];
+        let keys: Vec<String> = (0..rows).map(|row| {
+            arrow::util::display::array_value_to_string(table.column(0), row).unwrap()
+        }).collect();
+        let first_of_each = |numbers: Vec<i64>| -> Vec<i64> {
+            let mut counts = std::collections::HashMap::new();
+            numbers.into_iter().filter(|row| {
+                let count = counts.entry(&keys[*row as usize]).or_insert(0);
+                *count += 1;
+                *count <= first
+            }).collect()
+        };
+        let want = first_of_each(expected(&table, &flags));
+        let op = op(&table, &flags, None).for_first_of_groups(first);
+        let (got, _) = sorted(&table, &op, batch_rows.max(rows / 100 + 1), 3, memory, false);
+        prop_assert!(got.len() <= rows);
+        prop_assert_eq!(first_of_each(got), want);
+    }
+}
+
+#[test]
+fn most_rows_behind_the_first_of_their_groups_are_not_sorted() {
+    let table = table(&[0, 1], 20_000, true);
+    let op = op(&table, &[(false, false), (true, false)], None).for_first_of_groups(2);
+    let (got, _) = sorted(&table, &op, 1000, 100, 1 << 28, false);
+    // Six groups, of whose rows a new best one is ever rarer.
+    assert!(got.len() < 300, "{}", got.len());
+}
+
 #[test]
 fn many_rows_of_each_kind() {
     // Enough rows for buckets, and for several ranges of them.

@@ -31,6 +31,7 @@ impl Log {
             }
             Event::Spilled { run, operator, bytes } => format!("run {run}: {bytes} bytes of {operator}"),
             Event::Warning { run, message } => format!("run {run}: {message}"),
+            Event::Restarted { message } => message.clone(),
             Event::RunFinished { run, seconds, spilled, spilled_by, peak, limit, error } => {
                 assert!(*seconds >= 0.0 && *limit > 0);
                 assert_eq!(*spilled, spilled_by.iter().map(|(_, bytes)| bytes).sum::<u64>());

@@ -79,6 +79,19 @@ pub(crate) fn is_integer(text: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
+/// Whether an integer, however large, is exactly this float.
+pub(super) fn is_float(text: &[u8], value: f64) -> bool {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    // A float's own digits, all of them.
+    let exact = format!("{:.0}", value.abs());
+    let digits = &digits[digits.iter().take_while(|&&b| b == b'0').count()..];
+    negative == value.is_sign_negative() && exact.as_bytes() == digits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

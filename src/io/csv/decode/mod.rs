@@ -1,12 +1,14 @@
 //! From indexed fields to typed columns: only the columns asked for, only the rows that are left.
 //!
 //! Each type has a fast path for the spelling that nearly every field has, tried first; whatever it declines goes
-//! through [`clean`] (padding, quotes, null spellings) and the type's complete parser. Values go into buffers that are
+//! through [`Spellings::clean`] (padding, quotes, null spellings) and the type's complete parser. Values go into buffers that are
 //! taken back from the batch before: fresh ones cost more than the parsing.
 
 pub(crate) mod float;
 pub(crate) mod int;
+pub(crate) mod spelling;
 pub(crate) mod text;
+mod wide;
 
 use std::sync::Arc;
 
@@ -15,10 +17,10 @@ use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuff
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::bit_util;
 
-use encoding_rs::Encoding;
+use crate::expr::Type;
 
-use super::options::{CsvOptions, Dialect, NULL_SPELLINGS};
-use crate::expr::{Type, temporal};
+use self::spelling::Spellings;
+use self::wide::Wide;
 
 /// So many bytes stand before the first record of a block: parsers load whole words that end at a field's end.
 pub(crate) const PADDING: usize = 64;
@@ -28,7 +30,9 @@ pub(crate) const PADDING: usize = 64;
 pub(crate) struct Records<'a> {
     /// The block: [`PADDING`] bytes, then the records. Offsets below count from the first record.
     pub block: &'a Buffer,
+    /// Where fields end, and, if that is not one byte behind the separator before, where they begin.
     pub separators: &'a [u32],
+    pub starts: &'a [u32],
     pub row_starts: &'a [u32],
     /// Fields a row.
     pub width: usize,
@@ -56,9 +60,12 @@ impl Column<'_> {
     /// Where in the block the field of a row begins and ends, without its separator.
     #[inline(always)]
     pub(crate) fn field(&self, row: usize) -> (usize, usize) {
-        let Records { separators, row_starts, width, .. } = self.records;
+        let Records { separators, starts, row_starts, width, .. } = self.records;
         let last = row * width + self.column;
         let end = separators[last] as usize + PADDING;
+        if !starts.is_empty() {
+            return (starts[last] as usize + PADDING, end);
+        }
         let start =
             if self.column == 0 { row_starts[row] as usize } else { separators[last - 1] as usize + 1 } + PADDING;
         if self.column + 1 == width && end > start && self.data[end - 1] == b'\r' {
@@ -88,41 +95,6 @@ impl Rows<'_> {
             Rows::All(_) => at,
             Rows::These(rows) => rows[at] as usize,
         }
-    }
-}
-
-/// Which spellings are missing values.
-#[derive(Debug, Clone)]
-pub(crate) struct Nulls {
-    /// In UTF-8.
-    spellings: Vec<Vec<u8>>,
-    /// What fields are decoded from; `None` for UTF-8.
-    encoding: Option<&'static Encoding>,
-    /// Whether they count in text columns too.
-    in_text: bool,
-    /// Whether one of them begins with a digit, as 9999 does: then no number is told from them at a glance.
-    like_numbers: bool,
-}
-
-impl Nulls {
-    pub(crate) fn new(options: &CsvOptions, encoding: Option<&'static Encoding>) -> Nulls {
-        let spellings: Vec<Vec<u8>> = match &options.nulls {
-            Some(given) => given.iter().map(|s| s.trim().as_bytes().to_vec()).collect(),
-            None => NULL_SPELLINGS.iter().map(|s| s.as_bytes().to_vec()).collect(),
-        };
-        let like_numbers = spellings.iter().any(|s| s.first().is_some_and(u8::is_ascii_digit));
-        Nulls { spellings, encoding, in_text: options.nulls.is_some(), like_numbers }
-    }
-
-    pub(crate) fn contain(&self, text: &[u8]) -> bool {
-        self.spellings.iter().any(|s| s == text) || self.encoding.is_some_and(|e| self.contain_decoded(text, e))
-    }
-
-    #[cold]
-    fn contain_decoded(&self, text: &[u8], encoding: &'static Encoding) -> bool {
-        !text.is_ascii()
-            && super::encoding::decode(Some(encoding), text)
-                .is_ok_and(|text| self.spellings.iter().any(|s| s == text.as_bytes()))
     }
 }
 
@@ -168,143 +140,177 @@ impl ColumnBuffer {
 }
 
 /// What decoding depends on beside the records.
-#[derive(Clone, Copy)]
 pub(crate) struct Decoder<'a> {
-    pub dialect: Dialect,
-    pub nulls: &'a Nulls,
+    pub spellings: &'a Spellings,
+    /// The fields that do not fit: the first one, or all. They are null in the column.
+    pub bad: Vec<BadField>,
+    pub all_bad: bool,
 }
 
 impl Decoder<'_> {
-    /// Decodes one column of these rows.
+    /// Decodes one column of these rows. What it gives counts only where `bad` stays empty, or for the other rows.
     pub(crate) fn decode(
-        self,
+        &mut self,
         column: Column<'_>,
         rows: Rows<'_>,
         dtype: Type,
         buffer: &mut ColumnBuffer,
-    ) -> Result<ArrayRef, BadField> {
-        let data = column.data;
+    ) -> ArrayRef {
+        let (data, spellings) = (column.data, self.spellings);
         match dtype {
-            Type::Int64 => {
-                self.primitive::<Int64Type>(column, rows, buffer, |s, e| int::parse_digits(data, s, e), int::parse)
-            }
+            Type::Int64 => self.primitive::<Int64Type>(
+                column,
+                rows,
+                buffer,
+                wide::ints,
+                |s, e| int::parse_digits(data, s, e),
+                |text| spellings.int(text),
+            ),
             Type::Float64 => self.primitive::<Float64Type>(
                 column,
                 rows,
                 buffer,
+                wide::floats,
                 |s, e| float::parse_digits(data, s, e),
-                float::parse,
+                |text| spellings.float(text),
             ),
-            Type::Date => self.primitive::<Date32Type>(column, rows, buffer, |_, _| None, temporal::parse_date),
-            Type::Timestamp => {
-                self.primitive::<TimestampMicrosecondType>(column, rows, buffer, |_, _| None, temporal::parse_timestamp)
-            }
+            Type::Date => self.primitive::<Date32Type>(
+                column,
+                rows,
+                buffer,
+                |_, _, _, _| false,
+                |_, _| None,
+                |text| spellings.date(text),
+            ),
+            Type::Timestamp => self.primitive::<TimestampMicrosecondType>(
+                column,
+                rows,
+                buffer,
+                |_, _, _, _| false,
+                |_, _| None,
+                |text| spellings.timestamp(text),
+            ),
             Type::Bool => self.boolean(column, rows),
             Type::Text => text::decode(self, column, rows, buffer),
         }
     }
 
-    /// A column of numbers: `fast` takes the bounds of a field that begins with a digit, `complete` a cleaned field.
+    /// Takes note of a field that does not fit. Whether to stop here.
+    #[cold]
+    fn refuse(&mut self, row: usize, reason: BadReason) -> bool {
+        self.bad.push(BadField { row, reason });
+        !self.all_bad
+    }
+
+    /// A column of numbers: `wide` takes many fields at a time, `fast` the bounds of a field that begins with a digit, `complete` a
+    /// cleaned field.
     fn primitive<P: ArrowPrimitiveType>(
-        self,
+        &mut self,
         column: Column<'_>,
         rows: Rows<'_>,
         buffer: &mut ColumnBuffer,
+        wide: Wide<P::Native>,
         fast: impl Fn(usize, usize) -> Option<P::Native> + Copy,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
-    ) -> Result<ArrayRef, BadField> {
+    ) -> ArrayRef {
         let n = rows.len();
         let mut values: Vec<P::Native> = buffer.take(n);
+        values.resize(n, P::Native::default());
         let mut nulls = NullBits::default();
-        let decoded = match rows {
-            Rows::All(n) => self.fields::<P>(column, 0..n, n, &mut values, &mut nulls, fast, complete),
-            Rows::These(rows) => {
-                self.fields::<P>(column, rows.iter().map(|&r| r as usize), n, &mut values, &mut nulls, fast, complete)
-            }
-        };
-        decoded?;
+        let mut left = vec![];
+        if self.spellings.plain_numbers && wide(column, rows, &mut values, &mut left) {
+            let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
+            self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete);
+        } else {
+            let all = (0..n).map(|at| (at, rows.row(at)));
+            self.fields::<P>(column, all, &mut values, &mut nulls, fast, complete);
+        }
         let values = Buffer::from_vec(values);
         buffer.keep(&values);
-        Ok(Arc::new(PrimitiveArray::<P>::new(ScalarBuffer::new(values, 0, n), nulls.finish())))
+        Arc::new(PrimitiveArray::<P>::new(ScalarBuffer::new(values, 0, n), nulls.finish()))
     }
 
+    /// The fields of these places and rows, one by one.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // The one loop behind `primitive`, compiled for each kind of rows.
     fn fields<P: ArrowPrimitiveType>(
-        self,
+        &mut self,
         column: Column<'_>,
-        rows: impl Iterator<Item = usize>,
-        len: usize,
-        values: &mut Vec<P::Native>,
+        rows: impl Iterator<Item = (usize, usize)>,
+        values: &mut [P::Native],
         nulls: &mut NullBits,
         fast: impl Fn(usize, usize) -> Option<P::Native>,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
-    ) -> Result<(), BadField> {
-        let data = column.data;
-        let fast = |start, end| if self.nulls.like_numbers { None } else { fast(start, end) };
-        for row in rows {
+    ) {
+        let (data, spellings) = (column.data, self.spellings);
+        let fast = |start, end| if spellings.plain_numbers { fast(start, end) } else { None };
+        for (at, row) in rows {
             let (start, end) = column.field(row);
             // An empty field begins with its separator, which is no digit, or at the end of the file.
             if data.get(start).is_some_and(u8::is_ascii_digit)
                 && let Some(value) = fast(start, end)
             {
-                values.push(value);
+                values[at] = value;
                 continue;
             }
-            match self.slowly(&data[..end], start, fast, complete) {
-                Some(Some(value)) => values.push(value),
+            match slowly(spellings, &data[..end], start, fast, complete) {
+                Some(Some(value)) => values[at] = value,
                 Some(None) => {
-                    nulls.set(values.len(), len);
-                    values.push(P::Native::default());
+                    nulls.set(at, values.len());
+                    values[at] = P::Native::default();
                 }
-                None => return Err(BadField { row: values.len(), reason: BadReason::NotOfType }),
+                None => {
+                    if self.refuse(at, BadReason::NotOfType) {
+                        return;
+                    }
+                    nulls.set(at, values.len());
+                    values[at] = P::Native::default();
+                }
             }
         }
-        Ok(())
     }
 
-    /// A field that does not begin with a digit, or that the fast path declined.
-    #[inline(never)]
-    fn slowly<T>(
-        self,
-        data: &[u8],
-        start: usize,
-        fast: impl Fn(usize, usize) -> Option<T>,
-        complete: impl Fn(&[u8]) -> Option<T>,
-    ) -> Option<Option<T>> {
-        // Padding on the left is how BACI writes: it stays on the fast path.
-        let padded = start + data[start..].iter().take_while(|&&b| b == b' ').count();
-        if padded > start
-            && data.get(padded).is_some_and(u8::is_ascii_digit)
-            && let Some(value) = fast(padded, data.len())
-        {
-            return Some(Some(value));
-        }
-        match clean(&data[start..], self.dialect, self.nulls) {
-            None => Some(None),
-            Some(text) => complete(text).map(Some),
-        }
-    }
-
-    fn boolean(self, column: Column<'_>, rows: Rows<'_>) -> Result<ArrayRef, BadField> {
+    fn boolean(&mut self, column: Column<'_>, rows: Rows<'_>) -> ArrayRef {
         let n = rows.len();
         let mut nulls = NullBits::default();
-        let mut bad = None;
         let values = BooleanBuffer::collect_bool(n, |at| {
             let (start, end) = column.field(rows.row(at));
-            match clean(&column.data[start..end], self.dialect, self.nulls) {
+            match self.spellings.clean(&column.data[start..end]) {
                 None => nulls.set(at, n),
-                Some(text) => match parse_bool(text) {
+                Some(text) => match self.spellings.bool(text) {
                     Some(value) => return value,
-                    None => bad = bad.or(Some(at)),
+                    None if self.bad.is_empty() || self.all_bad => {
+                        self.refuse(at, BadReason::NotOfType);
+                        nulls.set(at, n);
+                    }
+                    None => {}
                 },
             }
             false
         });
-        match bad {
-            Some(row) => Err(BadField { row, reason: BadReason::NotOfType }),
-            None => Ok(Arc::new(BooleanArray::new(values, nulls.finish()))),
-        }
+        Arc::new(BooleanArray::new(values, nulls.finish()))
+    }
+}
+
+/// A field that does not begin with a digit, or that the fast path declined.
+#[inline(never)]
+fn slowly<T>(
+    spellings: &Spellings,
+    data: &[u8],
+    start: usize,
+    fast: impl Fn(usize, usize) -> Option<T>,
+    complete: impl Fn(&[u8]) -> Option<T>,
+) -> Option<Option<T>> {
+    // Padding on the left is how BACI writes: it stays on the fast path.
+    let padded = start + data[start..].iter().take_while(|&&b| b == b' ').count();
+    if padded > start
+        && data.get(padded).is_some_and(u8::is_ascii_digit)
+        && let Some(value) = fast(padded, data.len())
+    {
+        return Some(Some(value));
+    }
+    match spellings.clean(&data[start..]) {
+        None => Some(None),
+        Some(text) => complete(text).map(Some),
     }
 }
 
@@ -324,37 +330,5 @@ impl NullBits {
     fn finish(self) -> Option<NullBuffer> {
         let NullBits(bits, len) = self;
         bits.map(|bits| NullBuffer::new(BooleanBuffer::new(bits.into(), 0, len)))
-    }
-}
-
-/// The bytes of a value that is not text, without padding and quotes; `None` when it is missing.
-pub(crate) fn clean<'a>(raw: &'a [u8], dialect: Dialect, nulls: &Nulls) -> Option<&'a [u8]> {
-    let mut text = trim(raw);
-    if let Some(quote) = dialect.quote
-        && let [first, inner @ .., last] = text
-        && *first == quote
-        && *last == quote
-    {
-        text = trim(inner);
-    }
-    if text.is_empty() || nulls.contain(text) { None } else { Some(text) }
-}
-
-fn trim(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = text {
-        text = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = text {
-        text = rest;
-    }
-    text
-}
-
-/// `true`, `True`, `TRUE` and the same of false.
-pub(crate) fn parse_bool(text: &[u8]) -> Option<bool> {
-    match text {
-        b"true" | b"True" | b"TRUE" => Some(true),
-        b"false" | b"False" | b"FALSE" => Some(false),
-        _ => None,
     }
 }

@@ -1,56 +1,70 @@
 //! Text: views into the block; only fields with doubled quotes are copied, and those that must be decoded.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
-use super::{BadField, BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
+use super::spelling::{Spellings, trim};
+use super::{BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
 use crate::error::Result;
+use crate::io::csv::dialect::Dialect;
 use crate::io::csv::encoding;
 
 /// Decodes a column of text. An unquoted empty field is missing, a quoted one is an empty text.
 pub(super) fn decode(
-    decoder: Decoder<'_>,
+    decoder: &mut Decoder<'_>,
     column: Column<'_>,
     rows: Rows<'_>,
     buffer: &mut ColumnBuffer,
-) -> Result<ArrayRef, BadField> {
+) -> ArrayRef {
     let n = rows.len();
     let data = column.data;
+    let Spellings { dialect, encoding, lossy, nulls_in_text, .. } = decoder.spellings;
+    let has_quotes = column.records.has_quotes;
     let mut views: Vec<u128> = buffer.take(n);
     let mut nulls = NullBits::default();
     // What does not stand in the block as it is to be read.
     let mut own: Vec<u8> = Vec::new();
     for at in 0..n {
-        let (start, end) = column.field(rows.row(at));
-        let raw = &data[start..end];
-        if raw.is_empty() || (decoder.nulls.in_text && decoder.nulls.contain(raw)) {
+        let (mut start, end) = column.field(rows.row(at));
+        let mut raw = &data[start..end];
+        if dialect.trim {
+            let trimmed = trim(raw);
+            // As many bytes on the left as went there.
+            start += trimmed.as_ptr() as usize - raw.as_ptr() as usize;
+            raw = trimmed;
+        }
+        if raw.is_empty() || (*nulls_in_text && decoder.spellings.is_null(raw)) {
             nulls.set(at, n);
             views.push(0);
             continue;
         }
-        let quoted = column.records.has_quotes && decoder.dialect.is_quote(raw[0]);
-        if !column.records.is_ascii {
-            let bad = BadField { row: at, reason: BadReason::NotText };
-            match decoder.nulls.encoding {
-                None if std::str::from_utf8(raw).is_err() => return Err(bad),
-                Some(_) if !raw.is_ascii() => {
-                    // Quotes come off first: they are single bytes in every encoding that gets here.
-                    let inner = match unquote(raw, quoted, decoder.dialect.quote) {
-                        Content::At(skip, len) => Cow::Borrowed(&raw[skip..skip + len]),
-                        Content::Unescaped(text) => Cow::Owned(text),
-                    };
-                    let text = encoding::decode(decoder.nulls.encoding, &inner).map_err(|_| bad)?;
-                    views.push(make_view(text.as_bytes(), 1, own.len() as u32));
-                    own.extend_from_slice(text.as_bytes());
+        let content = if has_quotes { unquote(raw, dialect) } else { Content::At(0, raw.len()) };
+        if !column.records.is_ascii && !raw.is_ascii() && (encoding.is_some() || std::str::from_utf8(raw).is_err()) {
+            // Quotes come off first: they are single bytes in every encoding that gets here.
+            let inner = match &content {
+                Content::At(skip, len) => &raw[*skip..skip + len],
+                Content::Unescaped(text) => text,
+            };
+            let text = match encoding::decode(*encoding, inner) {
+                Ok(text) => text,
+                Err(_) if *lossy => encoding::decode_lossily(*encoding, inner),
+                Err(_) => {
+                    if decoder.refuse(at, BadReason::NotText) {
+                        views.resize(n, 0);
+                        break;
+                    }
+                    nulls.set(at, n);
+                    views.push(0);
                     continue;
                 }
-                _ => {}
-            }
+            };
+            views.push(make_view(text.as_bytes(), 1, own.len() as u32));
+            own.extend_from_slice(text.as_bytes());
+            continue;
         }
-        views.push(match unquote(raw, quoted, decoder.dialect.quote) {
+        views.push(match content {
             Content::At(skip, len) => make_view(&raw[skip..skip + len], 0, (start + skip) as u32),
             Content::Unescaped(text) => {
                 let offset = own.len() as u32;
@@ -66,9 +80,9 @@ pub(super) fn decode(
         buffers.push(Buffer::from_vec(own));
     }
     let views = ScalarBuffer::new(views, 0, n);
-    // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, and those bytes are
-    // UTF-8: the whole block or the field is ASCII, or the field was checked or decoded; taking off or undoubling ASCII quotes keeps it so.
-    Ok(Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) }))
+    // SAFETY: every view was made by `make_view` from bytes at the stated place of its buffer, or is an empty text, and those bytes are
+    // UTF-8: the whole block or the field is ASCII, or the field was checked or decoded; taking off ASCII quotes and escapes keeps it so.
+    Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls.finish()) })
 }
 
 /// A column that has this text in every row.
@@ -94,23 +108,60 @@ pub(crate) enum Content {
 }
 
 /// Takes off the quotes of a field that begins with one: what is between them, doubled quotes undoubled, and
-/// whatever follows the closing quote as it stands.
-pub(crate) fn unquote(raw: &[u8], quoted: bool, quote: Option<u8>) -> Content {
-    let Some(quote) = quote.filter(|_| quoted) else { return Content::At(0, raw.len()) };
-    let inner = &raw[1..];
-    match inner.iter().position(|&b| b == quote) {
-        Some(close) if close + 1 == inner.len() => return Content::At(1, close),
-        None => return Content::At(1, inner.len()),
-        _ => {}
+/// whatever follows the closing quote as it stands. Escapes go everywhere.
+pub(crate) fn unquote(raw: &[u8], dialect: &Dialect) -> Content {
+    if dialect.lenient {
+        return unquote_leniently(raw, dialect);
     }
+    let quote = dialect.quote.filter(|&quote| raw.first() == Some(&quote));
+    let escapes = dialect.escape.is_some_and(|escape| raw.contains(&escape));
+    let inner = match quote {
+        None if !escapes => return Content::At(0, raw.len()),
+        None => raw,
+        Some(quote) => {
+            let inner = &raw[1..];
+            match inner.iter().position(|&b| b == quote) {
+                _ if escapes => {}
+                Some(close) if close + 1 == inner.len() => return Content::At(1, close),
+                None => return Content::At(1, inner.len()),
+                _ => {}
+            }
+            inner
+        }
+    };
     let mut text = Vec::with_capacity(inner.len());
-    let mut inside = true;
+    let mut inside = quote.is_some();
     let mut bytes = inner.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
-        if inside && byte == quote && bytes.next_if_eq(&quote).is_none() {
+        if dialect.is_escape(byte) {
+            text.push(bytes.next().unwrap_or(byte));
+        } else if inside && Some(byte) == quote && bytes.next_if(|&b| Some(b) == quote).is_none() {
             inside = false;
         } else {
             text.push(byte);
+        }
+    }
+    Content::Unescaped(text)
+}
+
+/// As [`unquote`], where only a quote at the end closes: others are text.
+fn unquote_leniently(raw: &[u8], dialect: &Dialect) -> Content {
+    let quoted = match raw {
+        [first, .., last] if dialect.is_quote(*first) && first == last => true,
+        _ if !dialect.escape.is_some_and(|escape| raw.contains(&escape)) => return Content::At(0, raw.len()),
+        _ => false,
+    };
+    let inner = if quoted { &raw[1..raw.len() - 1] } else { raw };
+    let mut text = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            _ if dialect.is_escape(byte) => text.push(bytes.next().unwrap_or(byte)),
+            _ if quoted && dialect.is_quote(byte) => {
+                bytes.next_if_eq(&byte);
+                text.push(byte);
+            }
+            _ => text.push(byte),
         }
     }
     Content::Unescaped(text)
@@ -121,10 +172,10 @@ mod tests {
     use arrow::array::{Array, AsArray};
     use proptest::prelude::*;
 
-    use super::super::{Nulls, PADDING, Records};
+    use super::super::{PADDING, Records};
     use super::*;
     use crate::io::csv::fields::{FieldIndex, State};
-    use crate::io::csv::options::{CsvOptions, Dialect};
+    use crate::io::csv::options::CsvOptions;
 
     #[test]
     fn quotes_come_off() {
@@ -136,7 +187,7 @@ mod tests {
             (b"\"a\" tail\"x", b"a tail\"x"),
             (b"\"open", b"open"),
         ] {
-            let got = match unquote(raw, true, Some(b'"')) {
+            let got = match unquote(raw, &Dialect::default()) {
                 Content::At(skip, len) => raw[skip..skip + len].to_vec(),
                 Content::Unescaped(text) => text,
             };
@@ -151,30 +202,31 @@ mod tests {
             body in prop::collection::vec(prop::sample::select("ab,,\n\"é0123456789abcdef".as_bytes()), 0..300),
             in_text in any::<bool>(),
         ) {
-            let dialect = Dialect::default();
+            let dialect = &Dialect::default();
             let options = if in_text { CsvOptions::new().nulls(["a"]) } else { CsvOptions::new() };
             let mut index = FieldIndex::default();
-            index.index(&body, State::FieldStart, dialect);
-            if let Some(last) = index.last_line_end(&body) {
+            index.index(&body, State::FieldStart, dialect, false);
+            if let Some(last) = index.last_record(&body) {
                 let end = index.truncate_after(&body, last);
-                _ = index.shape(&body[..end], 2);
+                index.shape(&body[..end], 2, dialect);
             }
             let block = Buffer::from_vec([vec![0; PADDING], body.clone()].concat());
             let records = Records {
                 block: &block,
                 separators: &index.separators,
+                starts: &index.starts,
                 row_starts: &index.row_starts,
                 width: 2,
                 has_quotes: index.has_quotes,
                 is_ascii: body.is_ascii(),
             };
-            let decoder = Decoder { dialect, nulls: &Nulls::new(&options, None) };
+            let spellings = Spellings::new(&options, dialect, None, "x");
+            let mut decoder = Decoder { spellings: &spellings, bad: vec![], all_bad: true };
             let rows = Rows::All(index.row_starts.len());
-            if let Ok(array) = decode(decoder, records.column(1), rows, &mut ColumnBuffer::default()) {
-                let array = array.as_string_view();
-                let checked = StringViewArray::try_new(array.views().clone(), array.data_buffers().to_vec(), array.nulls().cloned());
-                prop_assert_eq!(&checked.unwrap(), array);
-            }
+            let array = decode(&mut decoder, records.column(1), rows, &mut ColumnBuffer::default());
+            let array = array.as_string_view();
+            let checked = StringViewArray::try_new(array.views().clone(), array.data_buffers().to_vec(), array.nulls().cloned());
+            prop_assert_eq!(&checked.unwrap(), array);
         }
     }
 }

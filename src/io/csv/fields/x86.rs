@@ -6,7 +6,7 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use super::{FieldIndex, Kernel, State, index_blocks};
-use crate::io::csv::options::Dialect;
+use crate::io::csv::dialect::Plain;
 
 pub(super) fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f")
@@ -21,13 +21,13 @@ pub(super) fn has_avx2() -> bool {
 
 /// Call only where [`has_avx512`] holds.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi1,popcnt")]
-pub(super) fn index_avx512(out: &mut FieldIndex, data: &[u8], state: State, dialect: Dialect) -> State {
+pub(super) fn index_avx512(out: &mut FieldIndex, data: &[u8], state: State, dialect: Plain) -> State {
     index_blocks(Avx512, out, data, state, dialect)
 }
 
 /// Call only where [`has_avx2`] holds.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-pub(super) fn index_avx2(out: &mut FieldIndex, data: &[u8], state: State, dialect: Dialect) -> State {
+pub(super) fn index_avx2(out: &mut FieldIndex, data: &[u8], state: State, dialect: Plain) -> State {
     index_blocks(Avx2, out, data, state, dialect)
 }
 

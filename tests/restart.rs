@@ -1,0 +1,138 @@
+//! Values that contradict what samples said: the run looks at everything and starts again, or says how to.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{Files, Value, rows};
+use partita::prelude::*;
+use partita::{Event, Infer, Observer, OnBadRow, Session};
+
+#[derive(Default)]
+struct Restarts(Mutex<Vec<String>>);
+
+impl Observer for Restarts {
+    fn on(&self, event: &Event) {
+        if let Event::Restarted { message, .. } = event {
+            self.0.lock().unwrap().push(message.clone());
+        }
+    }
+}
+
+fn session(threads: usize, partition: usize) -> (Session, Arc<Restarts>) {
+    let told = Arc::new(Restarts::default());
+    let builder = Session::builder().threads(threads).partition_size(partition).observer(told.clone());
+    (builder.build().unwrap(), told)
+}
+
+/// A column of integers, but for one value where no sample looks.
+fn file(value: &str) -> String {
+    let row = "1,2,x\n";
+    let mut text = "k,v,s\n".to_owned() + &row.repeat(20_000);
+    let at = text.len() - 6 * 6000;
+    text.replace_range(at..at + 6, &format!("1,{value},x\n"));
+    text
+}
+
+/// Small samples, so that small files hide something.
+fn options() -> CsvOptions {
+    CsvOptions::new().sample_size(1000)
+}
+
+#[test]
+fn a_column_of_integers_meets_a_float_and_the_run_starts_again() {
+    let files = Files::new(&[("1.csv", b"k,v,s\n1,2,x\n"), ("2.csv", file("2.5").as_bytes())]);
+    for (threads, partition) in [(1, 1 << 30), (2, 5000)] {
+        let (session, told) = session(threads, partition);
+        let frame = session.read_csv_with(files.path("?.csv"), options());
+        let expected = 2.0 * 20_001.0 + 0.5;
+        let sum = frame.agg([col("v").sum()]).compute().unwrap();
+        assert_eq!(rows(&sum), [[Value::Float(expected)]]);
+        let messages = told.0.lock().unwrap().clone();
+        assert_eq!(messages.len(), 1);
+        let place = format!("column 'v' is float64, as {}:14002", files.path("2.csv").display());
+        assert!(messages[0].contains(&place), "{messages:?}");
+        // What was found is known from now on; a column that no run decodes stays as it was.
+        let again = frame.filter(col("v").gt(2)).sort(["v"]).compute().unwrap();
+        assert_eq!(rows(&again), [vec![Value::Int(1), Value::Float(2.5), Value::Text("x".into())]]);
+        assert_eq!(told.0.lock().unwrap().len(), 1);
+        let decided = frame.column_report().unwrap()[1].decided_at.clone().unwrap();
+        assert_eq!(decided, (files.path("2.csv"), 14_002));
+        // Writers start again too: nothing had its name yet.
+        let written = files.path(&format!("out{threads}.csv"));
+        let fresh = session.read_csv_with(files.path("?.csv"), options());
+        assert_eq!(fresh.write_csv(&written).unwrap().rows, 20_001);
+        assert_eq!(told.0.lock().unwrap().len(), 2);
+        let kept = session.read_csv_with(files.path("?.csv"), options()).persist().unwrap();
+        assert_eq!(rows(&kept.agg([col("v").sum()]).compute().unwrap()), [[Value::Float(expected)]]);
+    }
+}
+
+#[test]
+fn a_column_that_turns_out_to_be_text_is_carried_and_grouped_but_not_summed() {
+    let files = Files::new(&[("f.csv", file("oops").as_bytes())]);
+    let frame = || session(2, 5000).0.read_csv_with(files.path("f.csv"), options());
+    assert_eq!(frame().compute().unwrap().num_rows(), 20_000);
+    let groups = frame().group_by(["v"]).agg([size()]).compute().unwrap();
+    assert_eq!(
+        rows(&groups),
+        [vec![Value::Text("2".into()), Value::Int(19_999)], vec![Value::Text("oops".into()), Value::Int(1)]]
+    );
+    let error = frame().agg([col("v").sum()]).compute().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Type);
+    let text = error.to_string();
+    assert!(text.contains("'v' is text") && text.contains("f.csv:14002"), "{text}");
+}
+
+#[test]
+fn strict_runs_streams_and_closures_do_not_start_again() {
+    let files = Files::new(&[("f.csv", file("2.5").as_bytes())]);
+    let (session, told) = session(2, 5000);
+    let path = files.path("f.csv");
+    let strict = session.read_csv_with(&path, options().strict(true)).agg([col("v").sum()]).compute().unwrap_err();
+    let streamed = session.read_csv_with(&path, options()).stream().unwrap().find_map(Result::err).unwrap();
+    let mapped = session.read_csv_with(&path, options()).map_batches(Ok::<_, Error>).compute().unwrap_err();
+    for text in [strict.to_string(), Error::from(streamed).to_string(), mapped.to_string()] {
+        for part in [
+            "column 'v' is int64, and \"2.5\" is not",
+            "f.csv:14002:3",
+            "1,2.5,x",
+            "^^^",
+            "Infer::Full",
+            "Type::Float64",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+    assert_eq!(told.0.lock().unwrap().len(), 0);
+    // Who looks at everything first needs no second run.
+    let full = session.read_csv_with(&path, options().infer(Infer::Full).strict(true));
+    assert_eq!(full.schema().unwrap().field(1).data_type(), &Type::Float64.arrow());
+    let decided = full.column_report().unwrap()[1].decided_at.clone().unwrap();
+    assert_eq!(decided, (path, 14_002));
+    assert_eq!(rows(&full.agg([col("v").max()]).compute().unwrap()), [[Value::Float(2.5)]]);
+}
+
+#[test]
+fn integers_that_no_float_holds_make_text_of_floats() {
+    let files = Files::new(&[("f.csv", file("9007199254740993").as_bytes()), ("g.csv", b"k,v,s\n1,2.5,x\n")]);
+    let (session, told) = session(1, 1 << 30);
+    let table = session.read_csv_with(files.path("?.csv"), options()).filter(col("k").eq(1)).compute().unwrap();
+    assert_eq!(Type::of(table.schema().field(1).data_type()), Some(Type::Text));
+    assert_eq!(told.0.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn where_bad_rows_are_left_out_a_float_is_none_but_a_word_is() {
+    let files = Files::new(&[("f.csv", file("2.5").as_bytes()), ("g.csv", file("oops").as_bytes())]);
+    let (session, told) = session(2, 5000);
+    let read = |name: &str| {
+        let options = options().on_bad_row(OnBadRow::Skip { at_most: 10 });
+        let sum = session.read_csv_with(files.path(name), options).agg([size(), col("v").sum()]).compute().unwrap();
+        rows(&sum)[0].clone()
+    };
+    assert_eq!(read("f.csv"), [Value::Int(20_000), Value::Float(40_000.5)]);
+    assert_eq!(told.0.lock().unwrap().len(), 1);
+    assert_eq!(read("g.csv"), [Value::Int(19_999), Value::Int(39_998)]);
+    assert_eq!(told.0.lock().unwrap().len(), 1);
+}
