@@ -88,15 +88,15 @@ pub use expr::{
     row_number, seconds, size, weeks, when, years,
 };
 pub use frame::{
-    AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Running, Scalar, Stop, TaskCount, compute_all,
-    concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
+    AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Over, Running, Scalar, Stop, TaskCount, WindowExpr,
+    compute_all, concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{ColumnReport, CsvOptions, Delimiter, Infer, LineEnd, OnBadRow, OptionValue, Ragged};
 pub use io::write::{Compression, WriteOptions, Written};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
-pub use sql::sql;
+pub use sql::{sql, sql_statements};
 
 /// What most programs import.
 pub mod prelude {
@@ -104,8 +104,9 @@ pub mod prelude {
     pub use crate::sql;
     pub use crate::{
         AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
-        Literal, Merge, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WriteOptions, coalesce, col,
-        compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date, lit_timestamp, minutes, months,
-        read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size, submit_all, weeks, when, years,
+        Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WindowExpr,
+        WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date,
+        lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size,
+        submit_all, weeks, when, years,
     };
 }

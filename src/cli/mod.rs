@@ -1,8 +1,14 @@
 //! The command line: thin, on the public API only.
 
+mod convert;
+mod count;
 mod generate;
+mod head;
+mod input;
 mod output;
+mod parquet;
 mod schema;
+mod show;
 mod signals;
 mod sql;
 
@@ -30,7 +36,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Sql(sql::Sql),
+    Head(head::Head),
+    Count(count::Count),
     Schema(schema::Schema),
+    Convert(convert::Convert),
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(generate::GenerateOptions),
 }
@@ -41,23 +50,23 @@ Examples:
   partita generate /tmp/baci --years 2018 --rows 8000 --style padded --overwrite
   partita generate /tmp/groupby --kind groupby --rows 100000 --missing 5";
 
-/// How to run, the same for every command.
+/// How to run, the same for every command. What no flag says, an environment variable may.
 #[derive(Args)]
 struct RunOptions {
-    /// How many threads work [default: the machine's]
+    /// How many threads work [env: PARTITA_THREADS] [default: the machine's]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// What the run may hold in memory, such as 512MB or 1.5GiB [default: a part of the machine's]
+    /// What the run may hold in memory, such as 512MB or 1.5GiB [env: PARTITA_MEMORY] [default: a part of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     memory: Option<usize>,
-    /// Where what does not fit into memory goes, and copies of compressed or piped input [default: the system's
-    /// directory for temporary files]
+    /// Where what does not fit into memory goes, and copies of compressed or piped input [env: PARTITA_SPILL_DIR] [default:
+    /// the system's directory for temporary files]
     #[arg(long, value_name = "DIRECTORY")]
     spill_dir: Option<PathBuf>,
-    /// What may lie there at one time, such as 20GB [default: as much as the disk holds]
+    /// What may lie there at one time, such as 20GB [env: PARTITA_SPILL_LIMIT] [default: as much as the disk holds]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     spill_limit: Option<usize>,
-    /// The size of the pieces that files are read in [default: 100MB]
+    /// The size of the pieces that files are read in [env: PARTITA_PARTITION_SIZE] [default: 100MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     partition_size: Option<usize>,
     /// Shows no progress on stderr (there is none anyway when stderr is no terminal)
@@ -66,21 +75,23 @@ struct RunOptions {
 }
 
 impl RunOptions {
-    fn session(&self) -> SessionBuilder {
+    fn session(&self) -> partita::Result<SessionBuilder> {
         let mut session = Session::builder().observer(Arc::new(Warnings));
-        if let Some(threads) = self.threads {
+        if let Some(threads) = setting(self.threads, "PARTITA_THREADS", |text| {
+            text.parse().map_err(|_| wrong("PARTITA_THREADS", text, "a whole number"))
+        })? {
             session = session.threads(threads);
         }
-        if let Some(memory) = self.memory {
+        if let Some(memory) = setting(self.memory, "PARTITA_MEMORY", parse_bytes)? {
             session = session.memory(memory);
         }
-        if let Some(directory) = &self.spill_dir {
+        if let Some(directory) = setting(self.spill_dir.clone(), "PARTITA_SPILL_DIR", |text| Ok(text.into()))? {
             session = session.spill_dir(directory);
         }
-        if let Some(limit) = self.spill_limit {
+        if let Some(limit) = setting(self.spill_limit, "PARTITA_SPILL_LIMIT", parse_bytes)? {
             session = session.spill_limit(limit as u64);
         }
-        if let Some(size) = self.partition_size {
+        if let Some(size) = setting(self.partition_size, "PARTITA_PARTITION_SIZE", parse_bytes)? {
             session = session.partition_size(size);
         }
         if !self.quiet
@@ -88,8 +99,25 @@ impl RunOptions {
         {
             session = session.observer(Arc::new(bar));
         }
-        session
+        Ok(session)
     }
+}
+
+/// What a flag says, else what an environment variable does.
+fn setting<T>(
+    flag: Option<T>,
+    variable: &str,
+    read: impl FnOnce(&str) -> partita::Result<T>,
+) -> partita::Result<Option<T>> {
+    match (flag, std::env::var(variable)) {
+        (Some(value), _) => Ok(Some(value)),
+        (None, Ok(text)) if !text.is_empty() => read(&text).map(Some).map_err(|e| e.in_step(variable)),
+        _ => Ok(None),
+    }
+}
+
+fn wrong(variable: &str, text: &str, takes: &str) -> partita::Error {
+    partita::Error::new(ErrorKind::Config, format!("{variable} takes {takes}, and '{text}' is none"))
 }
 
 /// Passes on what runs warn of.
@@ -128,6 +156,9 @@ impl From<io::Error> for Failure {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Sql(command) => command.run(),
+        Command::Head(command) => command.run(),
+        Command::Count(command) => command.run(),
+        Command::Convert(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Generate(options) => write_files(&options),
     };

@@ -3,18 +3,21 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchReader, StringViewArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
+use arrow::ipc::writer::StreamWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::ValueEnum;
 use partita::Table;
 
-use super::Failure;
+use super::{Failure, parquet, show};
 
 /// The rows that a table shows; of more, the first and last of them.
 const TABLE_ROWS: usize = 40;
@@ -26,15 +29,43 @@ pub(super) enum Format {
     Table,
     /// With a header; a missing value is an empty field (NA in a result of one column), an empty text "", a float has as many digits as tell it from all others
     Csv,
+    /// As csv, with tabs
+    Tsv,
     /// An array of objects, each on a line of its own; NaN and infinities become null, dates ISO text
     Json,
+    /// Such objects alone, one a line
+    Ndjson,
+    /// A table of Markdown, all rows
+    Markdown,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow IPC stream
+    Arrow,
+}
+
+impl Format {
+    /// The format that a file's ending names.
+    pub(super) fn of(path: &Path) -> Option<Format> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "txt" => Format::Table,
+            "csv" => Format::Csv,
+            "tsv" | "tab" => Format::Tsv,
+            "json" => Format::Json,
+            "ndjson" | "jsonl" => Format::Ndjson,
+            "md" => Format::Markdown,
+            "parquet" | "pq" => Format::Parquet,
+            "arrow" | "arrows" | "ipc" | "feather" => Format::Arrow,
+            _ => return None,
+        })
+    }
 }
 
 /// Rows of a result, or why there are no more.
-type Batch = Result<RecordBatch, Failure>;
+pub(super) type Batch = Result<RecordBatch, Failure>;
 
 /// Writes a result batch by batch, and nothing before the first of them is there. Gives the number of rows.
-pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Write) -> Result<u64, Failure> {
+pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Write + Send) -> Result<u64, Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let schema = rows.schema();
     let mut count = 0;
@@ -45,8 +76,19 @@ pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Writ
     });
     match format {
         Format::Table => write_table(&schema, batches, &mut out)?,
-        Format::Csv => write_csv(&schema, batches, &mut out)?,
-        Format::Json => write_json(&schema, batches, &mut out)?,
+        Format::Csv => write_csv(&schema, batches, b',', &mut out)?,
+        Format::Tsv => write_csv(&schema, batches, b'\t', &mut out)?,
+        Format::Json => write_json(&schema, batches, ["[\n", ",\n", "\n]\n"], &mut out)?,
+        Format::Ndjson => write_json(&schema, batches, ["", "\n", "\n"], &mut out)?,
+        Format::Markdown => show::write_markdown(&schema, batches, &mut out)?,
+        Format::Parquet => parquet::write(&schema, batches, &mut out)?,
+        Format::Arrow => {
+            let mut writer = StreamWriter::try_new(&mut out, &schema).map_err(io::Error::other)?;
+            for batch in batches {
+                writer.write(&batch?).map_err(io::Error::other)?;
+            }
+            writer.finish().map_err(io::Error::other)?;
+        }
     }
     out.flush()?;
     Ok(count)
@@ -68,6 +110,7 @@ pub(super) fn count_rows(rows: u64) -> String {
 /// Of more rows than are shown, only the first and last are kept.
 fn write_table(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
     const HALF: usize = TABLE_ROWS / 2;
+    let started = Instant::now();
     let (mut first, mut last) = (RecordBatch::new_empty(schema.clone()), RecordBatch::new_empty(schema.clone()));
     let mut count = 0;
     for batch in batches {
@@ -79,19 +122,20 @@ fn write_table(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &m
         // One more than is shown: the row that stands for those left out.
         last = end(&joined(schema, &last, &end(&rest, HALF + 1))?, HALF + 1);
     }
-    let shown = (first.num_rows() + last.num_rows()) as u64;
-    let table = Table::new(schema.clone(), vec![first, last])?.display(TABLE_ROWS);
-    match table.strip_suffix(&footer(shown, schema)) {
-        Some(grid) if count > shown => writeln!(out, "{grid}{}", footer(count, schema))?,
-        _ => writeln!(out, "{table}")?,
-    }
+    let shown = Table::new(schema.clone(), vec![first, last])?;
+    let table = show::fitting(&shown, TABLE_ROWS, show::terminal_width())?;
+    let grid = table.rsplit_once('\n').map_or("", |(grid, _)| grid);
+    let time = show::time_since(started);
+    // Without columns there is no grid.
+    let line = if grid.is_empty() { "" } else { "\n" };
+    writeln!(out, "{grid}{line}{}{time}", footer(count, schema))?;
     Ok(())
 }
 
 /// The last line of a table of so many rows.
 fn footer(rows: u64, schema: &SchemaRef) -> String {
     let columns = schema.fields().len();
-    format!("\n{} × {columns} column{}", count_rows(rows), if columns == 1 { "" } else { "s" })
+    format!("{} × {columns} column{}", count_rows(rows), if columns == 1 { "" } else { "s" })
 }
 
 /// The last rows of a batch, so many at most.
@@ -110,15 +154,21 @@ fn joined(schema: &SchemaRef, first: &RecordBatch, second: &RecordBatch) -> part
     Ok(RecordBatch::try_new(schema.clone(), columns.collect())?)
 }
 
-fn write_csv(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
+fn write_csv(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Batch>,
+    delimiter: u8,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     // The crate quotes by the field alone, and can't tell an empty text from a missing value: we quote.
-    let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Never).from_writer(out);
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(delimiter).quote_style(csv::QuoteStyle::Never).from_writer(out);
     // A blank line would be no row.
     let missing = if schema.fields().len() == 1 { "NA" } else { "" };
     let mut field = String::new();
     let mut batches = batches.peekable();
     if !matches!(batches.peek(), Some(Err(_))) {
-        let names = schema.fields().iter().map(|field| quoted(field.name()));
+        let names = schema.fields().iter().map(|field| quoted(field.name(), delimiter));
         writer.write_record(names.map(|name| name.into_owned())).map_err(io_error)?;
     }
     for batch in batches {
@@ -132,7 +182,7 @@ fn write_csv(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut
                 }
                 field.clear();
                 write!(field, "{}", formatter.value(row)).map_err(unprintable)?;
-                writer.write_field(quoted(&field).as_bytes()).map_err(io_error)?;
+                writer.write_field(quoted(&field, delimiter).as_bytes()).map_err(io_error)?;
             }
             writer.write_record(None::<&[u8]>).map_err(io_error)?;
         }
@@ -141,8 +191,8 @@ fn write_csv(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut
 }
 
 /// A field as it stands in a file: in quotes where it must be, and where it is an empty text.
-fn quoted(field: &str) -> Cow<'_, str> {
-    if field.is_empty() || field.contains(['"', ',', '\n', '\r']) {
+fn quoted(field: &str, delimiter: u8) -> Cow<'_, str> {
+    if field.is_empty() || field.contains(['"', char::from(delimiter), '\n', '\r']) {
         Cow::Owned(format!("\"{}\"", field.replace('"', "\"\"")))
     } else {
         Cow::Borrowed(field)
@@ -157,7 +207,7 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-fn formatters(batch: &RecordBatch) -> io::Result<Vec<(&dyn Array, ArrayFormatter<'_>)>> {
+pub(super) fn formatters(batch: &RecordBatch) -> io::Result<Vec<(&dyn Array, ArrayFormatter<'_>)>> {
     batch.columns().iter().map(|column| Ok((column.as_ref(), formatter(column.as_ref())?))).collect()
 }
 
@@ -167,22 +217,29 @@ fn formatter(column: &dyn Array) -> io::Result<ArrayFormatter<'_>> {
     ArrayFormatter::try_new(column, &OPTIONS).map_err(io::Error::other)
 }
 
-fn unprintable(_: std::fmt::Error) -> io::Error {
+pub(super) fn unprintable(_: std::fmt::Error) -> io::Error {
     io::Error::other("a value has no text form, such as a date beyond the calendar")
 }
 
-fn write_json(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
+/// `marks` stand before the first object, between two, and behind the last.
+fn write_json(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Batch>,
+    marks: [&str; 3],
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let [first, between, last] = marks;
     // Each name once, quoted and escaped, with what stands before it.
     let names: Vec<String> = (schema.fields().iter().enumerate())
         .map(|(i, field)| Ok(format!("{}{}:", if i == 0 { "" } else { "," }, serde_json::to_string(field.name())?)))
         .collect::<io::Result<_>>()?;
-    let mut separator = "[\n";
+    let (mut separator, mut any) = (first, false);
     for batch in batches {
         let batch = batch?;
         let columns = batch.columns().iter().map(|column| JsonColumn::new(column)).collect::<io::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             write!(out, "{separator}{{")?;
-            separator = ",\n";
+            (separator, any) = (between, true);
             for (name, (column, values)) in names.iter().zip(batch.columns().iter().zip(&columns)) {
                 out.write_all(name.as_bytes())?;
                 if column.is_null(row) {
@@ -195,7 +252,8 @@ fn write_json(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mu
         }
     }
     // Without rows there is no beginning yet.
-    Ok(out.write_all(if separator == "[\n" { b"[\n]\n" } else { b"\n]\n" })?)
+    let end = if any { last.to_owned() } else { format!("{first}{}", last.trim_start()) };
+    Ok(out.write_all(end.as_bytes())?)
 }
 
 /// A column as JSON takes it.

@@ -1,35 +1,54 @@
-//! `partita sql`: one query, its result on stdout.
+//! `partita sql`: queries, their results on stdout or in a file.
 
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
-use partita::{Stats, Stop};
+use clap::{Args, ValueEnum};
+use partita::{Error, ErrorKind, Frame, Stats, Stop, WriteOptions, sql_statements};
 
 use super::output::{self, Format};
 use super::{Failure, RunOptions, signals};
 
-/// Runs a SELECT statement over CSV files
+/// Runs SQL over files
 ///
-/// FROM names a file, a glob or '-' (standard input) in quotes; the types of its columns are found by reading samples. There are WHERE, GROUP BY,
-/// HAVING, ORDER BY, LIMIT and OFFSET, and the aggregates count, sum, avg, min and max. What is not supported is an error that
-/// points at its place.
+/// FROM names a file, a glob or '-' (standard input) in quotes: CSV, Parquet or Arrow IPC; read_csv('file', delimiter => ';') takes options.
+/// There are joins, groups, subqueries, WITH, UNION, windows: what is not supported is an error that points at its place. Of several
+/// statements, parted by semicolons, each is run and printed.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Sql {
-    /// The statement
-    query: String,
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    /// The statements; without them and without --file, they are read from standard input
+    #[arg(conflicts_with = "file")]
+    query: Option<String>,
+    /// A file with the statements
+    #[arg(long, short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How the result is written [default: table, or as the output file's ending says]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Where the result is written to, in place of stdout; what is there is replaced
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Prints how the query would be run, and does not run it
-    #[arg(long)]
-    explain: bool,
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "all", value_name = "STOP")]
+    explain: Option<Explain>,
     /// Prints on stderr, after the result, what the run took: rows and bytes read, what was spilled by which operator, peak memory, time
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
     options: RunOptions,
+}
+
+/// How far a plan is taken before it is printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Explain {
+    All,
+    Logical,
+    Optimised,
+    Stages,
+    Tasks,
 }
 
 const EXAMPLES: &str = "\
@@ -44,23 +63,82 @@ that is wrong, 130 and 143 for a run that SIGINT (Ctrl-C) and SIGTERM stopped.";
 
 impl Sql {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        let text = self.text()?;
         let stats = Arc::new(Stats::new());
-        let mut session = self.options.session();
+        let mut session = self.options.session()?;
         if self.stats {
             session = session.observer(stats.clone());
         }
         let session = session.build()?;
         signals::close_on_signal(&session)?;
-        let frame = session.sql(&self.query);
-        if self.explain {
-            let plan = frame.explain(Stop::All)?;
-            writeln!(io::stdout(), "{}", plan.trim_end())?;
-            return Ok(());
+        let mut statements = sql_statements(&text);
+        if statements.is_empty() {
+            // The parser tells what is wrong.
+            statements.push(&text);
         }
-        let rows = output::write(frame.stream()?, self.format, io::stdout().lock())?;
+        let mut rows = 0;
+        for statement in statements {
+            let frame = session.sql(statement);
+            match self.explain {
+                Some(explain) => writeln!(io::stdout(), "{}", frame.explain(explain.stop())?.trim_end())?,
+                None => rows += self.print(&frame)?,
+            }
+        }
         if self.stats {
             writeln!(io::stderr(), "given        {}\n{stats}", output::count_rows(rows))?;
         }
         Ok(())
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        match (&self.query, &self.file) {
+            (Some(query), _) => Ok(query.clone()),
+            (None, Some(file)) => Ok(fs::read_to_string(file).map_err(|error| {
+                let message = format!("the file '{}' can't be read", file.display());
+                Error::new(ErrorKind::Io, message).caused_by(error)
+            })?),
+            (None, None) if io::stdin().is_terminal() => {
+                let error = Error::new(ErrorKind::Config, "there is no query");
+                Err(error.help("partita sql \"SELECT …\", or -f file.sql, or pipe it in").into())
+            }
+            (None, None) => {
+                let mut text = String::new();
+                io::stdin().read_to_string(&mut text)?;
+                Ok(text)
+            }
+        }
+    }
+
+    /// Writes a result where it belongs; the number of its rows.
+    fn print(&self, frame: &Frame) -> Result<u64, Failure> {
+        let Some(path) = &self.output else {
+            return output::write(frame.stream()?, self.format.unwrap_or(Format::Table), io::stdout());
+        };
+        let Some(format) = self.format.or_else(|| Format::of(path)) else {
+            let error = Error::new(ErrorKind::Config, format!("'{}' names no format by its ending", path.display()));
+            return Err(error.help("choose one with --format").into());
+        };
+        let options = match format {
+            Format::Csv => WriteOptions::csv(),
+            Format::Tsv => WriteOptions::csv().delimiter(b'\t'),
+            Format::Parquet => WriteOptions::parquet(),
+            Format::Arrow => WriteOptions::ipc(),
+            Format::Table | Format::Json | Format::Ndjson | Format::Markdown => {
+                return output::write(frame.stream()?, format, File::create(path)?);
+            }
+        };
+        Ok(frame.write(path, options.overwrite())?.rows)
+    }
+}
+
+impl Explain {
+    fn stop(self) -> Stop {
+        match self {
+            Explain::All => Stop::All,
+            Explain::Logical => Stop::Logical,
+            Explain::Optimised => Stop::Optimised,
+            Explain::Stages => Stop::Stages,
+            Explain::Tasks => Stop::Tasks,
+        }
     }
 }

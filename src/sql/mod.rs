@@ -1,14 +1,27 @@
 //! SQL text to a [`Frame`]: a thin front without an engine of its own.
 //!
-//! The text goes through three files: `source` cuts it into tokens and points errors into it, `parse` has `sqlparser` parse it (as the
-//! SQL of `dialect`) and refuses what is not carried out, `plan` builds the frame clause by clause, with `translate` for the expressions.
+//! `source` cuts the text into tokens and points errors into it; `statement` has `sqlparser` parse it, as the SQL of `dialect`. A `query` is
+//! WITH, set operations and `select`, whose clauses are a file each: `from` and `join` give rows with `names`, `translate` makes expressions
+//! of expressions (with `literals`, `patterns`, `functions`), and takes out what is computed beside them: `aggregates`, `windows`, `subquery`.
 
+mod aggregates;
+mod clauses;
 mod dialect;
-mod parse;
-mod plan;
+mod from;
+mod functions;
+mod join;
+mod literals;
+mod names;
+mod patterns;
+mod query;
+mod select;
 mod source;
+mod statement;
+mod subquery;
 mod translate;
+mod values;
 mod walk;
+mod windows;
 
 use crate::frame::Frame;
 use crate::sched::Session;
@@ -29,16 +42,32 @@ pub fn sql(text: &str) -> Frame {
 }
 
 impl Session {
-    /// The frame that a SELECT statement describes. FROM names a CSV file, or a glob of them, in single or double quotes; samples
-    /// of the files are read at once, for the names and types of their columns, and nothing runs.
+    /// The frame that a statement describes. FROM names files, or a glob of them, in single or double quotes: CSV, or by the ending Parquet
+    /// and Arrow IPC. Samples of the files are read at once, for the names and types of their columns, and nothing runs (but `COPY`, which
+    /// does at once).
     ///
-    /// **What there is:** `SELECT` with expressions, aliases and `*`; `WHERE`; `GROUP BY` columns, expressions, aliases and positions;
-    /// `count(*)`, `count`, `sum`, `avg`, `min` and `max`, within expressions too; `HAVING`; `ORDER BY` columns, expressions, aliases and
-    /// positions, with `ASC`, `DESC`, `NULLS FIRST` and `NULLS LAST`; `LIMIT` and `OFFSET`. Constants are numbers, `'text'`, `TRUE`, `FALSE`, `NULL`,
-    /// `DATE '2020-01-31'` and `TIMESTAMP '2020-01-31 12:00:00'`; operators are `= <> < <= > >=`, `+ - * / %`, `AND OR NOT`, `IS NULL`, `IS TRUE`,
-    /// `IS FALSE`, `BETWEEN` and `IN (…)`.
+    /// **Queries:** `SELECT` with expressions, aliases, `*`, `t.*`, `* EXCLUDE (…)`, `DISTINCT`, `DISTINCT ON (…)`; `FROM` files,
+    /// `read_csv('glob', option => value, …)`, `read_parquet`, `read_ipc`, subqueries, `VALUES`; `JOIN` (inner, left, right, full, semi, anti, cross, natural; `ON` any
+    /// condition, `USING`) and commas; `WHERE`; `GROUP BY` expressions, aliases, positions, `ALL`; `HAVING`; `QUALIFY`; `ORDER BY` with `NULLS FIRST`
+    /// and `LAST`, `ALL`; `LIMIT` and `OFFSET`; `UNION [ALL]`, `INTERSECT`, `EXCEPT`; `WITH`. `EXPLAIN`, `DESCRIBE`, and `COPY (query) TO 'file'
+    /// (FORMAT parquet)`, which replaces a file that is there, and gives the number of its rows.
     ///
-    /// **What it means** is told at [`Expr`](crate::Expr) and [`AggExpr`](crate::AggExpr) (`/` gives a float, NaN lies above all numbers), but for SQL's own
+    /// **Expressions:** `= <> < <= > >= + - * / // % ||`, `AND OR NOT`, `IS [NOT] NULL, TRUE, FALSE, DISTINCT FROM`, `BETWEEN`, `IN (list or
+    /// subquery)`, `LIKE`, `ILIKE`, `CASE`, `CAST`, `TRY_CAST`, `::`, `EXISTS` and subqueries that give a value; none may use columns of the query around it.
+    /// `DATE '2020-01-31'`, `TIMESTAMP '…'`, `INTERVAL '3' DAY`. Functions: `abs ceil floor round sqrt exp ln log log10 log2 power sign mod
+    /// greatest least isnan`, `upper lower length trim ltrim rtrim substr left right replace split_part contains starts_with ends_with concat
+    /// regexp_matches regexp_extract regexp_replace(…, 'g')`, `coalesce ifnull nullif if`, `year quarter month day hour minute second dayofweek
+    /// isodow dayofyear`, `EXTRACT date_part date_trunc date_diff strftime strptime try_strptime`.
+    ///
+    /// **Aggregates**, with `DISTINCT` and `FILTER (WHERE …)`: `count sum avg min max var_samp var_pop stddev_samp stddev_pop median quantile_cont
+    /// percentile_cont mode first last any_value string_agg corr covar_samp covar_pop bool_and bool_or count_if`. `string_agg`, `first` and
+    /// `last` take `ORDER BY`; `first` and `last` skip nulls, where DuckDB gives them.
+    ///
+    /// **Windows:** `row_number rank dense_rank lag lead first_value last_value count sum avg min max` `OVER (PARTITION BY … ORDER BY … ROWS BETWEEN …
+    /// AND …)`; without an order, all aggregates. They are those of [`Over`](crate::Over).
+    ///
+    /// **What it means** is told at [`Expr`](crate::Expr) and [`AggExpr`](crate::AggExpr) (`/` gives a float, `//` rounds down, NaN lies above all
+    /// numbers, a cast to an integer cuts the fraction), but for SQL's own
     /// rules: nulls form a group, and the sum of nothing is null. Nulls are sorted last unless told otherwise. Without ORDER BY, rows come in the
     /// order of the files, groups in the order of their keys. Names of columns match without regard to capitals when none matches
     /// exactly, unless they stand in double quotes. A column without an alias is named as it is written: `avg(q)`.
@@ -67,6 +96,17 @@ impl Session {
     ///   help: the columns are 't', 'i', 'j', 'k', 'v', 'q'");
     /// ```
     pub fn sql(&self, text: &str) -> Frame {
-        plan::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
+        statement::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
     }
+}
+
+/// The statements of a text, which semicolons part; those within texts and comments part nothing, and what is blank is no statement.
+///
+/// ```
+/// assert_eq!(partita::sql_statements("SELECT ';' AS x; -- one;\nSELECT 2;\n"), ["SELECT ';' AS x", "-- one;\nSELECT 2"]);
+/// ```
+///
+/// A text that can't be cut into words, as for an open quote, is one statement: [`Session::sql`] tells what is wrong with it.
+pub fn sql_statements(text: &str) -> Vec<&str> {
+    source::statements(text)
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What an error about a clause or a statement says is possible.
 pub(super) const QUERIES: &str = "a query is SELECT … FROM 'path or glob', \
-    then any of WHERE, GROUP BY, HAVING, ORDER BY, LIMIT and OFFSET";
+    then any of JOIN, WHERE, GROUP BY, HAVING, UNION, ORDER BY, LIMIT and OFFSET";
 
 /// The characters of a long line that an error shows to the left and right of the place.
 const MARGIN: usize = 50;
@@ -58,6 +58,16 @@ impl<'a> Source<'a> {
         self.error(place, format!("{what} is not supported yet")).help(QUERIES)
     }
 
+    /// Refuses a clause that is there, at its keyword.
+    pub(super) fn refuse(&self, is_there: bool, keyword: Keyword, what: &str) -> Result<()> {
+        if is_there { Err(self.unsupported(self.keyword(keyword), what)) } else { Ok(()) }
+    }
+
+    /// Where a token stands, by its number; where there is none, where the query begins.
+    pub(super) fn place_of(&self, token: usize) -> Location {
+        self.tokens.get(token).map_or(Location::new(1, 1), |token| token.span.start)
+    }
+
     /// Where an expression begins; where that is not recorded, where the query begins.
     pub(super) fn start(&self, ast: &Ast) -> Location {
         self.place(first_operand(ast))
@@ -80,12 +90,6 @@ impl<'a> Source<'a> {
         let place = self.keyword(keyword);
         let next = self.tokens.iter().find(|token| token.span.start > place);
         next.map_or_else(|| self.end(), |token| token.span.start)
-    }
-
-    /// Where this sign first stands behind a place.
-    pub(super) fn sign(&self, sign: &Token, behind: Location) -> Location {
-        let mut later = self.tokens.iter().filter(|token| token.span.start > behind);
-        later.find(|token| token.token == *sign).map_or(behind, |token| token.span.start)
     }
 
     /// Just after the last character.
@@ -119,6 +123,32 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The pieces between semicolons that hold more than white space and comments.
+pub(super) fn statements(text: &str) -> Vec<&str> {
+    let Ok(tokens) = Tokenizer::new(&PartitaDialect, text).tokenize_with_location() else { return vec![text] };
+    let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let offset = |place: Location| {
+        let start = starts.get(place.line.saturating_sub(1) as usize).copied().unwrap_or(text.len());
+        let line = &text[start..];
+        let column = place.column.saturating_sub(1) as usize;
+        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+    };
+    let (mut pieces, mut start, mut holds) = (vec![], 0, false);
+    for token in &tokens {
+        match token.token {
+            Token::SemiColon => {
+                let end = offset(token.span.start);
+                pieces.extend(holds.then(|| text[start..end].trim()));
+                (start, holds) = (end + 1, false);
+            }
+            Token::Whitespace(_) | Token::EOF => {}
+            _ => holds = true,
+        }
+    }
+    pieces.extend(holds.then(|| text[start..].trim()));
+    pieces
+}
+
 /// The operand at the left end. The parser's own `span` asks every operand, by recursion, which a long chain of operators
 /// would take too deep.
 fn first_operand(mut ast: &Ast) -> &Ast {
@@ -139,6 +169,9 @@ fn first_operand(mut ast: &Ast) -> &Ast {
             | Ast::InList { expr: first, .. }
             | Ast::Like { expr: first, .. }
             | Ast::ILike { expr: first, .. }
+            | Ast::IsDistinctFrom(first, _)
+            | Ast::IsNotDistinctFrom(first, _)
+            | Ast::InSubquery { expr: first, .. }
             | Ast::Cast { expr: first, .. } => first,
             _ => return ast,
         }

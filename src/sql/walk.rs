@@ -2,8 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
 
-use super::translate::is_aggregate;
-use crate::expr::{Expr, Node};
+use super::aggregates::aggregate_name;
 
 /// The operands of a chain of one operator, `a AND (b AND c) AND d`, from left to right. Chains may be longer than
 /// recursion could go.
@@ -22,11 +21,34 @@ pub(super) fn operands<'a>(ast: &'a Ast, chain: &BinaryOperator) -> Vec<&'a Ast>
     parts
 }
 
-/// Whether an aggregate function is called anywhere in an expression.
+/// Whether an aggregate function is called anywhere in an expression, in the place of one or within a window's.
 pub(super) fn has_aggregate(ast: &Ast) -> bool {
+    any(
+        ast,
+        |ast| matches!(ast, Ast::Function(function) if function.over.is_none() && aggregate_name(function).is_some()),
+    )
+}
+
+/// Whether a function over a window is called anywhere in an expression.
+pub(super) fn has_window(ast: &Ast) -> bool {
+    any(ast, |ast| matches!(ast, Ast::Function(function) if function.over.is_some()))
+}
+
+/// Whether a subquery stands anywhere in an expression.
+pub(super) fn has_subquery(ast: &Ast) -> bool {
+    any(ast, |ast| matches!(ast, Ast::Subquery(_) | Ast::Exists { .. } | Ast::InSubquery { .. }))
+}
+
+/// Whether an expression is one of the row alone: no aggregates, windows or subqueries in it, and names columns.
+pub(super) fn has_own_columns(ast: &Ast) -> bool {
+    let has_name = any(ast, |ast| matches!(ast, Ast::Identifier(_) | Ast::CompoundIdentifier(_)));
+    has_name && !has_aggregate(ast) && !has_window(ast) && !has_subquery(ast)
+}
+
+fn any(ast: &Ast, is: impl Fn(&Ast) -> bool) -> bool {
     let mut pending = vec![ast];
     while let Some(ast) = pending.pop() {
-        if is_aggregate(ast) {
+        if is(ast) {
             return true;
         }
         pending.extend(children(ast));
@@ -46,35 +68,43 @@ fn children(ast: &Ast) -> Vec<&Ast> {
         | Ast::IsTrue(inner)
         | Ast::IsNotTrue(inner)
         | Ast::IsFalse(inner)
-        | Ast::IsNotFalse(inner) => vec![inner],
-        Ast::BinaryOp { left, right, .. } => vec![left, right],
+        | Ast::IsNotFalse(inner)
+        | Ast::Cast { expr: inner, .. }
+        | Ast::Extract { expr: inner, .. }
+        | Ast::Ceil { expr: inner, .. }
+        | Ast::Floor { expr: inner, .. }
+        | Ast::Substring { expr: inner, .. }
+        | Ast::Trim { expr: inner, .. }
+        | Ast::InSubquery { expr: inner, .. } => vec![inner],
+        Ast::BinaryOp { left: a, right: b, .. }
+        | Ast::IsDistinctFrom(a, b)
+        | Ast::IsNotDistinctFrom(a, b)
+        | Ast::Like { expr: a, pattern: b, .. }
+        | Ast::ILike { expr: a, pattern: b, .. } => vec![a, b],
         Ast::Between { expr, low, high, .. } => vec![expr, low, high],
         Ast::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
-        Ast::Function(function) => match &function.args {
-            FunctionArguments::List(list) => list
-                .args
-                .iter()
-                .filter_map(|argument| match argument {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-                    _ => None,
-                })
-                .collect(),
-            _ => vec![],
-        },
-        _ => vec![],
-    }
-}
-
-/// Whether two expressions say the same, in the same way.
-pub(super) fn same(a: &Expr, b: &Expr) -> bool {
-    match (a.node(), b.node()) {
-        (Node::Column(a), Node::Column(b)) => a == b,
-        (Node::Literal(a), Node::Literal(b)) => a == b,
-        (Node::Alias(a, name_a), Node::Alias(b, name_b)) => name_a == name_b && same(a, b),
-        (Node::Unary(op_a, a), Node::Unary(op_b, b)) => op_a == op_b && same(a, b),
-        (Node::Binary(op_a, l_a, r_a), Node::Binary(op_b, l_b, r_b)) => {
-            op_a == op_b && same(l_a, l_b) && same(r_a, r_b)
+        Ast::Case { operand, conditions, else_result, .. } => {
+            let cases = conditions.iter().flat_map(|case| [&case.condition, &case.result]);
+            operand.iter().chain(else_result).map(|ast| &**ast).chain(cases).collect()
         }
-        _ => false,
+        Ast::Function(function) => {
+            let mut parts: Vec<&Ast> = match &function.args {
+                FunctionArguments::List(list) => list
+                    .args
+                    .iter()
+                    .filter_map(|argument| match argument {
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                        _ => None,
+                    })
+                    .collect(),
+                _ => vec![],
+            };
+            if let Some(sqlparser::ast::WindowType::WindowSpec(window)) = &function.over {
+                parts.extend(&window.partition_by);
+                parts.extend(window.order_by.iter().map(|key| &key.expr));
+            }
+            parts
+        }
+        _ => vec![],
     }
 }

@@ -33,6 +33,8 @@ impl Expr {
         };
         let inputs = inputs.iter().enumerate().map(|(at, input)| match at {
             0 => input.bind(schema),
+            // The number of the row's segment.
+            _ if !matches!(function, InOrderFn::Rolling { window: Window::Span(_), .. }) => input.bind(schema),
             _ => time(input, schema),
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;

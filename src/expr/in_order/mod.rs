@@ -180,7 +180,13 @@ impl InOrderFn {
                     write!(f, ", min_periods {min_periods}")?;
                 }
             }
-            InOrderFn::RowNumber | InOrderFn::Cumulative(_) | InOrderFn::Fill { .. } => {}
+            InOrderFn::Cumulative(_) => {
+                if let Some(segment) = inputs.get(1) {
+                    f.write_str(" within ")?;
+                    segment.write(f, 1)?;
+                }
+            }
+            InOrderFn::RowNumber | InOrderFn::Fill { .. } => {}
         }
         f.write_str(")")
     }

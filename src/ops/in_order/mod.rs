@@ -9,6 +9,7 @@ mod monoid;
 mod number;
 mod rank;
 mod rolling;
+mod segmented;
 mod shift;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use self::monoid::{Best, Count, FloatProduct, FloatSum, IntMean, IntProduct, Int
 use self::number::RowNumber;
 use self::rank::Rank;
 use self::rolling::Rolling;
+use self::segmented::Segmented;
 use self::shift::Shift;
 use super::InOrderOp;
 use crate::error::{Error, Result};
@@ -175,9 +177,13 @@ fn function(bound: &BoundInOrder) -> Result<Box<dyn Function>> {
         InOrderFn::Shift(n) => Box::new(Shift::new(input, n)),
         InOrderFn::Fill { backward } => Box::new(Fill { kind: input, backward }),
         InOrderFn::Rank(ranking) => Box::new(Rank { ranking }),
-        InOrderFn::Cumulative(summary) => summarised(Over::AllSoFar, summary, input, bound),
+        InOrderFn::Cumulative(summary) => {
+            let over = if bound.inputs.len() == 2 { Over::SegmentSoFar } else { Over::AllSoFar };
+            summarised(over, summary, input, bound)
+        }
         InOrderFn::Rolling { window, summary, min_periods } => {
             let length = match window {
+                Window::Rows(rows) if bound.inputs.len() == 2 => rolling::Length::OfSegment(rows),
                 Window::Rows(rows) => rolling::Length::Rows(rows),
                 Window::Span(span) => rolling::Length::Micros(span.micros_in_all().unwrap_or(0)),
             };
@@ -195,6 +201,8 @@ fn function(bound: &BoundInOrder) -> Result<Box<dyn Function>> {
 /// Which rows are summed up for each row.
 enum Over {
     AllSoFar,
+    /// Those of the row's segment.
+    SegmentSoFar,
     /// And of how many values there must be.
     Window(rolling::Length, u64),
 }
@@ -221,6 +229,7 @@ impl Over {
         let kind = bound.kind;
         match self {
             Over::AllSoFar => Box::new(Cumulative { monoid, kind }),
+            Over::SegmentSoFar => Box::new(Segmented { monoid, kind }),
             Over::Window(length, min_periods) => {
                 let (input, text) = (bound.inputs[0].kind(), bound.text.clone());
                 Box::new(Rolling { monoid, input, kind, length, min_periods, text })

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::concat;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use super::monoid::{Counted, Input, Monoid, Output};
 use super::{Kernel, Rows};
@@ -35,6 +35,8 @@ pub(super) struct Rolling<M> {
 pub(super) enum Length {
     /// So many rows.
     Rows(usize),
+    /// So many rows, of those that have the same number of a segment in the place of a time.
+    OfSegment(usize),
     /// The rows whose time lies less than this before that of the last one.
     Micros(i64),
 }
@@ -96,6 +98,10 @@ impl<M: Monoid> Rolling<M> {
         let held: usize = pieces.iter().map(|piece| piece.len()).sum();
         let kept = match (self.length, times.last()) {
             (Length::Rows(length), _) => held.min(length - 1),
+            (Length::OfSegment(length), Some(last)) => {
+                times.iter().rev().take(length - 1).take_while(|segment| *segment == last).count()
+            }
+            (Length::OfSegment(_), None) => 0,
             (Length::Micros(span), Some(last)) => {
                 times.iter().rev().take_while(|time| is_within(**time, *last, span)).count()
             }
@@ -118,6 +124,7 @@ impl<M: Monoid> Rolling<M> {
     fn times<'a>(&self, rows: &'a Rows) -> Result<&'a [i64]> {
         match self.length {
             Length::Rows(_) => Ok(&[]),
+            Length::OfSegment(_) => Ok(rows.times()?.as_primitive::<Int64Type>().values()),
             Length::Micros(_) => Ok(rows.times()?.as_primitive::<TimestampMicrosecondType>().values()),
         }
     }
@@ -191,6 +198,14 @@ impl<M: Monoid> Kernel for Rolling<M> {
                 match self.length {
                     Length::Rows(length) => {
                         if window.len() > length {
+                            window.pop::<M>();
+                        }
+                    }
+                    Length::OfSegment(length) => {
+                        let segment = times[row];
+                        window_times.push_back(segment);
+                        while window.len() > length || window_times.front().is_some_and(|first| *first != segment) {
+                            window_times.pop_front();
                             window.pop::<M>();
                         }
                     }

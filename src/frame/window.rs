@@ -1,0 +1,392 @@
+//! Functions over windows: of each row, the rows of its partition, in an order, up to it or around it.
+//!
+//! 1. Rows are numbered, and sorted by the partition's keys, the keys of the order, and their number.
+//! 2. Where a key differs from the row before, a partition (or a run of peers, equal in the order) begins: counting these beginnings
+//!    gives partitions and peers numbers, by passes over the rows in order.
+//! 3. Each function is such a pass too, or a few, that begins anew where the number of the partition changes.
+//! 4. Rows are sorted back by their numbers.
+//!
+//! Sorts and passes go to disk beyond the memory limit, so a window may be larger than memory.
+
+use super::Frame;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{
+    Expr, InOrderFn, Literal, Node, SortKey, Summary, Window, coalesce, col, is_same, lit, row_number, when,
+};
+
+/// Over which rows, in which order, a [`WindowExpr`] goes: the partition of each row, its order, and how far around the row.
+///
+/// ```
+/// # fn main() -> partita::Result<()> {
+/// use partita::prelude::*;
+/// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+/// let largest = Over::partition_by(["i"]).order_by([col("v").desc()]);
+/// let by_exporter = Over::partition_by(["i"]).order_by(["k"]);
+/// let ranked = df.with_windows([
+///     largest.rank().alias("place"),
+///     by_exporter.sum(col("v")).alias("so_far"),
+///     by_exporter.rows(-2, 0).mean(col("v")).alias("mean_of_3"),
+/// ]);
+/// let firsts = ranked.filter(col("place").eq(1)).compute()?;
+/// assert_eq!(firsts.num_columns(), 6 + 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Rows whose keys are null form a partition, as they form a group in SQL. Without keys all rows are one partition. Rows with equal order keys
+/// are peers: they have one [`rank`](Over::rank), and what goes up to a row goes up to its last peer, unless [`rows`](Over::rows) says
+/// otherwise. Between peers the order of the frame decides.
+#[derive(Debug, Clone, Default)]
+#[must_use = "says over which rows: ask it for a function, as in over.sum(col(\"v\"))"]
+pub struct Over {
+    partition: Vec<Expr>,
+    order: Vec<SortKey>,
+    extent: Extent,
+}
+
+/// How far a window reaches around its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Extent {
+    /// To the last peer of the row; without an order, all of the partition.
+    #[default]
+    ToPeers,
+    /// From so many rows behind the row (before it, if negative) to so many; none is the partition's end.
+    Rows(Option<i64>, Option<i64>),
+}
+
+/// A function over a window, made by a method of [`Over`]: a column that [`Frame::with_windows`] adds.
+#[derive(Debug, Clone)]
+#[must_use = "give it to Frame::with_windows()"]
+pub struct WindowExpr {
+    over: Over,
+    function: Function,
+    name: String,
+}
+
+#[derive(Debug, Clone)]
+enum Function {
+    RowNumber,
+    Rank,
+    DenseRank,
+    /// The value so many rows behind (before, if negative), else the other.
+    At(Expr, i64, Literal),
+    First(Expr),
+    Last(Expr),
+    Summary(Summary, Expr),
+}
+
+/// How many rows behind its own a window may reach that doesn't reach to the end: each costs a pass.
+const MOST_FOLLOWING: i64 = 64;
+
+impl Over {
+    /// Windows within the rows of equal keys; of no keys at all, within all rows.
+    pub fn partition_by<E: Into<Expr>>(keys: impl IntoIterator<Item = E>) -> Over {
+        Over { partition: keys.into_iter().map(Into::into).collect(), ..Over::default() }
+    }
+
+    /// The order of the rows in a partition.
+    pub fn order_by<K: Into<SortKey>>(mut self, keys: impl IntoIterator<Item = K>) -> Over {
+        self.order = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The window goes from `start` rows behind each row to `end` rows: `rows(-2, 0)` holds the row and the two before it, `rows(None, 0)` all up to it,
+    /// `rows(None, None)` the partition. SQL says `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
+    ///
+    /// A window that ends beyond 64 rows behind its row, but not at the end of the partition, is an [`ErrorKind::Config`] error.
+    pub fn rows(&self, start: impl Into<Option<i64>>, end: impl Into<Option<i64>>) -> Over {
+        Over { extent: Extent::Rows(start.into(), end.into()), ..self.clone() }
+    }
+
+    fn make(&self, function: Function, name: impl Into<String>) -> WindowExpr {
+        WindowExpr { over: self.clone(), function, name: name.into() }
+    }
+
+    /// The number of the row in its partition, from 1.
+    pub fn row_number(&self) -> WindowExpr {
+        self.make(Function::RowNumber, "row_number")
+    }
+
+    /// One more than the rows before the row's first peer: 1, 2, 2, 4.
+    pub fn rank(&self) -> WindowExpr {
+        self.make(Function::Rank, "rank")
+    }
+
+    /// One more than the different values before the row: 1, 2, 2, 3.
+    pub fn dense_rank(&self) -> WindowExpr {
+        self.make(Function::DenseRank, "dense_rank")
+    }
+
+    /// The value `n` rows before, null where there is none. [`rows`](Over::rows) says nothing about it.
+    pub fn lag(&self, value: impl Into<Expr>, n: i64) -> WindowExpr {
+        self.lag_or(value, n, Literal::Null)
+    }
+
+    /// As [`lag`](Over::lag), with a value where there is none.
+    pub fn lag_or(&self, value: impl Into<Expr>, n: i64, other: impl Into<Literal>) -> WindowExpr {
+        let value = value.into();
+        let name = value.name();
+        self.make(Function::At(value, n.saturating_neg(), other.into()), name)
+    }
+
+    /// The value `n` rows behind, null where there is none. [`rows`](Over::rows) says nothing about it.
+    pub fn lead(&self, value: impl Into<Expr>, n: i64) -> WindowExpr {
+        self.lag(value, n.saturating_neg())
+    }
+
+    /// The value of the window's first row, null or not.
+    pub fn first_value(&self, value: impl Into<Expr>) -> WindowExpr {
+        let value = value.into();
+        let name = value.name();
+        self.make(Function::First(value), name)
+    }
+
+    /// The value of the window's last row, null or not.
+    pub fn last_value(&self, value: impl Into<Expr>) -> WindowExpr {
+        let value = value.into();
+        let name = value.name();
+        self.make(Function::Last(value), name)
+    }
+
+    fn summary(&self, summary: Summary, value: impl Into<Expr>) -> WindowExpr {
+        let value = value.into();
+        let name = value.name();
+        self.make(Function::Summary(summary, value), name)
+    }
+
+    /// How many values the window has that are not null.
+    pub fn count(&self, value: impl Into<Expr>) -> WindowExpr {
+        self.summary(Summary::Count, value)
+    }
+
+    /// The sum of the window's values, null of none. Of integers it is exact, and an [`ErrorKind::Overflow`] error beyond 64 bits.
+    pub fn sum(&self, value: impl Into<Expr>) -> WindowExpr {
+        self.summary(Summary::Sum, value)
+    }
+
+    /// The mean of the window's values, null of none.
+    pub fn mean(&self, value: impl Into<Expr>) -> WindowExpr {
+        self.summary(Summary::Mean, value)
+    }
+
+    /// The least of the window's values, null of none. Texts are an [`ErrorKind::Type`] error.
+    pub fn min(&self, value: impl Into<Expr>) -> WindowExpr {
+        self.summary(Summary::Min, value)
+    }
+
+    /// The greatest of the window's values, null of none. Texts are an [`ErrorKind::Type`] error.
+    pub fn max(&self, value: impl Into<Expr>) -> WindowExpr {
+        self.summary(Summary::Max, value)
+    }
+
+    /// Whether one sort serves both.
+    fn sorts_as(&self, other: &Over) -> bool {
+        let keys = |a: &[SortKey], b: &[SortKey]| {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| {
+                    a.descending == b.descending && a.nulls_first == b.nulls_first && is_same(&a.expr, &b.expr)
+                })
+        };
+        let same = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b));
+        same(&self.partition, &other.partition) && keys(&self.order, &other.order)
+    }
+}
+
+impl WindowExpr {
+    /// Whether a summary goes from around its row to the end: then the rows are gone over from the end.
+    fn is_turned(&self) -> bool {
+        matches!((&self.function, self.over.extent), (Function::Summary(..), Extent::Rows(Some(_), None)))
+    }
+
+    /// Names the column. Otherwise it is named after the value, or `row_number`, `rank`, `dense_rank`.
+    pub fn alias(mut self, name: impl Into<String>) -> WindowExpr {
+        self.name = name.into();
+        self
+    }
+}
+
+impl Frame {
+    /// All rows in their order, with columns of functions over windows behind the others: see [`Over`].
+    ///
+    /// Each order of rows that the windows ask for takes a sort; what memory has no room for goes to disk. pandas has no such
+    /// step: it goes by `groupby(..).rank()`, `cumsum()` and `rolling(..)`, after a sort.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Column`] when a column of the name is there, [`ErrorKind::Type`] for types that a function does not take.
+    pub fn with_windows(&self, windows: impl IntoIterator<Item = WindowExpr>) -> Frame {
+        let mut waiting: Vec<WindowExpr> = windows.into_iter().collect();
+        let names: Vec<String> = waiting.iter().map(|window| window.name.clone()).collect();
+        let known = match self.schema() {
+            Ok(schema) => schema,
+            Err(_) => return self.clone(),
+        };
+        let columns: Vec<String> = known.fields().iter().map(|field| field.name().clone()).collect();
+        let mut seen = columns.clone();
+        for name in &names {
+            if seen.contains(name) {
+                let error = Error::new(ErrorKind::Column, format!("two columns are named '{name}'"))
+                    .help(format!("name the window otherwise with .alias(\"{name}_2\")"));
+                return self.step("with_windows(..)".to_owned(), |_| Err(error));
+            }
+            seen.push(name.clone());
+        }
+        let mut frame = self.clone();
+        while let Some(first) = waiting.first().cloned() {
+            let (now, later): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|window| window.over.sorts_as(&first.over) && window.is_turned() == first.is_turned());
+            waiting = later;
+            frame = match sorted_windows(&frame, &first.over, first.is_turned(), now) {
+                Ok(frame) => frame,
+                Err(error) => return self.step("with_windows(..)".to_owned(), |_| Err(error)),
+            };
+        }
+        frame.select(columns.iter().chain(&names).map(col).collect::<Vec<_>>())
+    }
+}
+
+/// The columns of steps on the way.
+const ROW: &str = "\0row";
+const INDEX: &str = "\0index";
+const BEGINS: &str = "\0begins";
+const BEGINS_PEERS: &str = "\0begins peers";
+const GROUP: &str = "\0group";
+const PEERS: &str = "\0peers";
+const ENDS: &str = "\0ends";
+const ENDS_PEERS: &str = "\0ends peers";
+
+/// Computes windows that one sort serves.
+fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: Vec<WindowExpr>) -> Result<Frame> {
+    let mut frame = frame.with_column(ROW, row_number());
+    let (mut keys, mut groups, mut peers) = (vec![], vec![], vec![]);
+    for (i, key) in over.partition.iter().enumerate() {
+        let name = format!("\0partition {i}");
+        frame = frame.with_column(&name, key.clone());
+        keys.push(col(&name).asc());
+        groups.push(name);
+    }
+    for (i, key) in over.order.iter().enumerate() {
+        let name = format!("\0order {i}");
+        frame = frame.with_column(&name, key.expr.clone());
+        let (descending, nulls_first) = (key.descending != turned, key.nulls_first != turned);
+        keys.push(SortKey { expr: col(&name), descending, nulls_first });
+        peers.push(name);
+    }
+    keys.push(if turned { col(ROW).desc() } else { col(ROW).asc() });
+    let differ = |names: &[String], first: Expr| {
+        names.iter().fold(first, |any, name| {
+            let (this, last) = (col(name), col(name).shift(1));
+            let same = coalesce([this.clone().eq(last.clone()), lit(false)]).or(this.is_null().and(last.is_null()));
+            any.or(same.not())
+        })
+    };
+    let frame = frame.sort(keys).with_column(INDEX, row_number());
+    let frame = frame.with_column(BEGINS, differ(&groups, col(INDEX).eq(0)));
+    let frame = frame.with_column(BEGINS_PEERS, differ(&peers, col(BEGINS)));
+    let frame = frame.with_columns([col(BEGINS).cumsum().alias(GROUP), col(BEGINS_PEERS).cumsum().alias(PEERS)]);
+    let ends = |number: &str| coalesce([col(number).shift(-1).ne(col(number)), lit(true)]);
+    let mut frame = frame.with_columns([ends(GROUP).alias(ENDS), ends(PEERS).alias(ENDS_PEERS)]);
+    for window in windows {
+        let ordered = !over.order.is_empty();
+        let value = window.function.expr(window.over.extent, ordered)?;
+        frame = frame.with_column(&window.name, value);
+    }
+    Ok(frame.sort([col(ROW)]))
+}
+
+/// The value at the last row before where a flag holds, this included; null where it is null there.
+fn since(flag: &str, value: Expr) -> Expr {
+    let known = when(col(flag)).then(value.clone().is_null()).otherwise(Literal::Null).ffill();
+    when(known).then(Literal::Null).otherwise(when(col(flag)).then(value).otherwise(Literal::Null).ffill())
+}
+
+/// The value at the next row where a flag holds, this included; null where it is null there.
+fn until(flag: &str, value: Expr) -> Expr {
+    let known = when(col(flag)).then(value.clone().is_null()).otherwise(Literal::Null).bfill();
+    when(known).then(Literal::Null).otherwise(when(col(flag)).then(value).otherwise(Literal::Null).bfill())
+}
+
+/// Whether the row so many rows behind is of the same partition.
+fn reaches(by: i64) -> Expr {
+    coalesce([col(GROUP).shift(-by).eq(col(GROUP)), lit(false)])
+}
+
+/// The value so many rows behind in the partition, else another.
+fn at(value: Expr, by: i64, other: Expr) -> Expr {
+    match by {
+        0 => value,
+        _ => when(reaches(by)).then(value.shift(-by)).otherwise(other),
+    }
+}
+
+fn over_group(summary: InOrderFn, value: &Expr) -> Expr {
+    Expr::from_node(Node::InOrder(summary, vec![value.clone(), col(GROUP)]))
+}
+
+fn config(message: String, help: &str) -> Error {
+    Error::new(ErrorKind::Config, message).help(help)
+}
+
+impl Function {
+    fn expr(&self, extent: Extent, ordered: bool) -> Result<Expr> {
+        let extent = match extent {
+            Extent::ToPeers if !ordered => Extent::Rows(None, None),
+            // The rows are turned round.
+            Extent::Rows(Some(start), None) if matches!(self, Function::Summary(..)) => {
+                Extent::Rows(None, Some(start.saturating_neg()))
+            }
+            extent => extent,
+        };
+        let null = || lit(Literal::Null);
+        Ok(match self {
+            Function::RowNumber => col(INDEX) - since(BEGINS, col(INDEX)) + 1,
+            Function::Rank => since(BEGINS_PEERS, col(INDEX)) - since(BEGINS, col(INDEX)) + 1,
+            Function::DenseRank => col(PEERS) - since(BEGINS, col(PEERS)) + 1,
+            Function::At(value, by, other) => at(value.clone(), *by, lit(other.clone())),
+            Function::First(value) => match extent {
+                Extent::ToPeers | Extent::Rows(None, None | Some(0..)) => since(BEGINS, value.clone()),
+                Extent::Rows(Some(start @ 1..), None) => at(value.clone(), start, null()),
+                Extent::Rows(Some(start @ ..=0), None | Some(0..)) => {
+                    at(value.clone(), start, since(BEGINS, value.clone()))
+                }
+                _ => return Err(config("a first value of a window without its row".to_owned(), "take lag or lead")),
+            },
+            Function::Last(value) => match extent {
+                Extent::ToPeers => until(ENDS_PEERS, value.clone()),
+                Extent::Rows(_, None) => until(ENDS, value.clone()),
+                Extent::Rows(None | Some(..=0), Some(end @ 0..)) => at(value.clone(), end, until(ENDS, value.clone())),
+                _ => return Err(config("a last value of a window without its row".to_owned(), "take lag or lead")),
+            },
+            Function::Summary(summary, value) => {
+                let so_far = || over_group(InOrderFn::Cumulative(*summary), value);
+                let last = |rows: i64| {
+                    let window = Window::Rows(usize::try_from(rows).unwrap_or(usize::MAX));
+                    let min_periods = Some(usize::from(*summary != Summary::Count));
+                    over_group(InOrderFn::Rolling { window, summary: *summary, min_periods }, value)
+                };
+                let of_window = match extent {
+                    Extent::ToPeers => until(ENDS_PEERS, so_far()),
+                    Extent::Rows(None, None) | Extent::Rows(Some(_), None) => until(ENDS, so_far()),
+                    Extent::Rows(None, Some(end @ ..=0)) => at(so_far(), end, null()),
+                    Extent::Rows(None, Some(end)) => at(so_far(), end, until(ENDS, so_far())),
+                    Extent::Rows(Some(start), Some(end)) if start > end => null(),
+                    Extent::Rows(Some(start), Some(end @ ..=0)) => at(last(end - start + 1), end, null()),
+                    Extent::Rows(Some(_), Some(end)) if end > MOST_FOLLOWING => {
+                        let message = format!("a window that ends {end} rows behind its row");
+                        let help = "let it end at most 64 rows behind, or at the end of the partition";
+                        return Err(config(message, help));
+                    }
+                    // As far as the partition goes.
+                    Extent::Rows(Some(start), Some(end)) => {
+                        let least = start.max(0);
+                        (least..=end).fold(null(), |nearer, by| at(last(by - start + 1), by, nearer))
+                    }
+                };
+                match summary {
+                    Summary::Count => coalesce([of_window, lit(0)]),
+                    _ => of_window,
+                }
+            }
+        })
+    }
+}
