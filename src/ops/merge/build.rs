@@ -36,7 +36,7 @@ impl Part for JoinTable {
 
 /// From the keys of a row to the group that they are.
 pub(super) enum KeyIndex {
-    Whole(Groups),
+    Whole(Box<Groups>),
     Parts(PartedKeys),
 }
 
@@ -215,7 +215,7 @@ impl BuildOp {
         match self.indexed(&rows, &mut memory, room) {
             Ok((groups, index)) => {
                 let (columns, count) = (rows.columns().iter().cloned().map(Some).collect(), rows.num_rows());
-                Ok(JoinTable::new(columns, count, KeyIndex::Whole(groups), index, memory))
+                Ok(JoinTable::new(columns, count, KeyIndex::Whole(Box::new(groups)), index, memory))
             }
             Err(error) => Err((rows, memory, error)),
         }
