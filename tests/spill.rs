@@ -5,29 +5,10 @@ mod common;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::Files;
+use common::{Files, Spilled};
+use partita::SessionBuilder;
 use partita::prelude::*;
-use partita::{Event, Observer, SessionBuilder};
-
-/// The bytes that the last run of a session spilled.
-#[derive(Default)]
-struct Spilled(AtomicU64);
-
-impl Observer for Spilled {
-    fn on(&self, event: &Event) {
-        if let Event::RunFinished { spilled, .. } = event {
-            self.0.store(*spilled, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Spilled {
-    fn take(&self) -> u64 {
-        self.0.swap(0, Ordering::Relaxed)
-    }
-}
 
 /// Half a million rows, about 25 MB: numbers with ties and gaps, text that does not compress away.
 fn numbers() -> Files {

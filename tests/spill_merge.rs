@@ -5,30 +5,17 @@ mod common;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use common::Files;
+use common::{Files, Spilled};
+use partita::SessionBuilder;
 use partita::prelude::*;
-use partita::{Event, Observer, SessionBuilder};
 
 /// The least memory that a session takes; a side of 40,000 rows with so much text is about as large.
 const MEMORY: usize = 16 << 20;
 const WIDTH: usize = 320;
 const PARTITION: usize = 1 << 20;
-
-/// The bytes that the last run of a session spilled.
-#[derive(Default)]
-struct Spilled(AtomicU64);
-
-impl Observer for Spilled {
-    fn on(&self, event: &Event) {
-        if let Event::RunFinished { spilled, .. } = event {
-            self.0.store(*spilled, Ordering::Relaxed);
-        }
-    }
-}
 
 /// A session of so little memory, cutting files into partitions of so many bytes.
 struct Limited {
@@ -47,7 +34,7 @@ impl Limited {
     /// Asserts that something was spilled since the last time, and that nothing of it is left.
     #[track_caller]
     fn assert_spilled(&self, what: &str) {
-        assert!(self.watch.0.swap(0, Ordering::Relaxed) > 0, "{what}: nothing was spilled");
+        assert!(self.watch.take() > 0, "{what}: nothing was spilled");
         assert!(std::fs::read_dir(self.directory.path()).unwrap().next().is_none());
     }
 }

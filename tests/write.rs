@@ -216,6 +216,30 @@ fn folders_are_named_as_in_hive() {
     assert_eq!(names(&dir.path("")), ["out"]);
 }
 
+/// More folders than files may be open, and each in every partition, with zeros that are equal and named differently.
+#[test]
+fn many_folders_have_one_file_each() {
+    const ROWS: i64 = 60_000;
+    let mut csv = String::from("id,k,zero\n");
+    for id in 0..ROWS {
+        let key = if id % 300 == 7 { String::new() } else { (id % 300).to_string() };
+        csv.push_str(&format!("{id},{key},{}\n", if id / 300 % 2 == 0 { "0.0" } else { "-0.0" }));
+    }
+    let files = Files::new(&[("in.csv", csv.as_bytes())]);
+    let session = Session::builder().threads(2).partition_size(1000).memory(64 << 20).build().unwrap();
+    let options = WriteOptions::csv().partition_by(["k", "zero"]).overwrite();
+    let df = session.read_csv_with(files.path("in.csv"), CsvOptions::new().dtype("zero", Type::Float64));
+    let written = df.write(files.path("out"), options).unwrap();
+    assert_eq!((written.files.len(), written.rows), (600, ROWS as u64));
+    for (key, zero) in [(0, "0.0"), (0, "-0.0"), (6, "0.0"), (7, "-0.0"), (150, "0.0"), (299, "-0.0")] {
+        let folder = if key == 7 { "__HIVE_DEFAULT_PARTITION__".to_owned() } else { key.to_string() };
+        let file = files.path(&format!("out/k={folder}/zero={zero}/part-00000.csv"));
+        let ids = (0..ROWS).filter(|id| id % 300 == key && (id / 300 % 2 == 0) == (zero == "0.0"));
+        let expected = ids.fold(String::from("id\n"), |text, id| text + &format!("{id}\n"));
+        assert_eq!(fs::read_to_string(file).unwrap(), expected);
+    }
+}
+
 #[test]
 fn what_exists_is_replaced_only_when_asked() {
     let dir = Files::new(&[("a.csv", b"old")]);

@@ -23,7 +23,10 @@ use super::{Branch, Source, Step};
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId};
 use crate::mem::{Part, take, view};
-use crate::ops::{Batches, Buckets, Flow, JoinedBucket, LargeMerge, Reducer, RightSide, Run, ScatterOp};
+use crate::ops::{
+    Batches, Buckets, Flow, GatheredColumn, Hashed, IndexedPart, JoinedBucket, LargeBuild, LargeMerge, Reducer,
+    RightSide, Run, ScatterOp,
+};
 
 /// What a merge gave whose right side did not fit, in runs that are to be merged by row number.
 pub(super) struct Joined {
@@ -125,7 +128,11 @@ impl Expansion {
             if let RightSide::Table(_) = view(&inputs[0])? {
                 return Ok(inputs.swap_remove(0));
             }
-            let RightSide::Rows(right) = take(inputs.remove(0))? else { return Err(lacking()) };
+            let right = match take(inputs.remove(0))? {
+                RightSide::Rows(right) => right,
+                RightSide::Many(build) => return Ok(indexed(build, LargeBuild::wanted(op.probe()))),
+                RightSide::Table(_) => return Err(lacking()),
+            };
             let mut to = Expansion::new(split_every);
             to.name = format!("{name} (merge)");
             given.to(&mut to, inputs);
@@ -173,6 +180,41 @@ impl Expansion {
         };
         Ok(self.graph.add("merged buckets", joined, Box::new(run)))
     }
+}
+
+/// Tasks that index many right rows, of which these columns are wanted.
+fn indexed(build: Box<LargeBuild>, wanted: Vec<usize>) -> Arc<dyn Part> {
+    let (build, mut graph): (Arc<LargeBuild>, _) = (build.into(), TaskGraph::new());
+    let hashed = build.ranges().into_iter().map(|range| {
+        let build = build.clone();
+        let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(build.hashed(range)?));
+        graph.add("hash the right side", vec![], Box::new(run))
+    });
+    let hashed: Vec<TaskId> = hashed.collect();
+    let columns = wanted.iter().map(|at| {
+        let (build, at) = (build.clone(), *at);
+        let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(build.column(at)?));
+        graph.add("gather a column", vec![], Box::new(run))
+    });
+    let columns: Vec<TaskId> = columns.collect();
+    let parts = (0..LargeBuild::PARTS).map(|nth| {
+        let build = build.clone();
+        let run = move |_: &_, hashed: Vec<Arc<dyn Part>>| {
+            let hashed = hashed.iter().map(view).collect::<Result<Vec<&Hashed>>>()?;
+            Ok(part(build.indexed(nth, &hashed)))
+        };
+        graph.add("index the right side", hashed.clone(), Box::new(run))
+    });
+    let parts: Vec<TaskId> = parts.collect();
+    let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
+        let (columns, parts) = inputs.split_at(wanted.len());
+        let parts = parts.iter().map(view).collect::<Result<Vec<&IndexedPart>>>()?;
+        let columns = columns.iter().map(view).collect::<Result<Vec<&GatheredColumn>>>()?;
+        let columns: Vec<_> = wanted.iter().copied().zip(columns).collect();
+        Ok(part(RightSide::Table(Box::new(build.table(&parts, &columns)?))))
+    };
+    let table = graph.add("indexed", [columns, parts].concat(), Box::new(run));
+    graph.instead(table)
 }
 
 /// What a gate is given beside the right side: what the merge of these stages looks up, and the partitions of these.

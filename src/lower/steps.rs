@@ -50,7 +50,7 @@ impl<'a> Line<'a> {
 pub(super) fn table(side: &Arc<dyn Part>) -> Result<&JoinTable> {
     match view(side)? {
         RightSide::Table(table) => Ok(table),
-        RightSide::Rows(_) => Err(Error::internal("a right side is looked up that is no table")),
+        RightSide::Many(_) | RightSide::Rows(_) => Err(Error::internal("a right side is looked up that is no table")),
     }
 }
 

@@ -61,6 +61,11 @@ impl Batches {
         self.memory.sibling()
     }
 
+    /// Whether any rows are on disk.
+    pub(crate) fn is_spilled(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece.place, Place::Spilled(_)))
+    }
+
     /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();

@@ -241,6 +241,24 @@ fn take_int(row: &mut &[u8], width: usize) -> Result<i64> {
     Ok((((flipped ^ (1 << (8 * width - 1))) << unused) as i64) >> unused)
 }
 
+/// Appends a row of one text, or null, ascending, nulls last, to `out`.
+pub(crate) fn encode_text(text: Option<&str>, out: &mut Rows) {
+    match text {
+        Some(text) => {
+            out.bytes.push(VALUE);
+            put_text(text.as_bytes(), &mut out.bytes);
+        }
+        None => out.bytes.push(NULL_LAST),
+    }
+    out.ends.push(out.bytes.len());
+}
+
+/// Whether a row of one text is this one; false may be said of a text with a zero byte.
+pub(crate) fn is_text(row: &[u8], text: &[u8]) -> bool {
+    // The marker before it, and two zeros behind it.
+    row.len() == text.len() + 3 && row[1..=text.len()] == *text
+}
+
 fn put_text(text: &[u8], out: &mut Vec<u8>) {
     let mut pieces = text.split(|b| *b == 0);
     out.extend_from_slice(pieces.next().unwrap_or_default());

@@ -42,7 +42,8 @@ pub(crate) use group_rows::GroupRowsOp;
 pub(crate) use in_order::AppendOp;
 pub(crate) use map::{MapOp, MapPartitionsOp};
 pub(crate) use merge::{
-    BuildOp, JoinTable, JoinedBucket, LargeMerge, Matched, MergedColumn, ProbeOp, RightSide, Run, ScatterOp,
+    BuildOp, GatheredColumn, Hashed, IndexedPart, JoinTable, JoinedBucket, LargeBuild, LargeMerge, Matched,
+    MergedColumn, ProbeOp, RightSide, Run, ScatterOp,
 };
 pub(crate) use persist::PersistOp;
 pub(crate) use project::ProjectOp;

@@ -3,8 +3,12 @@
 //! Each state writes the batches of its run to parts: one, or with `partition_by` one for each folder. A merge strings the
 //! parts together in order. The end joins them into one file, or lays them out as a directory, and gives that its name.
 //! A state that is dropped takes its parts with it, so that it can be made again.
+//!
+//! With `partition_by`, so many folders as come first are written to by all states as rows come. The rows of all others wait and are
+//! sorted, on disk where they don't fit; at the end they are written one folder after the other. So few files are open and few
+//! parts are made, however many folders there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,16 +18,18 @@ use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use tempfile::TempPath;
 
-use super::{Flow, Reducer};
+use super::sort::SortState;
+use super::{Batches, Ending, Flow, Piece, Reducer, SortOp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{BoundSortKey, col};
 use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, Written, folder};
 use crate::mem::Reservation;
 
-/// The most files that a state holds open; the one not written to for longest is closed, and its folder gets another.
-const MAX_OPEN: usize = 128;
+/// So many folders are written to as rows come: each state holds a file open for each of them.
+const MAX_DIRECT: usize = 64;
 
-/// The most files that a run writes before they are joined: beyond it, `partition_by` names something like a number of rows.
-const MAX_FILES: usize = 50_000;
+/// The most folders: beyond it, `partition_by` names something like a number of rows.
+const MAX_FOLDERS: usize = 50_000;
 
 /// Parts of a folder are joined until they have this many bytes.
 const SMALL_PART: u64 = 32 << 20;
@@ -39,6 +45,10 @@ pub(crate) struct WriteOp {
     /// The columns that make folders.
     keys: Vec<usize>,
     input: SchemaRef,
+    /// The folders that are written to as rows come. Once they are as many as can be, no others join them.
+    direct: Mutex<HashSet<Arc<str>>>,
+    /// Brings the rows of all other folders together.
+    sort: SortOp,
 }
 
 /// What a run of batches was written to.
@@ -46,8 +56,8 @@ pub(crate) struct WriteState {
     /// Complete parts with their folders; in a folder, in the order of their rows.
     parts: Vec<(Arc<str>, Part)>,
     open: HashMap<Arc<str>, Open>,
-    /// Counts what is written, to know what was written to last.
-    clock: u64,
+    /// Rows that are written at the end, if there are any.
+    waiting: Option<SortState>,
     memory: Reservation,
 }
 
@@ -57,7 +67,13 @@ struct Open {
     encoder: Mutex<Box<dyn Encoder>>,
     path: TempPath,
     rows: u64,
-    used: u64,
+}
+
+/// The rows of a batch by their folders, in the order in which the folders come first.
+struct Split {
+    direct: Vec<(Arc<str>, RecordBatch)>,
+    /// With all columns.
+    waiting: Option<RecordBatch>,
 }
 
 impl WriteOp {
@@ -84,7 +100,10 @@ impl WriteOp {
         let directory = options.directory || !keys.is_empty();
         let target = Target::open(path, directory, options.overwrite, inputs)?;
         let schema = Arc::new(input.project(&columns)?);
-        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input })
+        let by = |&key: &usize| -> Result<BoundSortKey> { col(input.field(key).name()).asc().bind(&input) };
+        let sort = SortOp::new(input.clone(), keys.iter().map(by).collect::<Result<_>>()?, None);
+        let direct = Mutex::default();
+        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input, direct, sort })
     }
 
     fn failed(&self, error: WriteError) -> Error {
@@ -92,33 +111,21 @@ impl WriteOp {
     }
 
     /// Writes rows into a folder.
-    fn write(&self, state: &mut WriteState, folder: &str, batch: &RecordBatch) -> Result<()> {
-        state.clock += 1;
+    fn write(&self, state: &mut WriteState, folder: &Arc<str>, batch: &RecordBatch) -> Result<()> {
         if !state.open.contains_key(folder) {
-            if state.open.len() >= MAX_OPEN
-                && let Some(oldest) = state.open.iter().min_by_key(|(_, open)| open.used).map(|(f, _)| f.clone())
-            {
-                self.close(state, &oldest)?;
-            }
-            state.open.insert(folder.into(), self.open()?);
+            state.open.insert(folder.clone(), self.open()?);
         }
         if let Some(open) = state.open.get_mut(folder) {
-            open.used = state.clock;
             open.rows += batch.num_rows() as u64;
             open.encoder().write(batch).map_err(|e| self.failed(e))?;
         }
-        Ok(())
+        self.book(state)
     }
 
     fn open(&self) -> Result<Open> {
-        if self.target.files() >= MAX_FILES {
-            let what = format!("partition_by makes more than {MAX_FILES} files");
-            return Err(Error::new(ErrorKind::Config, what)
-                .help("name columns of fewer values, or sort by them first, so that each value has one file"));
-        }
         let (file, path) = self.target.new_file().map_err(|e| self.failed(e.into()))?;
         let encoder = self.format.encoder(file, &self.schema).map_err(|e| self.failed(e))?;
-        Ok(Open { encoder: Mutex::new(encoder), path, rows: 0, used: 0 })
+        Ok(Open { encoder: Mutex::new(encoder), path, rows: 0 })
     }
 
     fn close(&self, state: &mut WriteState, folder: &Arc<str>) -> Result<()> {
@@ -126,6 +133,13 @@ impl WriteOp {
             state.parts.push((folder.clone(), self.complete(open)?));
         }
         Ok(())
+    }
+
+    fn close_all(&self, state: &mut WriteState) -> Result<()> {
+        let mut open: Vec<Arc<str>> = state.open.keys().cloned().collect();
+        open.sort_unstable();
+        open.iter().try_for_each(|folder| self.close(state, folder))?;
+        state.memory.try_resize(0)
     }
 
     fn complete(&self, open: Open) -> Result<Part> {
@@ -155,29 +169,79 @@ impl WriteOp {
         }
     }
 
-    /// The rows of each folder, in the order in which the folders come first.
-    fn split(&self, batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
+    /// The rows of each folder of a batch, and the number of the first, in the order in which the folders come first.
+    fn folders(&self, batch: &RecordBatch) -> Result<Vec<(Arc<str>, Vec<u32>)>> {
         let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| batch.column(key).clone()).collect();
         let types = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
         let rows = RowConverter::new(types)?.convert_columns(&keys)?;
         let mut numbers = HashMap::new();
-        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut groups: Vec<(Arc<str>, Vec<u32>)> = Vec::new();
         for (i, row) in rows.iter().enumerate() {
             let number = *numbers.entry(row).or_insert(groups.len());
             if number == groups.len() {
-                groups.push(Vec::new());
+                groups.push((folder(&self.input, &self.keys, &keys, i)?.into(), Vec::new()));
             }
-            groups[number].push(i as u32);
+            groups[number].1.push(i as u32);
         }
+        Ok(groups)
+    }
+
+    fn split(&self, batch: &RecordBatch) -> Result<Split> {
         let rest = batch.project(&self.columns)?;
-        let mut split = Vec::with_capacity(groups.len());
-        let alone = groups.len() == 1;
-        for group in groups {
-            let folder = folder(&self.input, &self.keys, &keys, group[0] as usize)?;
-            let rows = if alone { rest.clone() } else { take_record_batch(&rest, &UInt32Array::from(group))? };
-            split.push((folder, rows));
+        let mut waiting = Vec::new();
+        let mut split = Split { direct: Vec::new(), waiting: None };
+        for (folder, rows) in self.folders(batch)? {
+            if self.is_direct(&folder) {
+                split.direct.push((folder, taken(&rest, rows)?));
+            } else {
+                waiting.extend(rows);
+            }
+        }
+        if !waiting.is_empty() {
+            waiting.sort_unstable();
+            split.waiting = Some(taken(batch, waiting)?);
         }
         Ok(split)
+    }
+
+    /// Whether rows of this folder are written as they come: all of them are, or none.
+    fn is_direct(&self, folder: &Arc<str>) -> bool {
+        let mut direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        direct.contains(folder) || direct.len() < MAX_DIRECT && direct.insert(folder.clone())
+    }
+
+    /// Writes the rows that waited: those of a folder stand together.
+    fn write_waiting(&self, state: &mut WriteState) -> Result<()> {
+        let Some(waiting) = state.waiting.take() else { return Ok(()) };
+        let before = state.parts.len();
+        let pieces = match self.sort.end(waiting)? {
+            Ending::Pieces(pieces) => pieces,
+            other => {
+                let nothing = Batches::new(self.input.clone(), state.memory.of_holder(SortOp::HOLDS));
+                let all = other.alone(nothing)?;
+                vec![Box::new(|| Ok(all)) as Piece]
+            }
+        };
+        for piece in pieces {
+            let rows = piece()?;
+            let all = 0..rows.num_rows();
+            for batch in rows.into_range(all) {
+                let batch = batch?;
+                let rest = batch.project(&self.columns)?;
+                for (folder, rows) in self.folders(&batch)? {
+                    // Two at a time: values that are equal to the sort, but not in name, take turns, as 0 and -0 do.
+                    if !state.open.contains_key(&folder) && state.open.len() > 1 {
+                        self.close_all(state)?;
+                    }
+                    if state.parts.len() - before >= MAX_FOLDERS {
+                        let what = format!("partition_by makes more than {MAX_FOLDERS} folders");
+                        return Err(Error::new(ErrorKind::Config, what).help("name columns of fewer values"));
+                    }
+                    self.write(state, &folder, &taken(&rest, rows)?)?;
+                }
+            }
+        }
+        self.close_all(state)
     }
 
     /// Joins neighbours that are small.
@@ -233,6 +297,14 @@ impl WriteOp {
     }
 }
 
+/// These rows of a batch, which ascend.
+fn taken(batch: &RecordBatch, rows: Vec<u32>) -> Result<RecordBatch> {
+    if rows.len() == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    Ok(take_record_batch(batch, &UInt32Array::from(rows))?)
+}
+
 impl Open {
     fn encoder(&mut self) -> &mut dyn Encoder {
         &mut **self.encoder.get_mut().unwrap_or_else(PoisonError::into_inner)
@@ -250,18 +322,20 @@ impl Reducer for WriteOp {
     }
 
     fn new_state(&self, memory: Reservation) -> WriteState {
-        WriteState { parts: Vec::new(), open: HashMap::new(), clock: 0, memory }
+        WriteState { parts: Vec::new(), open: HashMap::new(), waiting: None, memory }
     }
 
     fn update(&self, state: &mut WriteState, batch: &RecordBatch) -> Result<Flow> {
         if batch.num_rows() > 0 {
             if self.keys.is_empty() {
-                self.write(state, "", batch)?;
-                self.book(state)?;
+                self.write(state, &"".into(), batch)?;
             } else {
-                for (folder, rows) in self.split(batch)? {
-                    self.write(state, &folder, &rows)?;
-                    self.book(state)?;
+                let Split { direct, waiting } = self.split(batch)?;
+                direct.iter().try_for_each(|(folder, rows)| self.write(state, folder, rows))?;
+                if let Some(rows) = waiting {
+                    let memory = &state.memory;
+                    let new = || self.sort.new_state(memory.of_holder(SortOp::HOLDS));
+                    self.sort.update(state.waiting.get_or_insert_with(new), &rows)?;
                 }
             }
         }
@@ -269,27 +343,29 @@ impl Reducer for WriteOp {
     }
 
     fn seal(&self, state: &mut WriteState) -> Result<()> {
-        let mut open: Vec<Arc<str>> = state.open.keys().cloned().collect();
-        open.sort_unstable();
-        for folder in open {
-            self.close(state, &folder)?;
-        }
-        state.memory.try_resize(0)
+        self.close_all(state)?;
+        state.waiting.as_mut().map_or(Ok(()), |waiting| self.sort.seal(waiting))
     }
 
     fn merge(&self, state: &mut WriteState, mut later: WriteState) -> Result<()> {
         self.seal(state)?;
         self.seal(&mut later)?;
         state.parts.append(&mut later.parts);
+        match (&mut state.waiting, later.waiting) {
+            (Some(waiting), Some(later)) => self.sort.merge(waiting, later)?,
+            (waiting @ None, later) => *waiting = later,
+            (Some(_), None) => {}
+        }
         Ok(())
     }
 
     fn finish(&self, mut state: WriteState) -> Result<Written> {
         self.seal(&mut state)?;
+        self.write_waiting(&mut state)?;
         self.publish(state.parts)
     }
 
     fn bytes(&self, state: &WriteState) -> usize {
-        state.memory.bytes()
+        state.memory.bytes() + state.waiting.as_ref().map_or(0, |waiting| self.sort.bytes(waiting))
     }
 }

@@ -2,11 +2,12 @@
 #![allow(dead_code)] // Each test program uses some of it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use partita::{Session, Table};
+use partita::{Event, Observer, Session, Table};
 
 /// One value of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,5 +103,24 @@ impl Files {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+}
+
+/// The bytes that the last run of a session spilled.
+#[derive(Default)]
+pub struct Spilled(AtomicU64);
+
+impl Spilled {
+    /// What was spilled; from now on it is nothing.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Observer for Spilled {
+    fn on(&self, event: &Event) {
+        if let Event::RunFinished { spilled, .. } = event {
+            self.0.store(*spilled, Ordering::Relaxed);
+        }
     }
 }

@@ -87,6 +87,9 @@ impl WriteOptions {
     /// Writes a directory with a folder for each value of these columns, nested and named as in Hive: `t=2018/k=10121/part-00000.parquet`.
     /// The files don't hold these columns. A missing value is `__HIVE_DEFAULT_PARTITION__`; characters that have a
     /// meaning in paths are percent-encoded. The rows of a folder keep their order. Of no rows there is an empty directory.
+    ///
+    /// Rows of the first 64 folders are written as they come; those of all others are sorted first, on disk where they don't fit into
+    /// memory, so that few files are open at a time. More than 50,000 of these others are an error.
     pub fn partition_by<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> WriteOptions {
         self.partition_by = columns.into_iter().map(Into::into).collect();
         self

@@ -80,11 +80,6 @@ impl Target {
         self.directory
     }
 
-    /// How many files were begun.
-    pub(crate) fn files(&self) -> usize {
-        self.files.load(Ordering::Relaxed)
-    }
-
     /// A new file for a part.
     pub(crate) fn new_file(&self) -> io::Result<(File, TempPath)> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);

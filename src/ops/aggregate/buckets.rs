@@ -1,13 +1,14 @@
 //! Groups in buckets by the hash of their keys: partial results that wait, in memory or on disk, until their bucket is brought together.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat, take};
-use arrow::datatypes::Field;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{Field, Schema};
 
 use super::sorted::SortedValues;
-use super::{AggregateState, Aggregation, halves, rows_of, text_bytes};
+use super::{AggregateState, Aggregation, Keys, halves, rows_of, text_bytes};
 use crate::error::{Error, Result};
 use crate::expr::{BoundSortKey, col};
 use crate::mem::Reservation;
@@ -19,6 +20,8 @@ use crate::ops::{Batches, Ending, Piece, Reducer, SortOp, output_rows};
 pub(super) struct Hashed {
     /// Keys and partial results. A group may stand in its bucket many times.
     groups: HashBuckets,
+    /// Rows that were not looked up.
+    pub(super) rows: HashBuckets,
     /// For each accumulator that holds values, the keys of each value, and the value.
     values: Vec<HashBuckets>,
 }
@@ -26,46 +29,38 @@ pub(super) struct Hashed {
 /// All that is in one bucket.
 struct Bucketful {
     groups: Bucket,
+    rows: Bucket,
     values: Vec<Batches>,
-}
-
-/// Where the keys of groups are.
-enum Keys<'a> {
-    Groups(&'a Groups),
-    /// Group by group.
-    Columns(Vec<ArrayRef>),
-}
-
-impl Keys<'_> {
-    fn of(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
-        match self {
-            Keys::Groups(groups) => groups.columns(ids),
-            Keys::Columns(columns) => columns.iter().map(|column| taken(column, ids)).collect(),
-        }
-    }
 }
 
 impl Hashed {
     fn new(op: &Aggregation, memory: &Reservation) -> Hashed {
         Hashed {
             groups: HashBuckets::new(op.partials.clone(), memory),
+            rows: HashBuckets::new(op.unseen.clone().unwrap_or_else(|| Arc::new(Schema::empty())), memory),
             values: op.holders.iter().map(|(_, schema)| HashBuckets::new(schema.clone(), memory)).collect(),
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.groups.bytes() + self.values.iter().map(HashBuckets::bytes).sum::<usize>()
+        self.groups.bytes() + self.rows.bytes() + self.values.iter().map(HashBuckets::bytes).sum::<usize>()
+    }
+
+    /// No rows will come for a while.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.rows.settle()
     }
 
     /// The buckets that have groups.
     fn into_buckets(self) -> Result<impl Iterator<Item = Bucketful>> {
         let values = self.values.into_iter().map(HashBuckets::into_buckets).collect::<Result<Vec<_>>>()?;
         let mut values: Vec<_> = values.into_iter().map(Vec::into_iter).collect();
-        let buckets = self.groups.into_buckets()?.into_iter().map(move |groups| {
-            let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
-            Bucketful { groups, values }
-        });
-        Ok(buckets.filter(|bucket| bucket.groups.rows.num_rows() > 0))
+        let buckets =
+            self.groups.into_buckets()?.into_iter().zip(self.rows.into_buckets()?).map(move |(groups, rows)| {
+                let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
+                Bucketful { groups, rows, values }
+            });
+        Ok(buckets.filter(|bucket| bucket.groups.rows.num_rows() + bucket.rows.rows.num_rows() > 0))
     }
 }
 
@@ -73,34 +68,18 @@ impl Aggregation {
     /// Moves what is in memory to the buckets.
     pub(super) fn flush(&self, state: &mut AggregateState) -> Result<()> {
         let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.memory));
-        let count = state.num_groups();
+        let count = state.groups.len();
         let rows = output_rows(count, state.table_bytes());
         state.accumulators.iter_mut().for_each(|a| a.resize(count));
-        let unseen = std::mem::take(&mut state.unseen);
         let mut buckets = Vec::with_capacity(count);
-        let keys = match unseen.is_empty() {
-            true => {
-                let ids: Vec<u32> = (0..count as u32).collect();
-                for ids in ids.chunks(rows) {
-                    buckets.extend(buckets_of(&state.groups.columns(ids)?, ids.len(), state.level)?);
-                }
-                Keys::Groups(&state.groups)
-            }
-            false => {
-                let column = |at: usize| -> Result<ArrayRef> {
-                    let parts: Vec<&dyn Array> = unseen.iter().map(|keys| keys[at].as_ref()).collect();
-                    Ok(concat(&parts)?)
-                };
-                let columns = (0..self.keys.len()).map(column).collect::<Result<Vec<_>>>()?;
-                buckets = buckets_of(&columns, count, state.level)?;
-                Keys::Columns(columns)
-            }
-        };
-        drop(unseen);
+        let ids: Vec<u32> = (0..count as u32).collect();
+        for ids in ids.chunks(rows) {
+            buckets.extend(buckets_of(&state.groups.columns(ids)?, ids.len(), state.level)?);
+        }
         let order = Order::of(&buckets);
         for bucket in order.filled() {
             for ids in order.rows(bucket).chunks(rows) {
-                let mut columns = keys.of(ids)?;
+                let mut columns = state.groups.columns(ids)?;
                 for accumulator in &state.accumulators {
                     columns.extend(accumulator.partials(ids)?);
                 }
@@ -111,14 +90,9 @@ impl Aggregation {
         for ((accumulator, schema), values) in self.holders.iter().zip(&mut hashed.values) {
             state.accumulators[*accumulator].held_values(&mut |groups, column| {
                 let of: Vec<u8> = groups.iter().map(|group| buckets[*group as usize]).collect();
-                let order = Order::of(&of);
-                for bucket in order.filled() {
-                    let rows = order.rows(bucket);
-                    let ids: Vec<u32> = rows.iter().map(|row| groups[*row as usize]).collect();
-                    let mut columns = keys.of(&ids)?;
-                    columns.push(take(&column, &UInt32Array::from(rows.to_vec()), None)?);
-                    values.push(bucket, &rows_of(schema, columns, rows.len())?)?;
-                }
+                let mut columns = state.groups.columns(groups)?;
+                columns.push(column);
+                values.scatter_to(&rows_of(schema, columns, groups.len())?, of)?;
                 Ok(())
             })?;
         }
@@ -136,6 +110,7 @@ impl Aggregation {
         };
         let before = if self.shared.counts_rows() { state.rows } else { 0 };
         hashed.groups.append(later.groups, before)?;
+        hashed.rows.append(later.rows, 0)?;
         hashed.values.iter_mut().zip(later.values).try_for_each(|(values, later)| values.append(later, 0))
     }
 
@@ -159,10 +134,21 @@ impl Aggregation {
     /// The groups of a bucket, sorted by key unless there are too many for memory: then the bucket is cut into buckets.
     fn finish_bucket(&self, bucket: Bucketful, level: u32, memory: Reservation) -> Result<Batches> {
         let mut state = self.new_state(memory, level.min(LEVELS - 1));
-        let Bucketful { groups, values } = bucket;
+        let Bucketful { groups, rows, values } = bucket;
+        let expected = self.in_bucket.load(Relaxed);
+        // Some more, lest the last few make it grow.
+        let expected = expected + expected / 16;
+        let rows_bytes = self.bytes_with(&state, Keys::Columns(&[]), expected, 0);
+        if level <= 1 && state.memory.try_resize_with_some_left(rows_bytes) {
+            state.groups.make_room(expected);
+        }
         for batch in groups.into_batches() {
             let (batch, before) = batch?;
             self.take_in(&mut state, &batch, before)?;
+            self.settle(&mut state);
+        }
+        for batch in rows.into_batches() {
+            self.take_rows(&mut state, &batch?.0)?;
             self.settle(&mut state);
         }
         if state.hashed.is_some() {
@@ -182,6 +168,7 @@ impl Aggregation {
             }
             return Ok(finished);
         }
+        self.in_bucket.fetch_max(state.groups.len(), Relaxed);
         let mut sorted: Vec<Option<SortedValues>> = state.accumulators.iter().map(|_| None).collect();
         for ((accumulator, _), rows) in self.holders.iter().zip(values) {
             if !self.refill(&mut state, *accumulator, &rows)? {
@@ -211,7 +198,7 @@ impl Aggregation {
     fn take_in(&self, state: &mut AggregateState, batch: &RecordBatch, before: i64) -> Result<()> {
         let (keys, rows) = (&batch.columns()[..self.keys.len()], batch.num_rows());
         let text = batch.columns().iter().map(text_bytes).sum();
-        if !self.admit(state, keys, rows, text)? {
+        if !self.admit(state, Keys::Columns(keys), rows, text)? {
             let mut halves = halves(rows).into_iter();
             return halves.try_for_each(|(start, length)| self.take_in(state, &batch.slice(start, length), before));
         }

@@ -6,7 +6,7 @@
 //! 3. A later state merges by mapping its groups to ids here, so that the work is that of the later groups.
 //! 4. Where there are many groups, or memory is short, partial results go to buckets by the hash of their keys, in memory or on
 //!    disk; each bucket is brought together at the end, several at a time (`buckets`). While nearly every row is a new group,
-//!    rows go there without being looked up.
+//!    rows go there as they are, without being looked up (`unseen`).
 //! 5. At the end groups are sorted by key: neither hashes nor the order of arrival show.
 
 mod accumulators;
@@ -15,11 +15,13 @@ mod shared;
 mod sorted;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray,
@@ -31,7 +33,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
-use super::collect::compact_column;
 use super::groups::Groups;
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
@@ -57,6 +58,11 @@ struct Aggregation {
     partials_of: Vec<Range<usize>>,
     /// The accumulators that hold values, and for each what its buckets have: the keys of a value, and the value.
     holders: Vec<(usize, SchemaRef)>,
+    /// Of rows in buckets: the keys, packed if they can be, and what is aggregated. None where rows are always looked up.
+    unseen: Option<SchemaRef>,
+    packs: bool,
+    /// The most groups that there were in a bucket: about as many are in the others.
+    in_bucket: AtomicUsize,
 }
 
 /// The groups of the rows so far, and what is kept of each.
@@ -65,8 +71,6 @@ pub(crate) struct AggregateState {
     accumulators: Vec<Box<dyn Accumulator>>,
     /// How many rows are in those.
     held_rows: usize,
-    /// The keys of rows that each are a group of their own for now, batch by batch; then `groups` is empty.
-    unseen: Vec<Vec<ArrayRef>>,
     /// How many rows more are not looked up.
     unseen_left: usize,
     /// What went to buckets; it came before what is in the accumulators.
@@ -86,6 +90,14 @@ pub(crate) struct AggregateState {
 struct Rows<'a> {
     batch: Cow<'a, RecordBatch>,
     numbers: Option<ArrayRef>,
+}
+
+/// The keys of rows that are looked up.
+#[derive(Clone, Copy)]
+enum Keys<'a> {
+    Columns(&'a [ArrayRef]),
+    /// Several in a word.
+    Packed(&'a Int64Array),
 }
 
 /// With more groups, states go to buckets rather than into one another: merging would be work for one.
@@ -141,7 +153,13 @@ impl AggregateOp {
         let holder = |(at, kind): (usize, Type)| (at, numbered([&key_types[..], &[kind.arrow()]].concat()));
         let holders = shared.holders().map(holder).collect();
         let keys: Vec<BoundExpr> = keys.into_iter().map(|(_, key)| key).collect();
-        let kinds = keys.iter().map(BoundExpr::kind).collect();
+        let kinds: Vec<Type> = keys.iter().map(BoundExpr::kind).collect();
+        let packs = Groups::packs(&kinds);
+        let unseen = shared.of_all_rows().filter(|_| !keys.is_empty()).map(|selection| {
+            let inputs = selection.iter().flat_map(|selection| &selection.inputs).map(|input| input.bound.data_type());
+            let keys = if packs { vec![DataType::Int64] } else { key_types.clone() };
+            numbered(keys.into_iter().chain(inputs).collect())
+        });
         Ok(AggregateOp(Arc::new(Aggregation {
             schema: Arc::new(Schema::new(fields)),
             keys,
@@ -153,6 +171,9 @@ impl AggregateOp {
             partials: numbered(types),
             partials_of,
             holders,
+            unseen,
+            packs,
+            in_bucket: AtomicUsize::new(0),
         })))
     }
 }
@@ -169,7 +190,6 @@ impl Aggregation {
             groups: Groups::new(self.kinds.clone()),
             accumulators: self.shared.accumulators(),
             held_rows: 0,
-            unseen: vec![],
             unseen_left: 0,
             hashed: None,
             level,
@@ -189,9 +209,12 @@ impl Aggregation {
     }
 
     /// The most that is held while so many rows with these keys, and so much text, come in.
-    fn bytes_with(&self, state: &AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> usize {
-        let key_bytes = keys.iter().map(encoded_bytes).sum();
-        let groups = state.num_groups() + rows;
+    fn bytes_with(&self, state: &AggregateState, keys: Keys<'_>, rows: usize, text: usize) -> usize {
+        let key_bytes = match keys {
+            Keys::Columns(keys) => keys.iter().map(encoded_bytes).sum(),
+            Keys::Packed(_) => 9 * self.keys.len() * rows,
+        };
+        let groups = state.groups.len() + rows;
         let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(groups, rows, text)).sum();
         let ids = state.ids.capacity() + state.filtered_ids.capacity() + 2 * rows.saturating_sub(state.ids.capacity());
         state.groups.bytes_with(rows, key_bytes) + accumulators + ids * size_of::<u32>()
@@ -199,7 +222,7 @@ impl Aggregation {
 
     /// Finds the groups of rows with these keys, and so much text. When memory is short for that, what is held goes to buckets;
     /// false, when it is too short even then: the rows are to come in two halves.
-    fn admit(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> Result<bool> {
+    fn admit(&self, state: &mut AggregateState, keys: Keys<'_>, rows: usize, text: usize) -> Result<bool> {
         let refused = loop {
             let bytes = self.bytes_with(state, keys, rows, text);
             let booked = bytes <= state.memory.bytes() || state.memory.try_resize_with_some_left(bytes);
@@ -214,7 +237,11 @@ impl Aggregation {
             };
             let assigned = tried.and_then(|()| {
                 let AggregateState { groups, ids, memory, .. } = &mut *state;
-                groups.assign(keys, rows, ids, &mut |more| memory.try_resize(memory.bytes() + more))
+                let mut book = |more| memory.try_resize(memory.bytes() + more);
+                match keys {
+                    Keys::Columns(keys) => groups.assign(keys, rows, ids, &mut book),
+                    Keys::Packed(words) => groups.assign_packed(words, ids, &mut book),
+                }
             });
             match assigned {
                 Ok(()) => break None,
@@ -240,34 +267,12 @@ impl Aggregation {
         }
     }
 
-    /// Gives each of these rows a group of its own, which its bucket will find the same as others.
-    fn admit_unseen(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: usize, text: usize) -> Result<bool> {
-        let bytes = self.bytes_with(state, keys, rows, text) + keys.iter().map(encoded_bytes).sum::<usize>();
-        if bytes > state.memory.bytes() && !state.memory.try_resize_with_some_left(bytes) {
-            self.flush(state)?;
-            state.unseen_left = 0;
-            return self.admit(state, keys, rows, text);
-        }
-        let first = state.held_rows as u32;
-        state.ids.clear();
-        state.ids.extend(first..first + rows as u32);
-        state.unseen.push(keys.iter().map(compact_column).collect::<Result<_>>()?);
-        state.held_rows += rows;
-        state.unseen_left = state.unseen_left.saturating_sub(rows);
-        state.accumulators.iter_mut().for_each(|a| a.resize(state.held_rows));
-        Ok(true)
-    }
-
     /// Moves what is held to buckets when it has become much.
     fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
-        if !state.unseen.is_empty() {
-            if state.held_rows >= MOST_GROUPS || state.unseen_left == 0 {
-                self.flush(state)?;
-            }
-        } else if state.groups.len() >= MOST_GROUPS {
+        if state.groups.len() >= MOST_GROUPS {
             let hardly_any = state.held_rows < 2 * state.groups.len();
             self.flush(state)?;
-            state.unseen_left = if hardly_any { UNSEEN_ROWS } else { 0 };
+            state.unseen_left = if hardly_any && self.unseen.is_some() { UNSEEN_ROWS } else { 0 };
         }
         Ok(())
     }
@@ -278,12 +283,11 @@ impl Aggregation {
         if count == 0 {
             return Ok(());
         }
+        if state.unseen_left > 0 && self.put_off(state, keys, &rows.batch)? {
+            return Ok(());
+        }
         let text = rows.batch.columns().iter().map(text_bytes).sum();
-        let admitted = match state.unseen_left {
-            0 => self.admit(state, keys, count, text)?,
-            _ => self.admit_unseen(state, keys, count, text)?,
-        };
-        if !admitted {
+        if !self.admit(state, Keys::Columns(keys), count, text)? {
             return halves(count).into_iter().try_for_each(|(start, length)| {
                 let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, length)).collect();
                 self.enter(state, &keys, &rows.slice(start, length))
@@ -422,15 +426,9 @@ fn halves(rows: usize) -> [(usize, usize); 2] {
 impl AggregateState {
     /// What is held beside the buckets.
     fn table_bytes(&self) -> usize {
-        let unseen: usize = self.unseen.iter().flatten().map(|key| key.get_array_memory_size()).sum();
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let ids = self.ids.capacity() + self.filtered_ids.capacity();
-        self.groups.bytes() + unseen + accumulators + ids * size_of::<u32>()
-    }
-
-    /// How many groups are in memory; of rows that were not looked up, each is one.
-    fn num_groups(&self) -> usize {
-        if self.unseen.is_empty() { self.groups.len() } else { self.held_rows }
+        self.groups.bytes() + accumulators + ids * size_of::<u32>()
     }
 }
 
@@ -470,6 +468,9 @@ impl Reducer for AggregateOp {
     fn seal(&self, state: &mut AggregateState) -> Result<()> {
         state.groups.seal();
         (state.ids, state.filtered_ids) = (vec![], vec![]);
+        if let Some(hashed) = &mut state.hashed {
+            hashed.settle()?;
+        }
         let many = state.hashed.is_some() || state.groups.len() > MANY_GROUPS;
         if many || !self.0.seal_accumulators(state)? {
             return self.0.flush(state);

@@ -71,6 +71,16 @@ impl Shared {
         self.counts_rows
     }
 
+    /// What sees all rows, where that is all there is and rows may come in any order: then they can wait, and be taken in later.
+    pub(super) fn of_all_rows(&self) -> Option<Option<&Selection>> {
+        let anyhow = !self.counts_rows && self.families.iter().all(Family::is_unordered);
+        match self.selections.as_slice() {
+            [] => Some(None),
+            [only] if only.filter.is_none() && anyhow => Some(Some(only)),
+            _ => None,
+        }
+    }
+
     /// The accumulators that hold values of every group, and not just a few numbers, with the type of the values.
     pub(super) fn holders(&self) -> impl Iterator<Item = (usize, Type)> {
         self.families.iter().enumerate().filter_map(|(i, family)| Some((i, family.values()?)))

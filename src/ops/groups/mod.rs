@@ -2,14 +2,19 @@
 
 mod int_groups;
 mod packed_groups;
+mod parted;
 mod row_groups;
 mod table;
+mod text_cache;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::buffer::{Buffer, ScalarBuffer};
 
 use self::int_groups::IntGroups;
-use self::packed_groups::PackedGroups;
+use self::packed_groups::{PackedGroups, Packing};
+pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
+use self::text_cache::TextCache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -23,6 +28,7 @@ pub(super) struct Groups {
     by: By,
     scratch: Vec<i64>,
     rows: Rows,
+    texts: TextCache,
 }
 
 /// What [`Groups::find`] gives for keys that are no group.
@@ -71,7 +77,7 @@ impl Groups {
             [_] => By::Int(IntGroups::default()),
             kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
         };
-        Groups { kinds, by, scratch: vec![], rows: Rows::default() }
+        Groups { kinds, by, scratch: vec![], rows: Rows::default(), texts: TextCache::default() }
     }
 
     /// The number of groups.
@@ -96,6 +102,48 @@ impl Groups {
         Ok(())
     }
 
+    /// Makes room for this many groups in all, where keys are packed: to grow is to move all.
+    pub(super) fn make_room(&mut self, groups: usize) {
+        match &mut self.by {
+            By::Packed64(by) => by.make_room(groups),
+            By::Packed128(by) => by.make_room(groups),
+            By::Nothing | By::Int(_) | By::Rows(_) => {}
+        }
+    }
+
+    /// Whether keys of these types are packed into words of 64 bits, as long as their values fit.
+    pub(super) fn packs(kinds: &[Type]) -> bool {
+        Packing::<u64>::of(kinds).is_some()
+    }
+
+    /// The keys of rows as packed words, without looking them up; `None` when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Int64Array>> {
+        let By::Packed64(groups) = &mut self.by else { return Ok(None) };
+        let mut words = Vec::new();
+        let fits = groups.pack(columns, rows, &mut words)?;
+        Ok(fits.then(|| Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None)))
+    }
+
+    /// Writes the group id of each of the rows whose keys were [packed](Groups::pack).
+    pub(super) fn assign_packed(&mut self, words: &Int64Array, ids: &mut Vec<u32>, book: Book) -> Result<()> {
+        self.check_room(words.len())?;
+        let words = ScalarBuffer::<u64>::from(words.values().clone().into_inner());
+        match &mut self.by {
+            By::Packed64(groups) => {
+                ids.resize(words.len(), 0);
+                groups.assign_packed(&words, ids);
+                Ok(())
+            }
+            // It was widened by a key that doesn't fit.
+            _ => {
+                let packing = Packing::<u64>::of(&self.kinds);
+                let unpacked = packing.map(|packing| packing.unpack(&words, &self.kinds));
+                let columns = unpacked.ok_or_else(|| Error::internal("keys of this type are not packed"))??;
+                self.assign(&columns, words.len(), ids, book)
+            }
+        }
+    }
+
     /// False, and nothing is changed, when a value does not fit.
     fn try_assign(&mut self, columns: &[ArrayRef], ids: &mut [u32], book: Book) -> Result<bool> {
         match &mut self.by {
@@ -105,6 +153,9 @@ impl Groups {
             }
             By::Packed64(groups) => return groups.assign(columns, ids),
             By::Packed128(groups) => return groups.assign(columns, ids),
+            By::Rows(groups) if self.kinds == [Type::Text] => {
+                self.texts.assign(groups, columns[0].as_string_view(), ids);
+            }
             By::Rows(groups) => {
                 self.rows.clear();
                 encode(columns, &layout(&self.kinds), &mut self.rows)?;
@@ -193,7 +244,7 @@ impl Groups {
             By::Packed128(groups) => groups.bytes(),
             By::Rows(groups) => groups.bytes(),
         };
-        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
+        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + self.texts.bytes()
     }
 
     /// The most that will be allocated while this many rows come in, should all of them be new groups; `key_bytes` is the length
@@ -206,7 +257,11 @@ impl Groups {
             By::Packed128(groups) => groups.bytes_with(rows),
             By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
-        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes()
+        let texts = match self.kinds.as_slice() {
+            [Type::Text] => self.texts.bytes_with(rows),
+            _ => 0,
+        };
+        groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + texts
     }
 
     /// The length of all keys as rows of bytes.
@@ -233,6 +288,7 @@ impl Groups {
     pub(super) fn drop_scratch(&mut self) {
         self.scratch = vec![];
         self.rows = Rows::default();
+        self.texts = TextCache::default();
         match &mut self.by {
             By::Packed64(groups) => groups.drop_scratch(),
             By::Packed128(groups) => groups.drop_scratch(),

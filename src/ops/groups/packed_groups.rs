@@ -1,11 +1,13 @@
 //! Groups by several keys of fixed width whose values are small enough to share 64 or 128 bits.
 
+use std::marker::PhantomData;
+
 use arrow::array::{Array, ArrayRef};
 
 use super::table::{Key, Table};
 use crate::error::Result;
 use crate::expr::Type;
-use crate::ops::key::as_ints;
+use crate::ops::key::{as_ints, from_ints};
 
 /// An integer that holds a row of keys: the first key in the highest bits, each as its distance from the least value
 /// that its width holds, a null as all ones; so that comparing words compares rows, nulls last.
@@ -50,10 +52,12 @@ macro_rules! word {
 word!(u64, i64);
 word!(u128, i128);
 
+/// How keys are packed: the bits of every key column.
+pub(super) struct Packing<W>(Vec<u32>, PhantomData<W>);
+
 /// From packed rows of keys to dense ids.
 pub(super) struct PackedGroups<W> {
-    /// The bits of every key column.
-    widths: Vec<u32>,
+    packing: Packing<W>,
     /// The packed key of every id.
     keys: Vec<W>,
     table: Table<W>,
@@ -66,9 +70,9 @@ const MAX_WIDTH: u32 = 65;
 /// Fewer bits seldom hold the values.
 const MIN_WIDTH: u32 = 20;
 
-impl<W: Word> PackedGroups<W> {
+impl<W: Word> Packing<W> {
     /// None for keys that can't be packed.
-    pub(super) fn new(kinds: &[Type]) -> Option<PackedGroups<W>> {
+    pub(super) fn of(kinds: &[Type]) -> Option<Packing<W>> {
         if kinds.len() < 2 || kinds.contains(&Type::Text) {
             return None;
         }
@@ -83,8 +87,61 @@ impl<W: Word> PackedGroups<W> {
         if wide > 0 && share < MIN_WIDTH {
             return None;
         }
-        let widths = kinds.iter().map(|k| fixed(k).unwrap_or(share)).collect();
-        Some(PackedGroups { widths, keys: vec![], table: Table::with_room(0), scratch: vec![], packed: vec![] })
+        Some(Packing(kinds.iter().map(|k| fixed(k).unwrap_or(share)).collect(), PhantomData))
+    }
+
+    /// Packs the keys of rows; false when a value does not fit (then its row is anything).
+    pub(super) fn pack(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        scratch: &mut Vec<i64>,
+        packed: &mut Vec<W>,
+    ) -> Result<bool> {
+        packed.clear();
+        packed.resize(rows, W::default());
+        let mut all_fit = true;
+        for (array, &width) in columns.iter().zip(&self.0) {
+            all_fit &= append(array, width, scratch, packed)?;
+        }
+        Ok(all_fit)
+    }
+
+    /// Calls `f` with each row whose keys do not fit.
+    pub(super) fn for_unfit(
+        &self,
+        columns: &[ArrayRef],
+        scratch: &mut Vec<i64>,
+        mut f: impl FnMut(usize),
+    ) -> Result<()> {
+        for (array, &width) in columns.iter().zip(&self.0) {
+            for (row, value) in as_ints(array, scratch)?.iter().enumerate() {
+                if array.is_valid(row) && W::code(*value, width) >= W::null(width) {
+                    f(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of one key column of a packed row.
+    fn value(&self, word: W, column: usize) -> Option<i64> {
+        word.value(self.0[column + 1..].iter().sum(), self.0[column])
+    }
+
+    /// The columns of packed keys.
+    pub(super) fn unpack(&self, packed: &[W], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+        let column =
+            |(column, kind): (usize, &Type)| from_ints(*kind, packed.iter().map(|word| self.value(*word, column)));
+        kinds.iter().enumerate().map(column).collect()
+    }
+}
+
+impl<W: Word> PackedGroups<W> {
+    /// None for keys that can't be packed.
+    pub(super) fn new(kinds: &[Type]) -> Option<PackedGroups<W>> {
+        let packing = Packing::of(kinds)?;
+        Some(PackedGroups { packing, keys: vec![], table: Table::with_room(0), scratch: vec![], packed: vec![] })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,22 +150,36 @@ impl<W: Word> PackedGroups<W> {
 
     /// Writes the id of every row; false, and nothing is changed, when a value does not fit.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
-        self.packed.clear();
-        self.packed.resize(ids.len(), W::default());
-        for (array, &width) in columns.iter().zip(&self.widths) {
-            if !append(array, width, &mut self.scratch, &mut self.packed)? {
-                return Ok(false);
-            }
+        let mut packed = std::mem::take(&mut self.packed);
+        let fits = self.pack(columns, ids.len(), &mut packed)?;
+        if fits {
+            self.assign_packed(&packed, ids);
         }
+        self.packed = packed;
+        Ok(fits)
+    }
+
+    /// Makes room for this many groups in all.
+    pub(super) fn make_room(&mut self, groups: usize) {
+        self.table.make_room(groups);
+        self.keys.reserve_exact(groups.saturating_sub(self.keys.len()));
+    }
+
+    /// Writes the id of every packed key.
+    pub(super) fn assign_packed(&mut self, packed: &[W], ids: &mut [u32]) {
         let mut done = 0;
         while done < ids.len() {
-            done += self.table.find(&self.packed[done..], &mut ids[done..]);
+            done += self.table.find(&packed[done..], &mut ids[done..]);
             if done < ids.len() {
-                ids[done] = self.find_or_insert(self.packed[done]);
+                ids[done] = self.find_or_insert(packed[done]);
                 done += 1;
             }
         }
-        Ok(true)
+    }
+
+    /// Packs the keys of rows; false when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize, packed: &mut Vec<W>) -> Result<bool> {
+        self.packing.pack(columns, rows, &mut self.scratch, packed)
     }
 
     /// Writes the id of every row, [`MISSING`](super::MISSING) where there is none.
@@ -119,24 +190,13 @@ impl<W: Word> PackedGroups<W> {
         scratch: &mut Vec<i64>,
         packed: &mut Vec<W>,
     ) -> Result<()> {
-        packed.clear();
-        packed.resize(ids.len(), W::default());
-        let mut all_fit = true;
-        for (array, &width) in columns.iter().zip(&self.widths) {
-            all_fit &= append(array, width, scratch, packed)?;
-        }
+        let all_fit = self.packing.pack(columns, ids.len(), scratch, packed)?;
         self.table.find_all(packed, ids);
-        if !all_fit {
-            // What does not fit is no key here, whatever its lower bits say.
-            for (array, &width) in columns.iter().zip(&self.widths) {
-                for (row, value) in as_ints(array, scratch)?.iter().enumerate() {
-                    if array.is_valid(row) && W::code(*value, width) >= W::null(width) {
-                        ids[row] = super::MISSING;
-                    }
-                }
-            }
+        if all_fit {
+            return Ok(());
         }
-        Ok(())
+        // What does not fit is no key here, whatever its lower bits say.
+        self.packing.for_unfit(columns, scratch, |row| ids[row] = super::MISSING)
     }
 
     /// Writes the ids of another's groups in this one.
@@ -159,8 +219,7 @@ impl<W: Word> PackedGroups<W> {
 
     /// The values of one key column of a packed row.
     pub(super) fn value(&self, id: u32, column: usize) -> Option<i64> {
-        let below = self.widths[column + 1..].iter().sum();
-        self.keys[id as usize].value(below, self.widths[column])
+        self.packing.value(self.keys[id as usize], column)
     }
 
     /// Lets go of what only `assign` needs.

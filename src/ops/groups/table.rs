@@ -55,6 +55,11 @@ impl<K: Key> Table<K> {
         slots_for(keys) * size_of::<Slot<K>>()
     }
 
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
     /// Writes the ids of keys up to the first that is new; gives the number of keys done. This is the hot loop: it changes nothing.
     pub(super) fn find(&self, keys: &[K], ids: &mut [u32]) -> usize {
         let slots = self.slots.as_slice();
@@ -89,6 +94,19 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// The id of a key with this hash, the greatest number where it has none.
+    #[inline]
+    pub(super) fn find_hashed(&self, key: K, hash: u64) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        let mut slot = &self.slots[at];
+        while slot.key != key && slot.id != 0 {
+            at = (at + 1) & mask;
+            slot = &self.slots[at];
+        }
+        slot.id.wrapping_sub(1)
+    }
+
     /// The key's id, which is `new_id` when the key is new.
     pub(super) fn find_or_insert(&mut self, key: K, new_id: u32) -> u32 {
         let mask = self.slots.len() - 1;
@@ -110,10 +128,20 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// Makes room for this many keys in all.
+    pub(super) fn make_room(&mut self, keys: usize) {
+        if slots_for(keys) > self.slots.len() {
+            self.grow_to(slots_for(keys));
+        }
+    }
+
     #[cold]
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.slots = vec![Slot::default(); old.len() * 2];
+        self.grow_to(self.slots.len() * 2);
+    }
+
+    fn grow_to(&mut self, slots: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
         let mask = self.slots.len() - 1;
         for slot in old.into_iter().filter(|slot| slot.id != 0) {
             let mut at = slot.key.hash() as usize & mask;

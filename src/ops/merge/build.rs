@@ -6,19 +6,22 @@ use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
 use super::index::Index;
+use super::parted::{LARGE_ROWS, LargeBuild};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, Type};
 use crate::mem::{Part, Reservation};
 use crate::ops::collect::{CollectOp, CollectState, compact};
-use crate::ops::groups::{FindScratch, Groups, MISSING};
+use crate::ops::groups::{FindScratch, Groups, MISSING, PartedKeys};
 use crate::ops::key::{as_ints, encoded_bytes, float_to_int};
 use crate::ops::{Batches, Flow, OUTPUT_ROWS, Reducer};
 
 /// The right side of a merge, all of it: its rows and an index of their keys. Shared by all that look it up.
 pub(crate) struct JoinTable {
-    pub(super) rows: RecordBatch,
+    /// The columns, those that nobody takes left out.
+    columns: Vec<Option<ArrayRef>>,
+    num_rows: usize,
     /// The keys that occur.
-    groups: Groups,
+    keys: KeyIndex,
     pub(super) index: Index,
     bytes: usize,
     /// Books what is held, until it goes.
@@ -31,7 +34,41 @@ impl Part for JoinTable {
     }
 }
 
+/// From the keys of a row to the group that they are.
+pub(super) enum KeyIndex {
+    Whole(Groups),
+    Parts(PartedKeys),
+}
+
 impl JoinTable {
+    /// A table for whose rows and index `memory` has booked enough.
+    pub(super) fn new(
+        columns: Vec<Option<ArrayRef>>,
+        num_rows: usize,
+        keys: KeyIndex,
+        index: Index,
+        mut memory: Reservation,
+    ) -> JoinTable {
+        let held: usize = columns.iter().flatten().map(|column| column.get_array_memory_size()).sum();
+        let of_keys = match &keys {
+            KeyIndex::Whole(groups) => groups.bytes(),
+            KeyIndex::Parts(parts) => parts.bytes(),
+        };
+        let bytes = held + of_keys + index.bytes();
+        memory.overdraw(bytes);
+        JoinTable { columns, num_rows, keys, index, bytes, _memory: memory }
+    }
+
+    pub(super) fn num_rows(&self) -> usize {
+        self.num_rows
+    }
+
+    /// A column that some look-up takes.
+    pub(super) fn column(&self, at: usize) -> Result<&ArrayRef> {
+        let column = self.columns.get(at).and_then(Option::as_ref);
+        column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))
+    }
+
     /// Writes the group of each left row by its keys, [`MISSING`] where no right row has them.
     pub(super) fn find(
         &self,
@@ -40,13 +77,18 @@ impl JoinTable {
         groups: &mut Vec<u32>,
         scratch: &mut FindScratch,
     ) -> Result<()> {
-        self.groups.find(keys, rows, groups, scratch)
+        match &self.keys {
+            KeyIndex::Whole(whole) => whole.find(keys, rows, groups, scratch),
+            KeyIndex::Parts(parts) => parts.find(keys, rows, groups, scratch),
+        }
     }
 }
 
 /// The right side of a merge: a table to look up where that fits into memory, else its rows.
 pub(crate) enum RightSide {
     Table(Box<JoinTable>),
+    /// Rows for which there is room, but so many that several tasks are to index them.
+    Many(Box<LargeBuild>),
     Rows(Batches),
 }
 
@@ -54,6 +96,7 @@ impl Part for RightSide {
     fn bytes(&self) -> usize {
         match self {
             RightSide::Table(table) => table.bytes,
+            RightSide::Many(build) => build.bytes(),
             RightSide::Rows(rows) => rows.bytes(),
         }
     }
@@ -86,17 +129,24 @@ pub(crate) struct BuildOp {
     nulls_equal: bool,
     /// What an as-of merge finds the nearest by.
     order: Option<BoundExpr>,
+    /// So many rows are indexed by several tasks.
+    large_rows: usize,
 }
 
 impl BuildOp {
     /// A row with a null in a key is found by nothing, unless `nulls_equal`; one whose `order` is null or NaN never is.
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundExpr>, nulls_equal: bool, order: Option<BoundExpr>) -> BuildOp {
-        BuildOp { collect: CollectOp::new(schema, 0, None), keys, nulls_equal, order }
+        BuildOp { collect: CollectOp::new(schema, 0, None), keys, nulls_equal, order, large_rows: LARGE_ROWS }
     }
 
     /// The same for rows that have more columns behind those of before.
     pub(super) fn of_wider(&self, schema: SchemaRef) -> BuildOp {
         BuildOp::new(schema, self.keys.clone(), self.nulls_equal, self.order.clone())
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_large_rows(self, large_rows: usize) -> BuildOp {
+        BuildOp { large_rows, ..self }
     }
 
     pub(super) fn keys(&self) -> &[BoundExpr] {
@@ -137,6 +187,20 @@ impl BuildOp {
         }
     }
 
+    /// Many rows, where there is room for them and their index.
+    fn large(&self, rows: &Batches) -> Result<Option<LargeBuild>> {
+        let count = rows.num_rows();
+        if !(self.large_rows..MISSING as usize).contains(&count) || self.order.is_some() || rows.is_spilled() {
+            return Ok(None);
+        }
+        let mut memory = rows.memory();
+        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(count, rows.bytes())) {
+            return Ok(None);
+        }
+        let batches = rows.range(0..count).collect::<Result<Vec<_>>>()?;
+        LargeBuild::new(self, &batches, memory)
+    }
+
     /// A table of these batches, which `memory` books, with as much again. Gives the rows back when there is no room.
     pub(super) fn table(
         &self,
@@ -149,12 +213,15 @@ impl BuildOp {
             Err(error) => return Err((RecordBatch::new_empty(self.schema().clone()), memory, error)),
         };
         match self.indexed(&rows, &mut memory, room) {
-            Ok((groups, index, bytes)) => Ok(JoinTable { rows, groups, index, bytes, _memory: memory }),
+            Ok((groups, index)) => {
+                let (columns, count) = (rows.columns().iter().cloned().map(Some).collect(), rows.num_rows());
+                Ok(JoinTable::new(columns, count, KeyIndex::Whole(groups), index, memory))
+            }
             Err(error) => Err((rows, memory, error)),
         }
     }
 
-    fn indexed(&self, rows: &RecordBatch, memory: &mut Reservation, room: Room) -> Result<(Groups, Index, usize)> {
+    fn indexed(&self, rows: &RecordBatch, memory: &mut Reservation, room: Room) -> Result<(Groups, Index)> {
         if rows.num_rows() >= MISSING as usize {
             return Err(Error::new(ErrorKind::Memory, "the right side of a merge has more than 4 billion rows"));
         }
@@ -169,7 +236,7 @@ impl BuildOp {
         drop((groups_of_rows, order));
         let bytes = held + groups.bytes() + index.bytes();
         room.resize(memory, bytes)?;
-        Ok((groups, index, bytes))
+        Ok((groups, index))
     }
 
     /// The group of every row, MISSING for those that nothing can match.
@@ -244,7 +311,14 @@ impl Reducer for BuildOp {
     }
 
     fn finish(&self, state: CollectState) -> Result<RightSide> {
-        self.side(self.collect.rows(state)?)
+        let rows = self.collect.rows(state)?;
+        match self.large(&rows)? {
+            Some(mut build) => {
+                build.absorb(rows.into_reservation());
+                Ok(RightSide::Many(Box::new(build)))
+            }
+            None => self.side(rows),
+        }
     }
 
     fn bytes(&self, state: &CollectState) -> usize {
@@ -261,20 +335,22 @@ fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> 
     }
     let mut whole = Vec::with_capacity(columns.len());
     for (parts, field) in columns.into_iter().zip(schema.fields()) {
-        whole.push(match parts.as_slice() {
-            [] => new_empty_array(field.data_type()),
-            [only] => only.clone(),
-            many => {
-                let many: Vec<&dyn Array> = many.iter().map(|part| part.as_ref()).collect();
-                let column = concat(&many)?;
-                match column.as_string_view_opt() {
-                    // One block of text: each of many would cost every batch that views them.
-                    Some(text) => Arc::new(text.gc()) as ArrayRef,
-                    None => column,
-                }
-            }
-        });
+        whole.push(if parts.is_empty() { new_empty_array(field.data_type()) } else { gathered(parts)? });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));
     Ok(RecordBatch::try_new_with_options(schema.clone(), whole, &options)?)
+}
+
+/// One array of several.
+pub(super) fn gathered(parts: Vec<ArrayRef>) -> Result<ArrayRef> {
+    if let [only] = parts.as_slice() {
+        return Ok(only.clone());
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+    let column = concat(&parts)?;
+    Ok(match column.as_string_view_opt() {
+        // One block of text: each of many would cost every batch that views them.
+        Some(text) => Arc::new(text.gc()),
+        None => column,
+    })
 }

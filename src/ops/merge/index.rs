@@ -88,6 +88,34 @@ impl Index {
         Ok(Index::Ordered(Runs { starts, rows }, values))
     }
 
+    /// The index of keys that were grouped in parts: for each part the group of every row, and that row; rows are in their order.
+    pub(super) fn of_parts(parts: &[(Vec<u32>, Vec<u32>)], groups: &[usize]) -> Index {
+        let all: usize = groups.iter().sum();
+        if parts.iter().zip(groups).all(|((of_rows, _), groups)| of_rows.len() == *groups) {
+            // Groups are numbered as they are first seen.
+            return Index::One(parts.iter().flat_map(|(_, rows)| rows).copied().collect());
+        }
+        let (mut starts, mut all_rows) = (Vec::with_capacity(all + 1), vec![]);
+        starts.push(0);
+        for ((of_rows, rows), groups) in parts.iter().zip(groups) {
+            let first = all_rows.len() as u32;
+            let mut ends = vec![0u32; *groups];
+            of_rows.iter().for_each(|group| ends[*group as usize] += 1);
+            let mut end = first;
+            for count in &mut ends {
+                (*count, end) = (end, end + *count);
+            }
+            all_rows.resize(end as usize, 0);
+            for (group, row) in of_rows.iter().zip(rows) {
+                let at = &mut ends[*group as usize];
+                all_rows[*at as usize] = *row;
+                *at += 1;
+            }
+            starts.extend(ends);
+        }
+        Index::Many(Runs { starts, rows: all_rows })
+    }
+
     /// The bytes allocated.
     pub(super) fn bytes(&self) -> usize {
         let runs = |runs: &Runs| (runs.starts.capacity() + runs.rows.capacity()) * size_of::<u32>();

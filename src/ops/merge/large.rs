@@ -21,7 +21,7 @@ use super::matched::Matched;
 use super::probe::{MergedColumn, ProbeOp};
 use super::runs::{PLACE_BITS, Run};
 use super::scatter::{ScatterOp, numbered};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::MergeKind;
 use crate::mem::{Part, Reservation};
 use crate::ops::{Batches, Flow, Reducer};
@@ -100,6 +100,11 @@ impl LargeMerge {
         }
     }
 
+    /// How left rows look up a right side that fits.
+    pub(crate) fn probe(&self) -> &ProbeOp {
+        &self.probe
+    }
+
     /// How many buckets the right side is cut into.
     pub(crate) fn buckets(&self, right: &Batches) -> usize {
         if self.build.keys().is_empty() { 1 } else { buckets(right) }
@@ -142,6 +147,7 @@ impl LargeMerge {
                 self.unmatched(&table, &matched, &mut joined.unmatched)?;
                 Ok(joined)
             }
+            RightSide::Many(_) => Err(Error::internal("a bucket of a merge is indexed in parts")),
             RightSide::Rows(right) if depth + 1 < SEEDS.len() && !self.build.keys().is_empty() => {
                 self.split(left, right, depth + 1, check)
             }

@@ -117,7 +117,7 @@ impl ProbeOp {
         next: Next,
     ) -> Result<Flow> {
         if self.tracks() {
-            matched.cover(table.rows.num_rows());
+            matched.cover(table.num_rows());
         }
         let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let mut scratch = pool().pop().unwrap_or_default();
@@ -280,7 +280,7 @@ impl ProbeOp {
     ) -> Result<RecordBatch> {
         let column = |column: &MergedColumn| -> Result<ArrayRef> {
             Ok(match (column, left) {
-                (MergedColumn::Right(at), _) => take(table.rows.column(*at), right, None)?,
+                (MergedColumn::Right(at), _) => take(table.column(*at)?, right, None)?,
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::All) => batch.column(*at).clone(),
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::Filter(filter)) => {
                     filter.filter(batch.column(*at))?
@@ -295,7 +295,7 @@ impl ProbeOp {
 
     /// Gives the right rows on that no left row matched, in their order; columns of the left are null.
     pub(crate) fn unmatched(&self, table: &JoinTable, matched: &Matched, next: Next) -> Result<Flow> {
-        let mut rest = (0..table.rows.num_rows() as u32).filter(|row| !matched.contains(*row));
+        let mut rest = (0..table.num_rows() as u32).filter(|row| !matched.contains(*row));
         loop {
             let right: UInt32Array = rest.by_ref().take(self.output_rows).map(Some).collect();
             if right.is_empty() {
@@ -303,7 +303,7 @@ impl ProbeOp {
             }
             let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
                 MergedColumn::Left(_) => Ok(new_null_array(field.data_type(), right.len())),
-                MergedColumn::Right(at) | MergedColumn::Key(_, at) => Ok(take(table.rows.column(*at), &right, None)?),
+                MergedColumn::Right(at) | MergedColumn::Key(_, at) => Ok(take(table.column(*at)?, &right, None)?),
             });
             if next(self.batch(columns, right.len())?)? == Flow::Enough {
                 return Ok(Flow::Enough);

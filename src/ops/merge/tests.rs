@@ -122,6 +122,15 @@ fn build(op: &BuildOp, budget: &Budget, batches: &[RecordBatch]) -> crate::error
     }
     match op.finish(whole)? {
         RightSide::Table(table) => Ok(*table),
+        RightSide::Many(build) => {
+            let hashed = build.ranges().into_iter().map(|range| build.hashed(range)).collect::<Result<Vec<_>, _>>()?;
+            let hashed: Vec<_> = hashed.iter().collect();
+            let parts: Vec<_> = (0..LargeBuild::PARTS).map(|part| build.indexed(part, &hashed)).collect();
+            let columns = (0..op.schema().fields().len()).map(|at| Ok((at, build.column(at)?)));
+            let columns = columns.collect::<Result<Vec<_>, Error>>()?;
+            let columns: Vec<_> = columns.iter().map(|(at, column)| (*at, column)).collect();
+            build.table(&parts.iter().collect::<Vec<_>>(), &columns)
+        }
         RightSide::Rows(_) => Err(Error::new(ErrorKind::Memory, "no table")),
     }
 }
@@ -254,9 +263,11 @@ proptest! {
         sizes in prop::collection::vec(1usize..9, 1..4),
         output_rows in prop_oneof![1usize..7, Just(1 << 16)],
         tasks in 1usize..4,
+        in_parts in any::<bool>(),
     ) {
         let budget = Budget::of(1 << 26);
         let build_op = BuildOp::new(schema(kinds), keys(kinds), nulls_equal, None);
+        let build_op = if in_parts { build_op.with_large_rows(1) } else { build_op };
         let table = build(&build_op, &budget, &pieces(kinds, &right, &sizes)).unwrap();
         prop_assert!(budget.used() >= table.bytes());
         let (output, columns) = merged(kinds, kind);

@@ -8,6 +8,7 @@ pub(crate) mod float;
 pub(crate) mod int;
 pub(crate) mod spelling;
 pub(crate) mod text;
+mod wide;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use arrow::util::bit_util;
 use crate::expr::Type;
 
 use self::spelling::Spellings;
+use self::wide::Wide;
 
 /// So many bytes stand before the first record of a block: parsers load whole words that end at a field's end.
 pub(crate) const PADDING: usize = 64;
@@ -160,6 +162,7 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
+                wide::ints,
                 |s, e| int::parse_digits(data, s, e),
                 |text| spellings.int(text),
             ),
@@ -167,14 +170,23 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
+                wide::floats,
                 |s, e| float::parse_digits(data, s, e),
                 |text| spellings.float(text),
             ),
-            Type::Date => self.primitive::<Date32Type>(column, rows, buffer, |_, _| None, |text| spellings.date(text)),
+            Type::Date => self.primitive::<Date32Type>(
+                column,
+                rows,
+                buffer,
+                |_, _, _, _| false,
+                |_, _| None,
+                |text| spellings.date(text),
+            ),
             Type::Timestamp => self.primitive::<TimestampMicrosecondType>(
                 column,
                 rows,
                 buffer,
+                |_, _, _, _| false,
                 |_, _| None,
                 |text| spellings.timestamp(text),
             ),
@@ -190,66 +202,68 @@ impl Decoder<'_> {
         !self.all_bad
     }
 
-    /// A column of numbers: `fast` takes the bounds of a field that begins with a digit, `complete` a cleaned field.
+    /// A column of numbers: `wide` takes many fields at a time, `fast` the bounds of a field that begins with a digit, `complete` a
+    /// cleaned field.
     fn primitive<P: ArrowPrimitiveType>(
         &mut self,
         column: Column<'_>,
         rows: Rows<'_>,
         buffer: &mut ColumnBuffer,
+        wide: Wide<P::Native>,
         fast: impl Fn(usize, usize) -> Option<P::Native> + Copy,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) -> ArrayRef {
         let n = rows.len();
         let mut values: Vec<P::Native> = buffer.take(n);
-        let mut nulls = NullBits::default();
-        match rows {
-            Rows::All(n) => self.fields::<P>(column, 0..n, n, &mut values, &mut nulls, fast, complete),
-            Rows::These(rows) => {
-                self.fields::<P>(column, rows.iter().map(|&r| r as usize), n, &mut values, &mut nulls, fast, complete)
-            }
-        }
-        // Short where it stopped at a field that does not fit: nothing of it is used then.
         values.resize(n, P::Native::default());
+        let mut nulls = NullBits::default();
+        let mut left = vec![];
+        if self.spellings.plain_numbers && wide(column, rows, &mut values, &mut left) {
+            let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
+            self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete);
+        } else {
+            let all = (0..n).map(|at| (at, rows.row(at)));
+            self.fields::<P>(column, all, &mut values, &mut nulls, fast, complete);
+        }
         let values = Buffer::from_vec(values);
         buffer.keep(&values);
         Arc::new(PrimitiveArray::<P>::new(ScalarBuffer::new(values, 0, n), nulls.finish()))
     }
 
+    /// The fields of these places and rows, one by one.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // The one loop behind `primitive`, compiled for each kind of rows.
     fn fields<P: ArrowPrimitiveType>(
         &mut self,
         column: Column<'_>,
-        rows: impl Iterator<Item = usize>,
-        len: usize,
-        values: &mut Vec<P::Native>,
+        rows: impl Iterator<Item = (usize, usize)>,
+        values: &mut [P::Native],
         nulls: &mut NullBits,
         fast: impl Fn(usize, usize) -> Option<P::Native>,
         complete: impl Fn(&[u8]) -> Option<P::Native> + Copy,
     ) {
         let (data, spellings) = (column.data, self.spellings);
         let fast = |start, end| if spellings.plain_numbers { fast(start, end) } else { None };
-        for row in rows {
+        for (at, row) in rows {
             let (start, end) = column.field(row);
             // An empty field begins with its separator, which is no digit, or at the end of the file.
             if data.get(start).is_some_and(u8::is_ascii_digit)
                 && let Some(value) = fast(start, end)
             {
-                values.push(value);
+                values[at] = value;
                 continue;
             }
             match slowly(spellings, &data[..end], start, fast, complete) {
-                Some(Some(value)) => values.push(value),
+                Some(Some(value)) => values[at] = value,
                 Some(None) => {
-                    nulls.set(values.len(), len);
-                    values.push(P::Native::default());
+                    nulls.set(at, values.len());
+                    values[at] = P::Native::default();
                 }
                 None => {
-                    if self.refuse(values.len(), BadReason::NotOfType) {
+                    if self.refuse(at, BadReason::NotOfType) {
                         return;
                     }
-                    nulls.set(values.len(), len);
-                    values.push(P::Native::default());
+                    nulls.set(at, values.len());
+                    values[at] = P::Native::default();
                 }
             }
         }

@@ -164,6 +164,17 @@ impl Family {
         }
     }
 
+    /// Whether it keeps a few numbers of each group, or a text, that depend on no order of the rows (floats' last bits apart).
+    pub(super) fn is_unordered(&self) -> bool {
+        let ordered = |rule: &Rule| matches!(rule, Rule::First | Rule::Last);
+        match self {
+            Family::Counts | Family::IntTotals | Family::FloatTotals | Family::Moments => true,
+            Family::Comoments | Family::Truths(_) => true,
+            Family::BestInts(rule, _) | Family::BestTexts(rule) => !ordered(rule),
+            Family::BestRows(_) | Family::Values { .. } | Family::Join(_) => false,
+        }
+    }
+
     /// The type of the values that it holds of every group; `None` where it holds a few numbers, or one text.
     pub(super) fn values(&self) -> Option<Type> {
         if let Family::Values { kind, .. } = self { Some(*kind) } else { None }

@@ -2,14 +2,17 @@
 //!
 //! A bucket that is still too large is cut again by other bits of the hash, its *level*.
 
-use ahash::RandomState;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, SchemaRef};
+mod lanes;
+mod order;
 
-use super::collect::{CollectOp, CollectState};
-use super::key::as_ints;
-use super::{Batches, Reducer};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+
+use self::lanes::Lanes;
+pub(crate) use self::order::{Order, buckets_of};
+use super::collect::{CollectOp, CollectState, compact};
+use super::{Batches, Reducer, output_rows};
 use crate::error::Result;
 use crate::mem::Reservation;
 
@@ -25,6 +28,19 @@ pub(crate) struct HashBuckets {
     buckets: Vec<CollectState>,
     /// Of every bucket, where a state's rows begin, and how many rows came before that state, where any did.
     starts: Vec<Vec<(usize, i64)>>,
+    coming: Coming,
+    /// Books what is coming.
+    memory: Reservation,
+}
+
+/// Rows on their way to the buckets: to give each bucket the few rows of a batch that are its own would cost more than they are.
+enum Coming {
+    /// Nothing yet, or not any more.
+    Nothing,
+    /// Rows of numbers.
+    Lanes(Box<Lanes>),
+    /// Rows of any kind, and their buckets.
+    Rows { batches: Vec<RecordBatch>, buckets: Vec<u8> },
 }
 
 /// The rows of a bucket.
@@ -50,27 +66,82 @@ impl HashBuckets {
     pub(crate) fn new(schema: SchemaRef, memory: &Reservation) -> HashBuckets {
         let collect = CollectOp::new(schema, 0, None);
         let buckets = (0..BUCKETS).map(|_| collect.new_state(memory.sibling())).collect();
-        HashBuckets { collect, buckets, starts: vec![vec![]; BUCKETS] }
+        let (starts, memory) = (vec![vec![]; BUCKETS], memory.sibling());
+        HashBuckets { collect, buckets, starts, coming: Coming::Nothing, memory }
     }
 
     /// Adds rows at the end of a bucket.
     pub(crate) fn push(&mut self, bucket: usize, rows: &RecordBatch) -> Result<()> {
+        self.settle()?;
         self.collect.update(&mut self.buckets[bucket], rows)?;
         Ok(())
     }
 
     /// Adds each row to the bucket of its keys.
     pub(crate) fn scatter(&mut self, rows: &RecordBatch, keys: &[ArrayRef], level: u32) -> Result<()> {
-        let order = Order::of(&buckets_of(keys, rows.num_rows(), level)?);
-        for bucket in order.filled() {
-            let rows = take_record_batch(rows, &UInt32Array::from(order.rows(bucket).to_vec()))?;
-            self.push(bucket, &rows)?;
+        let buckets = buckets_of(keys, rows.num_rows(), level)?;
+        self.scatter_to(rows, buckets)
+    }
+
+    /// Adds each row to its bucket.
+    pub(crate) fn scatter_to(&mut self, rows: &RecordBatch, of_rows: Vec<u8>) -> Result<()> {
+        let schema = self.collect.schema();
+        if let Coming::Nothing = self.coming {
+            let memory = &mut self.memory;
+            let fits = |chunk: &usize| {
+                Lanes::bytes_for(schema, *chunk).is_some_and(|bytes| memory.try_resize_within_half(bytes))
+            };
+            if let Some(chunk) = lanes::CHUNKS.into_iter().find(fits) {
+                self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
+            }
         }
-        Ok(())
+        if let Coming::Lanes(lanes) = &mut self.coming {
+            let (collect, buckets) = (&self.collect, &mut self.buckets);
+            return lanes.scatter(rows, &of_rows, &mut |bucket, chunk| {
+                collect.update(&mut buckets[bucket], &chunk)?;
+                Ok(())
+            });
+        }
+        let rows = compact(rows)?;
+        let bytes = self.memory.bytes() + rows.get_array_memory_size() + of_rows.len();
+        let Coming::Rows { batches, buckets } = &mut self.coming else {
+            self.coming = Coming::Rows { batches: vec![rows], buckets: of_rows };
+            // They are copied when they go to their buckets.
+            return if self.memory.try_resize_within_half(2 * bytes) { Ok(()) } else { self.settle() };
+        };
+        batches.push(rows);
+        buckets.extend(of_rows);
+        let most = 2 * output_rows(buckets.len(), bytes);
+        let enough = buckets.len() >= most || !self.memory.try_resize_within_half(2 * bytes);
+        if enough { self.settle() } else { Ok(()) }
+    }
+
+    /// Brings the rows on their way to the buckets, and lets go of the room that they took.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.coming, Coming::Nothing) {
+            Coming::Nothing => return Ok(()),
+            Coming::Lanes(mut lanes) => {
+                for bucket in lanes.filled() {
+                    self.collect.update(&mut self.buckets[bucket], &lanes.take(bucket)?)?;
+                }
+            }
+            Coming::Rows { batches, buckets } => {
+                let rows = concat_batches(self.collect.schema(), &batches)?;
+                drop(batches);
+                let order = Order::of(&buckets);
+                for bucket in order.filled() {
+                    let rows = take_record_batch(&rows, &UInt32Array::from(order.rows(bucket).to_vec()))?;
+                    self.collect.update(&mut self.buckets[bucket], &rows)?;
+                }
+            }
+        }
+        self.memory.try_resize(0)
     }
 
     /// Adds the rows of `later` at the end, bucket by bucket; `before` is how many rows came before that state, where that counts.
-    pub(crate) fn append(&mut self, later: HashBuckets, before: i64) -> Result<()> {
+    pub(crate) fn append(&mut self, mut later: HashBuckets, before: i64) -> Result<()> {
+        self.settle()?;
+        later.settle()?;
         let buckets = self.buckets.iter_mut().zip(&mut self.starts);
         for ((bucket, starts), (later, of_later)) in buckets.zip(later.buckets.into_iter().zip(later.starts)) {
             let at = self.collect.num_rows(bucket);
@@ -82,98 +153,15 @@ impl HashBuckets {
     }
 
     /// All buckets.
-    pub(crate) fn into_buckets(self) -> Result<Vec<Bucket>> {
+    pub(crate) fn into_buckets(mut self) -> Result<Vec<Bucket>> {
+        self.settle()?;
         let buckets = self.buckets.into_iter().zip(self.starts);
         buckets.map(|(rows, starts)| Ok(Bucket { rows: self.collect.rows(rows)?, starts })).collect()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.buckets.iter().map(|bucket| self.collect.bytes(bucket)).sum()
+        self.memory.bytes() + self.buckets.iter().map(|bucket| self.collect.bytes(bucket)).sum::<usize>()
     }
-}
-
-/// The numbers of rows, bucket by bucket, in their order within each.
-pub(crate) struct Order {
-    rows: Vec<u32>,
-    /// Where the rows of every bucket end.
-    ends: [u32; BUCKETS],
-}
-
-impl Order {
-    /// From the bucket of every row.
-    pub(crate) fn of(buckets: &[u8]) -> Order {
-        let mut ends = [0u32; BUCKETS];
-        buckets.iter().for_each(|bucket| ends[usize::from(*bucket)] += 1);
-        let mut start = 0;
-        for end in &mut ends {
-            (*end, start) = (start, start + *end);
-        }
-        let mut rows = vec![0; buckets.len()];
-        for (row, bucket) in (0..).zip(buckets) {
-            let end = &mut ends[usize::from(*bucket)];
-            rows[*end as usize] = row;
-            *end += 1;
-        }
-        Order { rows, ends }
-    }
-
-    pub(crate) fn rows(&self, bucket: usize) -> &[u32] {
-        let start = if bucket == 0 { 0 } else { self.ends[bucket - 1] };
-        &self.rows[start as usize..self.ends[bucket] as usize]
-    }
-
-    /// The buckets that have rows.
-    pub(crate) fn filled(&self) -> impl Iterator<Item = usize> {
-        (0..BUCKETS).filter(|bucket| !self.rows(*bucket).is_empty())
-    }
-}
-
-/// The bucket of every row at a level below [`LEVELS`], by its keys. Without keys, all are in the first.
-pub(crate) fn buckets_of(keys: &[ArrayRef], rows: usize, level: u32) -> Result<Vec<u8>> {
-    if keys.is_empty() {
-        return Ok(vec![0; rows]);
-    }
-    // So few rows at a time that their hashes stay in the cache.
-    const ROWS: usize = 1 << 12;
-    let (mut hashes, mut scratch, mut buckets) = (Vec::new(), Vec::new(), Vec::with_capacity(rows));
-    let shift = 64 - BITS * (level + 1);
-    for start in (0..rows).step_by(ROWS) {
-        let length = ROWS.min(rows - start);
-        hashes.clear();
-        hashes.resize(length, 0);
-        keys.iter().try_for_each(|key| hash(&key.slice(start, length), &mut hashes, &mut scratch))?;
-        buckets.extend(hashes.iter().map(|hash| (hash >> shift) as u8 & (BUCKETS - 1) as u8));
-    }
-    Ok(buckets)
-}
-
-/// Mixes the values of one more key into the hashes of rows.
-fn hash(key: &ArrayRef, hashes: &mut [u64], scratch: &mut Vec<i64>) -> Result<()> {
-    const NULL: u64 = 0x5bd1_e995_7f4a_7c15;
-    if *key.data_type() == DataType::Utf8View {
-        let hasher = RandomState::with_seeds(1, 2, 3, 4);
-        for (hash, text) in hashes.iter_mut().zip(key.as_string_view()) {
-            *hash = mix(*hash, text.map_or(NULL, |text| hasher.hash_one(text)));
-        }
-        return Ok(());
-    }
-    let values = as_ints(key, scratch)?;
-    match key.nulls().filter(|nulls| nulls.null_count() > 0) {
-        None => hashes.iter_mut().zip(values).for_each(|(hash, value)| *hash = mix(*hash, *value as u64)),
-        Some(nulls) => {
-            for (row, (hash, value)) in hashes.iter_mut().zip(values).enumerate() {
-                *hash = mix(*hash, if nulls.is_valid(row) { *value as u64 } else { NULL });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Both halves of a product of 128 bits: every bit of either reaches every bit of the hash.
-fn mix(hash: u64, value: u64) -> u64 {
-    let product =
-        u128::from(hash ^ value ^ 0xa076_1d64_78bd_642f) * u128::from(value.rotate_left(32) ^ 0xe703_7ed1_a0b4_28db);
-    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]
@@ -181,7 +169,7 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, StringViewArray};
+    use arrow::array::{Array, AsArray, Float64Array, Int64Array, StringViewArray};
     use arrow::datatypes::Int64Type;
 
     use super::*;

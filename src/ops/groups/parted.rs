@@ -1,0 +1,145 @@
+//! Many keys, indexed by several tasks: each takes the keys whose hashes begin with the same bits.
+
+use arrow::array::{Array, ArrayRef};
+
+use super::packed_groups::Packing;
+use super::table::{Key, Table};
+use super::{FindScratch, MISSING};
+use crate::error::{Error, Result};
+use crate::expr::Type;
+use crate::ops::key::as_ints;
+
+/// From the keys of rows to words of 64 bits.
+pub(crate) struct KeyWords {
+    /// None where a value is a word.
+    packing: Option<Packing<u64>>,
+}
+
+/// Some of the keys: those of one part.
+pub(crate) struct KeyPart {
+    table: Table<u64>,
+    keys: u32,
+}
+
+/// All keys, in parts.
+pub(crate) struct PartedKeys {
+    words: KeyWords,
+    parts: Vec<KeyPart>,
+    /// How many keys are in the parts before.
+    firsts: Vec<u32>,
+}
+
+const BITS: u32 = 6;
+
+/// The part that a word is in.
+fn part_of(hash: u64) -> usize {
+    (hash >> (64 - BITS)) as usize
+}
+
+impl KeyWords {
+    /// How many parts there are.
+    pub(crate) const PARTS: usize = 1 << BITS;
+
+    /// None for keys that are no words of 64 bits. A null is a word only where there are several keys.
+    pub(crate) fn of(kinds: &[Type]) -> Option<KeyWords> {
+        match kinds {
+            [] | [Type::Text] => None,
+            [_] => Some(KeyWords { packing: None }),
+            kinds => Some(KeyWords { packing: Some(Packing::of(kinds)?) }),
+        }
+    }
+
+    /// Whether nulls are words, too.
+    pub(crate) fn have_nulls(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// Writes the words of rows; false where a value does not fit.
+    pub(crate) fn write(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        scratch: &mut Vec<i64>,
+        words: &mut Vec<u64>,
+    ) -> Result<bool> {
+        if let Some(packing) = &self.packing {
+            return packing.pack(columns, rows, scratch, words);
+        }
+        let only = columns.first().ok_or_else(|| Error::internal("a key is lacking"))?;
+        words.clear();
+        words.extend(as_ints(only, scratch)?.iter().map(|value| *value as u64));
+        Ok(true)
+    }
+
+    /// The part of a word.
+    pub(crate) fn part(word: u64) -> usize {
+        part_of(word.hash())
+    }
+}
+
+impl KeyPart {
+    /// The bytes of a part with so many keys, and twice that while it is made.
+    pub(crate) fn bytes_for(keys: usize) -> usize {
+        Table::<u64>::bytes_for(keys)
+    }
+
+    /// With room for so many keys.
+    pub(crate) fn with_room(keys: usize) -> KeyPart {
+        KeyPart { table: Table::with_room(keys), keys: 0 }
+    }
+
+    /// The number of a word's key in this part.
+    pub(crate) fn assign(&mut self, word: u64) -> u32 {
+        let id = self.table.find_or_insert(word, self.keys);
+        self.keys += u32::from(id == self.keys);
+        id
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.keys as usize
+    }
+}
+
+impl PartedKeys {
+    /// All parts, in order.
+    pub(crate) fn new(words: KeyWords, parts: Vec<KeyPart>) -> PartedKeys {
+        let before = parts.iter().scan(0, |sum, part| Some(std::mem::replace(sum, *sum + part.keys)));
+        PartedKeys { words, firsts: before.collect(), parts }
+    }
+
+    /// Writes the number of each row's key, [`MISSING`] where it is none.
+    pub(crate) fn find(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        ids: &mut Vec<u32>,
+        scratch: &mut FindScratch,
+    ) -> Result<()> {
+        let all_fit = self.words.write(columns, rows, &mut scratch.ints, &mut scratch.packed64)?;
+        ids.clear();
+        ids.extend(scratch.packed64.iter().map(|word| {
+            let hash = word.hash();
+            let part = part_of(hash);
+            match self.parts[part].table.find_hashed(*word, hash) {
+                MISSING => MISSING,
+                id => id + self.firsts[part],
+            }
+        }));
+        match &self.words.packing {
+            Some(packing) if !all_fit => packing.for_unfit(columns, &mut scratch.ints, |row| ids[row] = MISSING),
+            Some(_) => Ok(()),
+            None => {
+                // The slot of a null holds anything.
+                for nulls in columns.iter().filter_map(|column| column.nulls()) {
+                    (!nulls.inner()).set_indices().for_each(|row| ids[row] = MISSING);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.table.bytes()).sum()
+    }
+}
