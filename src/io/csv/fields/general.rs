@@ -47,8 +47,11 @@ pub(super) fn index(out: &mut FieldIndex, data: &[u8], mut state: State, dialect
         }
     }
     if last && record < data.len() && state != State::Quoted {
+        // A CR at the very end is half of a CRLF.
+        let halves = matches!(dialect.line_end, LineEnd::Auto | LineEnd::Lf);
+        let end = data.len() - usize::from(halves && data.len() > field && data.ends_with(b"\r"));
         out.starts.push(field.min(data.len()) as u32);
-        out.separators.push(data.len() as u32);
+        out.separators.push(end as u32);
         out.lines.push(Line { start: record as u32, fields: out.separators.len() as u32, next: data.len() as u32 });
     }
     state
