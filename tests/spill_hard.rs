@@ -492,6 +492,27 @@ fn state_of_twenty_times_the_limit() {
     limited.assert_spilled();
 }
 
+/// So many rows of one group stay that not even a list of them fits.
+#[test]
+fn more_rows_of_a_group_than_can_be_listed() {
+    const ROWS: usize = 3_000_000;
+    let csv =
+        (0..ROWS).fold(String::from("id,k\n"), |csv, id| csv + &format!("{id},{}\n", usize::from(id % 1000 == 0) * id));
+    let (files, limited) = (Files::new(&[("one.csv", csv.as_bytes())]), small(16, 4 << 20));
+    let df = limited.session.read_csv(files.path("one.csv"));
+    let ids = |df: Frame| -> Vec<i64> {
+        let ids = |batch: RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+        df.stream().unwrap().flat_map(|batch| ids(batch.unwrap())).collect()
+    };
+    assert!(ids(df.tail(ROWS - 2)).into_iter().eq(2..ROWS as i64));
+    limited.assert_spilled();
+    assert!(ids(df.group_by(["k"]).head(ROWS - 10_000)).into_iter().eq((0..ROWS as i64).filter(|id| {
+        // Of the rows with k = 0, which are all but each thousandth, and the first.
+        id % 1000 == 0 || id - id / 1000 < (ROWS - 10_000) as i64
+    })));
+    limited.assert_spilled();
+}
+
 /// By what to multiply in order to undo a multiplication by `a` modulo `n`.
 fn inverse(a: u64, n: u64) -> u128 {
     let (a, n) = (i128::from(a), i128::from(n));

@@ -297,6 +297,7 @@ impl GroupRows {
     /// The rows of a bucket that stay, with their numbers.
     fn finish_bucket(&self, bucket: Bucket, level: u32, memory: Reservation) -> Result<Batches> {
         let mut state = self.new_state(memory, level.min(LEVELS - 1));
+        let count = bucket.rows.num_rows();
         for batch in bucket.into_batches() {
             let (batch, before) = batch?;
             let batch = self.renumbered(&batch, before)?;
@@ -308,9 +309,46 @@ impl GroupRows {
         self.flush(&mut state)?;
         let mut finished = Batches::new(self.collect.schema().clone(), state.memory.sibling());
         for bucket in state.hashed.take().map_or_else(|| Ok(vec![]), HashBuckets::into_buckets)? {
-            finished.append(self.finish_bucket(bucket, level + 1, state.memory.sibling())?);
+            let memory = state.memory.sibling();
+            finished.append(match bucket.rows.num_rows() > count / 2 {
+                true => self.finish_uncut(bucket, memory)?,
+                false => self.finish_bucket(bucket, level + 1, memory)?,
+            });
         }
         Ok(finished)
+    }
+
+    /// As `finish_bucket`, of a bucket that cutting hardly makes smaller: most of its rows are of one group, of which so many stay that
+    /// they can't be listed. The groups' rows are counted, then each goes by its place in its group.
+    fn finish_uncut(&self, bucket: Bucket, mut memory: Reservation) -> Result<Batches> {
+        let (mut groups, mut counts) = (self.groups(), vec![]);
+        let mut ids = |rows: &RecordBatch, counts: &mut Vec<usize>| -> Result<Vec<u32>> {
+            let (keys, mut ids) = (self.keys(rows)?, vec![]);
+            let key_bytes = keys.iter().map(encoded_bytes).sum();
+            let bytes = groups.bytes_with(rows.num_rows(), key_bytes) + 2 * vec_bytes_with(counts, rows.num_rows());
+            memory.try_resize(bytes)?;
+            groups.assign(&keys, rows.num_rows(), &mut ids, &mut |more| memory.try_resize(memory.bytes() + more))?;
+            counts.resize(groups.len(), 0);
+            Ok(ids)
+        };
+        let all = 0..bucket.rows.num_rows();
+        for batch in bucket.rows.range(all) {
+            ids(&batch?, &mut counts)?.into_iter().for_each(|id| counts[id as usize] += 1);
+        }
+        let (most, mut places) = (self.rows as usize, vec![0; counts.len()]);
+        let mut held = self.collect.new_state(bucket.rows.memory());
+        for batch in bucket.into_batches() {
+            let (batch, before) = batch?;
+            let stays = ids(&batch, &mut counts)?.into_iter().map(|id| {
+                let (count, place) = (counts[id as usize], &mut places[id as usize]);
+                let first = if self.last { count.saturating_sub(most) } else { 0 };
+                *place += 1;
+                Some((first + 1..=first + most).contains(&*place))
+            });
+            let stays: BooleanArray = stays.collect();
+            self.collect.update(&mut held, &filter_record_batch(&self.renumbered(&batch, before)?, &stays)?)?;
+        }
+        self.collect.rows(held)
     }
 
     /// The rows of a state that is all in memory, with their numbers.
