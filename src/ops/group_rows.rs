@@ -65,6 +65,12 @@ pub(crate) struct GroupRowsState {
 /// Rows that were pushed out may be so many, whatever is held.
 const SLACK: usize = 1 << 12;
 
+/// So much is taken also beyond the limit, by who has nothing to give up: others may have all there is, and wait for it.
+const LITTLE: usize = 1 << 16;
+
+/// The rows that are counted at a time take little.
+const FEW_ROWS: usize = 1 << 8;
+
 /// The column of rows' numbers: no column of a file is called so.
 const NUMBER: &str = "\0row";
 
@@ -140,15 +146,21 @@ impl GroupRows {
             let is_empty = state.ids.is_empty();
             let booked = match most <= state.memory.bytes() || state.memory.try_resize_with_some_left(most) {
                 true => Ok(()),
-                // With nothing to give up, it takes what there is.
-                false if is_empty => state.memory.try_resize(most),
+                // With nothing to give up, it takes of what there is, and leaves as much to others who do.
+                false if is_empty && rows > 1 && most > LITTLE => {
+                    state.memory.try_resize(2 * most).and_then(|()| state.memory.try_resize(most))
+                }
+                false if is_empty => book_in_all(&mut state.memory, most),
                 false => {
                     self.flush(state)?;
                     continue;
                 }
             };
             let (mut ids, memory) = (vec![], &mut state.memory);
-            let mut book = |more| memory.try_resize(memory.bytes() + more);
+            let mut book = |more| {
+                let bytes = memory.bytes() + more;
+                if is_empty { book_in_all(memory, bytes) } else { memory.try_resize(bytes) }
+            };
             let groups = &mut state.groups;
             match booked.and_then(|()| groups.assign(keys, rows, &mut ids, &mut book)) {
                 Ok(()) => return Ok(Some(ids)),
@@ -322,14 +334,23 @@ impl GroupRows {
     /// they can't be listed. The groups' rows are counted, then each goes by its place in its group.
     fn finish_uncut(&self, bucket: Bucket, mut memory: Reservation) -> Result<Batches> {
         let (mut groups, mut counts) = (self.groups(), vec![]);
+        // Of a few rows at a time: others may have most of the memory.
         let mut ids = |rows: &RecordBatch, counts: &mut Vec<usize>| -> Result<Vec<u32>> {
-            let (keys, mut ids) = (self.keys(rows)?, vec![]);
-            let key_bytes = keys.iter().map(encoded_bytes).sum();
-            let bytes = groups.bytes_with(rows.num_rows(), key_bytes) + 2 * vec_bytes_with(counts, rows.num_rows());
-            memory.try_resize(bytes)?;
-            groups.assign(&keys, rows.num_rows(), &mut ids, &mut |more| memory.try_resize(memory.bytes() + more))?;
-            counts.resize(groups.len(), 0);
-            Ok(ids)
+            let (keys, mut all, mut ids) = (self.keys(rows)?, Vec::with_capacity(rows.num_rows()), vec![]);
+            for first in (0..rows.num_rows()).step_by(FEW_ROWS) {
+                let few = FEW_ROWS.min(rows.num_rows() - first);
+                let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(first, few)).collect();
+                let most = groups.bytes_with(few, keys.iter().map(encoded_bytes).sum());
+                book_in_all(&mut memory, most + 2 * vec_bytes_with(counts, few))?;
+                let mut book = |more| {
+                    let bytes = memory.bytes() + more;
+                    book_in_all(&mut memory, bytes)
+                };
+                groups.assign(&keys, few, &mut ids, &mut book)?;
+                counts.resize(groups.len(), 0);
+                all.extend_from_slice(&ids);
+            }
+            Ok(all)
         };
         let all = 0..bucket.rows.num_rows();
         for batch in bucket.rows.range(all) {
@@ -377,6 +398,17 @@ impl GroupRows {
             state.memory.overdraw(bytes);
         }
     }
+}
+
+/// Books so many bytes in all, a [`LITTLE`] also beyond the limit.
+fn book_in_all(memory: &mut Reservation, bytes: usize) -> Result<()> {
+    memory.try_resize(bytes).or_else(|refused| {
+        if bytes > LITTLE {
+            return Err(refused);
+        }
+        memory.overdraw(bytes);
+        Ok(())
+    })
 }
 
 impl Reducer for GroupRowsOp {
@@ -579,6 +611,33 @@ mod tests {
                 .collect();
             assert_eq!(got, naive(&keys, 1, rows, last, true));
             assert!(budget.spill().written() > 1_000_000 && budget.peak() <= budget.limit());
+        }
+    }
+
+    #[test]
+    fn others_may_have_all_the_memory() {
+        let schema = batch(&[], 0).schema();
+        let keys: Vec<_> = (0..20_000i64).map(|i| (Some(if i % 10 == 0 { i } else { 0 }), Some(1))).collect();
+        for (by, rows, last) in [(0, 19_000, true), (1, 17_000, true), (1, 17_000, false), (1, 1, false)] {
+            let by_keys = [col("a")][..by].iter().map(|key| key.bind(&schema).unwrap()).collect();
+            let op = GroupRowsOp::new(schema.clone(), by_keys, rows, last, true, false);
+            let budget = Budget::of(1 << 20);
+            let mut others = budget.reserve("others");
+            others.try_resize(budget.limit()).unwrap();
+            let mut whole = op.new_state(budget.reserve("rows"));
+            for (i, piece) in keys.chunks(5_000).enumerate() {
+                let mut state = op.new_state(budget.reserve("rows"));
+                op.update(&mut state, &batch(piece, i * 5_000)).unwrap();
+                op.seal(&mut state).unwrap();
+                op.merge(&mut whole, state).unwrap();
+            }
+            let mut got: Vec<i64> = vec![];
+            for batch in op.finish(whole).unwrap().iter().map(Result::unwrap) {
+                got.extend(batch.column(2).as_primitive::<Int64Type>().values());
+            }
+            got.sort_unstable();
+            assert_eq!(got, naive(&keys, by, rows, last, true));
+            assert!(budget.peak() <= budget.limit() + 2 * LITTLE && budget.spill().written() > 0);
         }
     }
 }
