@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::boundary::Boundary;
 use super::keys::SortKeys;
 use crate::error::Result;
 use crate::mem::{Part, Reservation};
@@ -20,14 +21,16 @@ use crate::ops::collect::{batch_bytes, compact};
 #[derive(Default)]
 pub(super) struct Run {
     blocks: VecDeque<Arc<Block>>,
+    /// The key of its last row, until it is closed; and as a boundary, if that is made.
+    end: Option<(Arc<[u8]>, Option<Arc<Boundary>>)>,
     pub(super) rows: usize,
 }
 
 struct Block {
     /// Not behind the key of its first row, and behind that of the last row of the block before unless they are equal.
-    first: Arc<[u8]>,
-    /// Not before the key of its last row, and not behind the next block's `first`.
-    last: Arc<[u8]>,
+    first: Arc<Boundary>,
+    /// Not before the key of its last row, and not behind the next block's `first`; unknown in a run that grows.
+    last: Option<Arc<Boundary>>,
     rows: Batches,
     /// What its rows take in memory, and what it takes to sort them.
     bytes: usize,
@@ -50,14 +53,13 @@ struct Slice {
 /// Behind all rows of lesser keys, and behind those of this key too, or not.
 #[derive(Clone)]
 struct Bound {
-    key: Arc<[u8]>,
+    key: Arc<Boundary>,
     equal_too: bool,
 }
 
 /// The first row of a block.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Start {
-    key: Arc<[u8]>,
+    key: Arc<Boundary>,
     slice: usize,
     block: usize,
     bytes: usize,
@@ -78,9 +80,6 @@ pub(super) fn block_bytes(limit: usize) -> usize {
     (limit / 1024).clamp(1 << 12, 1 << 20)
 }
 
-/// The most bytes of a run's first key that are kept.
-const SHORT_KEY: usize = 64;
-
 impl Run {
     /// Adds rows at the end, where they belong.
     pub(super) fn push(&mut self, batch: RecordBatch, keys: &SortKeys, memory: &Reservation) -> Result<()> {
@@ -88,25 +87,42 @@ impl Run {
         if rows == 0 {
             return Ok(());
         }
-        let (mut first, mut last) = (keys.of_row(&batch, 0)?, keys.of_row(&batch, rows - 1)?);
+        let (first, last) = (keys.of_row(&batch, 0)?, keys.of_row(&batch, rows - 1)?);
         // Keys of long texts would be as much as the rows: what tells two blocks apart will do.
-        if self.blocks.is_empty() {
-            first = first[..first.len().min(SHORT_KEY)].into();
-        } else if let Some(before) = self.blocks.back_mut().and_then(Arc::get_mut) {
-            if *before.last < *first {
-                first = shortest_between(&before.last, &first).into();
-                before.last = first.clone();
-            } else {
-                first = before.last.clone();
-                last = if *last == *first { first.clone() } else { last };
-            }
-        }
+        let key = match &self.end {
+            Some((end, _)) if **end < *first => shortest_between(end, &first),
+            Some((end, _)) => end,
+            None => &first,
+        };
+        let from = match &self.end {
+            Some((end, Some(made))) if **end == *key => made.clone(),
+            _ => Arc::new(Boundary::new(key, memory.sibling())?),
+        };
+        let made = (*last == *key).then(|| from.clone());
+        self.end_with(from.clone());
+        self.end = Some((last, made));
         let (bytes, work) = (batch_bytes(&batch), keys.work_bytes(&batch)?);
         let mut kept = Batches::new(keys.schema.clone(), memory.sibling());
         kept.push(batch)?;
-        self.blocks.push_back(Arc::new(Block { first, last, rows: kept, bytes, work }));
+        self.blocks.push_back(Arc::new(Block { first: from, last: None, rows: kept, bytes, work }));
         self.rows += rows;
         Ok(())
+    }
+
+    /// No rows come any more.
+    pub(super) fn close(&mut self, memory: &Reservation) -> Result<()> {
+        match self.end.take() {
+            Some((_, Some(made))) => self.end_with(made),
+            Some((end, None)) => self.end_with(Arc::new(Boundary::new(&end, memory.sibling())?)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn end_with(&mut self, key: Arc<Boundary>) {
+        if let Some(block) = self.blocks.back_mut().and_then(Arc::get_mut) {
+            block.last = Some(key);
+        }
     }
 
     /// What its rows take in memory, wherever they are.
@@ -116,7 +132,11 @@ impl Run {
 
     /// What it holds in memory.
     pub(super) fn held(&self) -> usize {
-        self.blocks.iter().map(|block| block.rows.bytes()).sum()
+        let end = self.blocks.back().and_then(|block| block.last.as_ref());
+        let mut keys: Vec<_> = self.blocks.iter().map(|block| &block.first).chain(end).collect();
+        keys.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        keys.iter().map(|key| key.booked()).sum::<usize>()
+            + self.blocks.iter().map(|block| block.rows.bytes()).sum::<usize>()
     }
 
     /// What it takes to read the largest block that is on disk.
@@ -139,8 +159,9 @@ impl Block {
 
 impl Bound {
     /// Whether a row of this key comes before it.
-    fn is_behind(&self, key: &[u8]) -> bool {
-        key < &*self.key || self.equal_too && *key == *self.key
+    fn is_behind(&self, key: &Boundary) -> Result<bool> {
+        let order = key.compare(&self.key)?;
+        Ok(order.is_lt() || self.equal_too && order.is_eq())
     }
 }
 
@@ -152,40 +173,51 @@ impl Slices {
     }
 
     /// The first rows of blocks, in order; but for those whose beginning is cut off.
-    fn starts(&self) -> Vec<Start> {
+    fn starts(&self) -> Result<Vec<Start>> {
         let of = |(slice, blocks): (usize, &Slice)| {
             let skipped = usize::from(blocks.from.is_some());
-            let (before, blocks) = (blocks.before, blocks.blocks.iter().cloned().zip(0..).skip(skipped));
-            let start = move |(block, number): (Arc<Block>, usize)| Start {
+            let (before, blocks) = (blocks.before, blocks.blocks.iter().zip(0..).skip(skipped));
+            let start = |(block, number): (&Arc<Block>, usize)| Start {
                 key: block.first.clone(),
                 slice,
                 block: before + number,
                 bytes: block.bytes,
             };
-            blocks.map(start).collect::<Vec<_>>()
+            blocks.map(start).collect::<VecDeque<_>>()
         };
-        let mut starts: Vec<Start> = self.0.iter().enumerate().flat_map(|(i, slice)| of((i, slice))).collect();
-        starts.sort_unstable();
-        starts
+        let mut lists: Vec<VecDeque<Start>> = self.0.iter().enumerate().map(of).collect();
+        // Neighbours become one: of equal keys, those of the slice before come first.
+        while lists.len() > 1 {
+            let (mut fewer, mut rest) = (vec![], lists.into_iter());
+            while let Some(before) = rest.next() {
+                fewer.push(match rest.next() {
+                    Some(behind) => merged(before, behind)?,
+                    None => before,
+                });
+            }
+            lists = fewer;
+        }
+        Ok(lists.pop().unwrap_or_default().into())
     }
 
     /// The same rows as ranges of about so many bytes.
-    pub(super) fn cut(mut self, bytes: usize) -> Vec<Slices> {
+    pub(super) fn cut(mut self, bytes: usize) -> Result<Vec<Slices>> {
         let (mut ranges, mut sum) = (Vec::new(), 0);
-        for start in self.starts() {
+        for start in self.starts()? {
             if sum > 0 && sum + start.bytes > bytes {
-                ranges.push(self.take_before(&start));
+                ranges.push(self.take_before(&start)?);
                 sum = 0;
             }
             sum += start.bytes;
         }
         ranges.push(self);
-        ranges
+        Ok(ranges)
     }
 
     /// Takes out the rows before that one.
-    fn take_before(&mut self, start: &Start) -> Slices {
-        Slices(self.0.iter_mut().enumerate().map(|(i, slice)| slice.take_before(i, start)).collect())
+    fn take_before(&mut self, start: &Start) -> Result<Slices> {
+        let slices = self.0.iter_mut().enumerate().map(|(i, slice)| slice.take_before(i, start));
+        Ok(Slices(slices.collect::<Result<_>>()?))
     }
 
     /// Gives the rows in order, in batches of about so many bytes. What is read for that is booked on `memory`; when that is
@@ -205,9 +237,9 @@ impl Slices {
             return slice.read(keys, memory, emit);
         }
         if let Err(refused) = memory.try_resize(self.needed(bytes)) {
-            let starts = self.starts();
+            let starts = self.starts()?;
             if starts.len() > 1 {
-                let first_half = self.take_before(&starts[starts.len() / 2]);
+                let first_half = self.take_before(&starts[starts.len() / 2])?;
                 first_half.merge(keys, bytes, memory, emit)?;
             } else if self.0.len() > 2 {
                 let later = Slices(self.0.split_off(self.0.len() / 2));
@@ -243,24 +275,47 @@ impl Slices {
     /// The same rows as one run.
     pub(super) fn into_run(self, keys: &SortKeys, memory: &mut Reservation) -> Result<Run> {
         let (mut run, own) = (Run::default(), memory.sibling());
-        for range in self.cut(range_bytes(own.limit())) {
+        for range in self.cut(range_bytes(own.limit()))? {
             range.merge(keys, block_bytes(own.limit()), memory, &mut |batch| run.push(batch, keys, &own))?;
         }
+        run.close(&own)?;
         Ok(run)
     }
 }
 
+/// Both in order, the earlier ones of equal keys first.
+fn merged(mut before: VecDeque<Start>, mut behind: VecDeque<Start>) -> Result<VecDeque<Start>> {
+    let mut all = VecDeque::with_capacity(before.len() + behind.len());
+    while let (Some(a), Some(b)) = (before.front(), behind.front()) {
+        let next = if a.key.compare(&b.key)?.is_le() { &mut before } else { &mut behind };
+        all.extend(next.pop_front());
+    }
+    all.extend(before);
+    all.extend(behind);
+    Ok(all)
+}
+
 impl Slice {
-    fn take_before(&mut self, number: usize, start: &Start) -> Slice {
+    fn take_before(&mut self, number: usize, start: &Start) -> Result<Slice> {
         let (count, bound) = if number == start.slice {
             (start.block - self.before, None)
         } else {
             let bound = Bound { key: start.key.clone(), equal_too: number < start.slice };
-            (self.blocks.partition_point(|block| bound.is_behind(&block.first)), Some(bound))
+            let (mut low, mut high) = (0, self.blocks.len());
+            while low < high {
+                let middle = low.midpoint(high);
+                let is_before = bound.is_behind(&self.blocks[middle].first)?;
+                (low, high) = if is_before { (middle + 1, high) } else { (low, middle) };
+            }
+            (low, Some(bound))
         };
         let blocks: VecDeque<_> = self.blocks.drain(..count).collect();
         // It may be that the bound is behind the block.
-        let cut = bound.filter(|bound| blocks.back().is_some_and(|last| !bound.is_behind(&last.last)));
+        let cut = match (bound, blocks.back().map(|block| &block.last)) {
+            (Some(bound), Some(Some(last))) if bound.is_behind(last)? => None,
+            (bound, _) => bound,
+        };
+        let cut = cut.filter(|_| !blocks.is_empty());
         let (before, from) = (self.before, if count > 0 { self.from.take() } else { None });
         self.before += count;
         if let (Some(bound), Some(last)) = (&cut, blocks.back()) {
@@ -269,7 +324,7 @@ impl Slice {
             self.from = Some(bound.clone());
         }
         let to = if self.blocks.is_empty() { self.to.take() } else { cut };
-        Slice { blocks, before, from, to }
+        Ok(Slice { blocks, before, from, to })
     }
 
     /// Takes its rows out, block by block.
@@ -279,7 +334,7 @@ impl Slice {
             let (from, to) = (from.take(), self.to.as_ref().filter(|_| self.blocks.is_empty()));
             for batch in block.rows.range(0..block.rows.num_rows()) {
                 let batch = batch?;
-                let place = |bound: &Bound| keys.rows_before(&batch, &bound.key, bound.equal_too);
+                let place = |bound: &Bound| keys.rows_before(&batch, &bound.key.bytes()?, bound.equal_too);
                 let start = from.as_ref().map_or(Ok(0), place)?;
                 let end = to.map_or(Ok(batch.num_rows()), place)?;
                 if start < end {

@@ -367,3 +367,23 @@ fn more_runs_than_there_is_room_for() {
         assert!(budget.peak() <= budget.limit());
     }
 }
+
+#[test]
+fn texts_that_begin_alike_for_long() {
+    let rows = 6000;
+    let text = |i: usize| format!("{}{:04}", "x".repeat(4000), noise(i) % 3000);
+    let texts: StringViewArray = (0..rows).map(|i| Some(text(i))).collect();
+    let numbers = Int64Array::from_iter_values(0..rows as i64);
+    let table = RecordBatch::try_from_iter_with_nullable([
+        ("k0", Arc::new(texts) as ArrayRef, true),
+        ("row", Arc::new(numbers), true),
+    ]);
+    let table = table.unwrap();
+    let flags = [(false, false)];
+    let (op, want) = (op(&table, &flags, None), expected(&table, &flags));
+    for memory in [1 << 28, 4 << 20] {
+        let (got, spilled) = sorted(&table, &op, 100, 20, memory, false);
+        assert_eq!(got, want);
+        assert_eq!(spilled > 0, memory < 1 << 28);
+    }
+}
