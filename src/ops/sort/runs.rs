@@ -21,10 +21,13 @@ use crate::ops::collect::{batch_bytes, compact};
 #[derive(Default)]
 pub(super) struct Run {
     blocks: VecDeque<Arc<Block>>,
-    /// The key of its last row, until it is closed; and as a boundary, if that is made.
-    end: Option<(Arc<[u8]>, Option<Arc<Boundary>>)>,
+    /// The key of its last row, until it is closed.
+    end: Option<End>,
     pub(super) rows: usize,
 }
+
+/// The key of the last row so far, and as a boundary, if that is made.
+type End = (Arc<[u8]>, Option<Arc<Boundary>>);
 
 struct Block {
     /// Not behind the key of its first row, and behind that of the last row of the block before unless they are equal.
