@@ -92,7 +92,7 @@ impl Tables {
     fn ours(&self, query: &str) -> String {
         let file = |name: &str| {
             let path = self.dir.path().join(format!("{name}.csv"));
-            format!("read_csv('{}', dtypes => 'n:int64,a:int64,b:int64,f:float64,s:text')", path.display())
+            format!("read_csv('{}', dtypes => 'n=int64,a=int64,b=int64,f=float64,s=text')", path.display())
         };
         ["big", "small", "none"]
             .iter()
