@@ -365,7 +365,11 @@ impl Generator {
                 if self.random.chance(30) {
                     return (format!("SELECT {} FROM {from}{filter}", aggregates.join(", ")), false);
                 }
-                let key = self.value(&tables);
+                let key = match self.value(&tables) {
+                    // A number by itself is a position.
+                    key if key.parse::<i64>().is_ok() => "t.a".to_owned(),
+                    key => key,
+                };
                 let having = if self.random.chance(30) {
                     format!(" HAVING count(*) > {}", self.random.below(4))
                 } else {
