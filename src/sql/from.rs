@@ -63,8 +63,7 @@ pub(super) fn table<'a>(env: &'a Env<'a>, factor: &'a TableFactor) -> Result<Rel
             {
                 return Err(source.unsupported(place, "what follows the table's name"));
             }
-            let Some([ident]) = parts(name).as_deref().map(|parts| <[&Ident; 1]>::try_from(parts)).and_then(Result::ok)
-            else {
+            let Some([ident]) = parts(name).as_deref().map(<[&Ident; 1]>::try_from).and_then(Result::ok) else {
                 return Err(source.error(place, format!("there is no table named {name}")).help(QUOTED));
             };
             if let Some(args) = args {

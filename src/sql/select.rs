@@ -121,8 +121,7 @@ fn item<'a>(source: &Source, item: &'a SelectItem, columns: &[Column]) -> Result
         }
         SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
             let place = source.place(name);
-            let Some([table]) = parts(name).as_deref().map(|parts| <[&Ident; 1]>::try_from(parts)).and_then(Result::ok)
-            else {
+            let Some([table]) = parts(name).as_deref().map(<[&Ident; 1]>::try_from).and_then(Result::ok) else {
                 return Err(source.unsupported(place, "more than one name before a star"));
             };
             let of_table = |column: &&Column| column.table.as_deref().is_some_and(|own| names(table, own));
