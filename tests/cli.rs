@@ -366,7 +366,7 @@ fn examples_in_the_help_run() {
         assert!(examples.len() >= 2, "{help}");
         let dir = TempDir::new().unwrap();
         for example in examples {
-            let line = example.trim().replacen("partita", EXE, 1).replace("/tmp", dir.path().to_str().unwrap());
+            let line = example.trim().replace("/tmp", dir.path().to_str().unwrap()).replacen("partita", EXE, 1);
             let output = Command::new("sh").args(["-c", &line]).current_dir(root).output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{example}\n{}", text(&output.stderr));
             assert!(output.stdout.len() > 3, "{example}");

@@ -92,7 +92,7 @@ impl Tables {
     fn ours(&self, query: &str) -> String {
         let file = |name: &str| {
             let path = self.dir.path().join(format!("{name}.csv"));
-            format!("read_csv('{}', dtypes => 'n:int64,a:int64,b:int64,f:float64,s:text')", path.display())
+            format!("read_csv('{}', dtypes => 'n=int64,a=int64,b=int64,f=float64,s=text')", path.display())
         };
         ["big", "small", "none"]
             .iter()
@@ -365,7 +365,11 @@ impl Generator {
                 if self.random.chance(30) {
                     return (format!("SELECT {} FROM {from}{filter}", aggregates.join(", ")), false);
                 }
-                let key = self.value(&tables);
+                let key = match self.value(&tables) {
+                    // A number by itself is a position.
+                    key if key.parse::<i64>().is_ok() => "t.a".to_owned(),
+                    key => key,
+                };
                 let having = if self.random.chance(30) {
                     format!(" HAVING count(*) > {}", self.random.below(4))
                 } else {

@@ -69,7 +69,7 @@ impl Convert {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
         let input = Input { paths: self.paths, csv: self.csv };
-        let written = input.open(&session).write(&self.output, write)?;
+        let written = input.open(&session)?.write(&self.output, write)?;
         let mut out = io::stdout().lock();
         for file in &written.files {
             writeln!(out, "{}", file.display())?;

@@ -26,7 +26,7 @@ impl Count {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
-        let rows = self.input.open(&session).num_rows()?;
+        let rows = self.input.open(&session)?.num_rows()?;
         Ok(writeln!(io::stdout(), "{rows}")?)
     }
 }

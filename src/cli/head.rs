@@ -33,7 +33,7 @@ impl Head {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
-        let rows = self.input.open(&session).head(self.rows);
+        let rows = self.input.open(&session)?.head(self.rows);
         output::write(rows.stream()?, self.format, io::stdout())?;
         Ok(())
     }

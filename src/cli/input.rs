@@ -1,7 +1,7 @@
 //! Files that a command reads: of which format, and with which options of CSV.
 
 use clap::Args;
-use partita::{CsvOptions, Frame, Session, Type};
+use partita::{CsvOptions, Error, ErrorKind, Frame, Session, Type};
 
 /// Which files, and how CSV files are read.
 #[derive(Args)]
@@ -31,6 +31,9 @@ pub(super) struct CsvFlags {
     /// The type of a column of CSV files, as in code=text; may be given several times
     #[arg(long, value_name = "COLUMN=TYPE", value_parser = column_type)]
     dtype: Vec<(String, Type)>,
+    /// Any other option of CSV files by its name in read_csv(…), as in skip=2 or decimal=, ; may be given several times
+    #[arg(long = "csv", value_name = "NAME=VALUE")]
+    others: Vec<String>,
 }
 
 fn one_byte(text: &str) -> Result<u8, String> {
@@ -47,7 +50,7 @@ fn column_type(text: &str) -> Result<(String, Type), String> {
 }
 
 impl CsvFlags {
-    pub(super) fn options(&self) -> CsvOptions {
+    pub(super) fn options(&self) -> partita::Result<CsvOptions> {
         let mut options = CsvOptions::new();
         if let Some(delimiter) = self.delimiter {
             options = options.delimiter(delimiter);
@@ -61,23 +64,31 @@ impl CsvFlags {
         if let Some(encoding) = &self.encoding {
             options = options.encoding(encoding);
         }
-        self.dtype.iter().fold(options, |options, (column, kind)| options.dtype(column, *kind))
+        options = self.dtype.iter().fold(options, |options, (column, kind)| options.dtype(column, *kind));
+        for other in &self.others {
+            let (name, value) = other.split_once('=').ok_or_else(|| {
+                let error = Error::new(ErrorKind::Config, format!("--csv takes NAME=VALUE, and '{other}' is none"));
+                error.help("write it as in --csv skip=2")
+            })?;
+            options = options.set(name, value)?;
+        }
+        Ok(options)
     }
 }
 
 impl Input {
     /// The files as a frame.
-    pub(super) fn open(&self, session: &Session) -> Frame {
+    pub(super) fn open(&self, session: &Session) -> partita::Result<Frame> {
         let ending = |path: &String| path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
         let all = |endings: &[&str]| {
             self.paths.iter().all(|path| ending(path).is_some_and(|ending| endings.contains(&ending.as_str())))
         };
-        if all(&["parquet", "pq"]) {
+        Ok(if all(&["parquet", "pq"]) {
             session.read_parquet(self.paths.clone())
         } else if all(&["arrow", "arrows", "ipc", "feather"]) {
             session.read_ipc(self.paths.clone())
         } else {
-            session.read_csv_with(self.paths.clone(), self.csv.options())
-        }
+            session.read_csv_with(self.paths.clone(), self.csv.options()?)
+        })
     }
 }

@@ -91,8 +91,8 @@ fn row_count(source: &Source, ast: &Ast, keyword: Keyword) -> Result<usize> {
 /// What an integer by itself means in GROUP BY and ORDER BY: the index of an entry of the SELECT list.
 pub(super) fn position(source: &Source, ast: &Ast, clause: &str, entries: usize) -> Result<Option<usize>> {
     let Ast::Value(value) = ast else { return Ok(None) };
-    if let Value::Number(digits, _) = &value.value
-        && let Ok(position @ 1..) = digits.parse::<usize>()
+    let Value::Number(digits, _) = &value.value else { return Ok(None) };
+    if let Ok(position @ 1..) = digits.parse::<usize>()
         && position <= entries
     {
         return Ok(Some(position - 1));

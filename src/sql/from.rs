@@ -12,10 +12,9 @@ use super::names::{Env, Relation, names, parts};
 use super::query::query;
 use super::values::one_row;
 use crate::error::Result;
-use crate::expr::Type;
 use crate::frame::Frame;
 use crate::io::Paths;
-use crate::io::csv::CsvOptions;
+use crate::io::csv::{CsvOptions, OptionValue};
 
 pub(super) const QUOTED: &str = "write the path or glob of the files in quotes: FROM 'data/*.csv'";
 
@@ -166,11 +165,10 @@ fn function<'a>(env: &'a Env<'a>, name: &Ident, args: &'a TableFunctionArgs, pla
             }
             FunctionArg::Named { name, arg: FunctionArgExpr::Expr(ast), operator: _ } if takes_options => {
                 let place = name.span.start;
-                let text = constant(ast).ok_or_else(|| {
+                let value = constant(ast).ok_or_else(|| {
                     source.error(source.start(ast), format!("the option '{}' takes a constant", name.value))
                 })?;
-                options =
-                    set(options, &name.value.to_lowercase(), &text).map_err(|error| source.blame(error, place))?;
+                options = options.set(&name.value, value).map_err(|error| source.blame(error, place))?;
             }
             FunctionArg::Named { name, .. } => {
                 return Err(source.error(name.span.start, format!("{function} has no option '{}'", name.value)));
@@ -190,60 +188,16 @@ fn function<'a>(env: &'a Env<'a>, name: &Ident, args: &'a TableFunctionArgs, pla
     Ok(frame)
 }
 
-/// The text of a constant, as an option takes it.
-fn constant(ast: &Ast) -> Option<String> {
+/// The value of an option, as a constant says it.
+fn constant(ast: &Ast) -> Option<OptionValue> {
     match ast {
         Ast::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text.clone()),
-            Value::Number(digits, _) => Some(digits.clone()),
-            Value::Boolean(value) => Some(value.to_string()),
+            Value::SingleQuotedString(text) => Some(OptionValue::Text(text.clone())),
+            Value::Number(digits, _) => digits.parse().ok().map(OptionValue::Int),
+            Value::Boolean(value) => Some(OptionValue::Bool(*value)),
             _ => None,
         },
-        Ast::Identifier(ident) => Some(ident.value.clone()),
+        Ast::Array(array) => array.elem.iter().map(constant).collect::<Option<_>>().map(OptionValue::List),
         _ => None,
     }
-}
-
-/// Sets an option of CSV files by its name.
-fn set(options: CsvOptions, name: &str, value: &str) -> Result<CsvOptions> {
-    use crate::error::{Error, ErrorKind};
-    let wrong =
-        |what: &str| Error::new(ErrorKind::Config, format!("the option {name} takes {what}, and '{value}' is none"));
-    let byte = || match value.as_bytes() {
-        [byte] => Ok(*byte),
-        b"\\t" => Ok(b'\t'),
-        _ => Err(wrong("one character")),
-    };
-    let truth = || value.to_lowercase().parse::<bool>().map_err(|_| wrong("true or false"));
-    Ok(match name {
-        "delimiter" | "delim" | "sep" => options.delimiter(byte()?),
-        "quote" if value.is_empty() => options.quote(None),
-        "quote" => options.quote(byte()?),
-        "header" => options.header(truth()?),
-        "nulls" | "nullstr" => options.nulls(value.split(',').map(str::to_owned)),
-        "encoding" => options.encoding(value),
-        "columns" => options.columns(value.split(',').map(|name| name.trim().to_owned())),
-        "columns_may_differ" | "union_by_name" => {
-            if truth()? {
-                options.columns_may_differ()
-            } else {
-                options
-            }
-        }
-        "file_column" => options.file_column(value),
-        "dtypes" | "types" => {
-            let mut options = options;
-            for pair in value.split(',') {
-                let (column, kind) = pair.split_once(':').ok_or_else(|| wrong("pairs such as 'a:text,b:int64'"))?;
-                options = options.dtype(column.trim(), kind.trim().parse::<Type>()?);
-            }
-            options
-        }
-        _ => {
-            let message = format!("read_csv has no option '{name}'");
-            return Err(Error::new(ErrorKind::Config, message).help(
-                "the options are delimiter, quote, header, nulls, encoding, columns, columns_may_differ, file_column and dtypes",
-            ));
-        }
-    })
 }

@@ -45,7 +45,12 @@ pub(crate) fn is_same(a: &Expr, b: &Expr) -> bool {
         (Node::Column(a), Node::Column(b)) => a == b,
         (Node::Literal(Literal::Int64(a)), Node::Literal(Literal::Int64(b))) => a == b,
         (Node::Literal(Literal::Float64(a)), Node::Literal(Literal::Float64(b))) => a.to_bits() == b.to_bits(),
-        (Node::Literal(Literal::Text(a)), Node::Literal(Literal::Text(b))) => a == b,
+        (Node::Literal(a), Node::Literal(b)) => a == b,
+        (Node::Alias(x, a), Node::Alias(y, b)) => a == b && is_same(x, y),
+        // A function's name is one function's.
+        (Node::Call(a, x), Node::Call(b, y)) => {
+            a.name == b.name && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| is_same(x, y))
+        }
         (Node::Unary(a, x), Node::Unary(b, y)) => a == b && is_same(x, y),
         (Node::Binary(a, x, x2), Node::Binary(b, y, y2)) => a == b && is_same(x, y) && is_same(x2, y2),
         (Node::InOrder(a, x), Node::InOrder(b, y)) => {
