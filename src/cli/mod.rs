@@ -1,5 +1,6 @@
 //! The command line: thin, on the public API only.
 
+mod allocator;
 mod convert;
 mod count;
 mod generate;
@@ -83,6 +84,7 @@ impl RunOptions {
             session = session.threads(threads);
         }
         if let Some(memory) = setting(self.memory, "PARTITA_MEMORY", parse_bytes)? {
+            allocator::give_back_soon(memory);
             session = session.memory(memory);
         }
         if let Some(directory) = setting(self.spill_dir.clone(), "PARTITA_SPILL_DIR", |text| Ok(text.into()))? {
