@@ -74,7 +74,7 @@ fn lacks(name: &str, lacking: &InputFile, having: &InputFile) -> Error {
     )
     .at(Position { file: lacking.path.clone(), line: Some(1), ..Position::default() })
     .help(
-        "take null for what a file lacks by CsvOptions::columns_may_differ, or name the columns to read by \
-         CsvOptions::columns",
+        "take null for what a file lacks with CsvOptions::columns_may_differ or --columns-may-differ, or name the columns to read with \
+         CsvOptions::columns or --columns",
     )
 }

@@ -53,7 +53,10 @@ impl CsvOptions {
     /// [`skip_rows`](CsvOptions::skip_rows) of one less.
     pub fn header_at(mut self, line: u64) -> CsvOptions {
         if line == 0 {
-            self.refuse("a header at line 0".into(), "lines count from 1; CsvOptions::header(false) is for none");
+            self.refuse(
+                "a header at line 0".into(),
+                "lines count from 1; CsvOptions::header(false) or --no-header is for none",
+            );
         }
         self.header = true;
         self.told.header = true;
@@ -336,7 +339,7 @@ impl CsvOptions {
             if names.is_empty() {
                 return wrong(
                     "no columns are to be read".into(),
-                    "name one at least, or leave CsvOptions::columns out",
+                    "name one at least, or leave CsvOptions::columns or --columns out",
                 );
             }
             unique(names, "is to be read twice")?;
