@@ -332,16 +332,18 @@ fn a_full_disk_is_an_error() {
 #[test]
 fn schema_tells_what_decided_each_type() {
     let dir = files(&[("a.csv", "k,v,name\n1,2,x\n2,2.5,y\n"), ("b.csv", "k,name,v\n,z,3\n")]);
-    assert_snapshot!(result(dir.path(), &["schema", "*.csv"]), @"
+    assert_snapshot!(result(dir.path(), &["schema", "*.csv"]), @r#"
     column  type     decided at
     k       int64    a.csv:2
     v       float64  a.csv:3
     name    text     a.csv:2
     2 partitions
-    ");
-    assert_eq!(result(dir.path(), &["schema", "a.csv", "b.csv"]), result(dir.path(), &["schema", "*.csv"]));
+    read_csv('*.csv', delimiter => ',', quote => '"', header => true)
+    "#);
+    let listed = result(dir.path(), &["schema", "a.csv", "b.csv"]);
+    assert_eq!(listed.replace("'a.csv', 'b.csv'", "'*.csv'"), result(dir.path(), &["schema", "*.csv"]));
     let small = result(dir.path(), &["schema", "a.csv", "--partition-size", "8"]);
-    assert!(small.ends_with("2 partitions\n"), "{small}");
+    assert!(small.contains("\n2 partitions\n"), "{small}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod settings;
 mod sniff;
 mod source;
 
-pub use dialect::{LineEnd, Ragged};
+pub use dialect::{LineEnd, Ragged, Simd};
 pub use named::{NamedOption, OptionValue};
 pub use options::{CsvOptions, Delimiter, Infer, OnBadRow};
 pub(crate) use reader::{CsvReader, CsvScan, Start};

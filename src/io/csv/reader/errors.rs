@@ -133,7 +133,7 @@ impl CsvReader<'_> {
             kind: ErrorKind::Malformed,
             what: format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width),
             help: format!(
-                "fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter, --delimiter)? \
+                "fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter, --delimiter; CsvOptions::sniff or --sniff finds it out)? \
                  {stray}CsvOptions::ragged or --ragged fills and cuts such rows, CsvOptions::on_bad_row or --on-bad-row leaves them out"
             ),
             byte: self.at + u64::from(ragged.start),
