@@ -260,8 +260,11 @@ fn a_failed_run_exits_with_1() {
     assert!(failure(dir.path(), 1, &["sql", "SELECT k + name FROM 'trade.csv'"]).contains("'+' takes numbers"));
     assert!(failure(dir.path(), 1, &["schema", "none.csv"]).starts_with("error: "));
     // Wrong in a place that no sample sees: the run fails, and no part of a result is printed.
-    let session = failure(dir.path(), 1, &["sql", "--format", "csv", "SELECT n + 1 AS m FROM 'wrong.csv'"]);
-    assert!(session.contains("wrong.csv:100002") && session.contains("x1"), "{session}");
+    let query = "SELECT n + 1 AS m FROM 'wrong.csv'";
+    let started_again = failure(dir.path(), 1, &["sql", "--format", "csv", query]);
+    assert!(started_again.contains("wrong.csv:100002") && started_again.contains("'n' is text"), "{started_again}");
+    let strict = failure(dir.path(), 1, &["sql", "--format", "csv", "--strict", query]);
+    assert!(strict.contains("wrong.csv:100002") && strict.contains("x1"), "{strict}");
 }
 
 #[test]

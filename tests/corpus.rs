@@ -69,7 +69,7 @@ const WAYS: [Simd; 4] = [Simd::Best, Simd::Avx2, Simd::Portable, Simd::Scalar];
 /// Sizes of partitions that cut a file of so many bytes at every byte: all of them at once, and, in files that are not long, at each one
 /// alone.
 fn cuts(bytes: usize) -> impl Iterator<Item = u64> {
-    let step = bytes.div_ceil(100).max(1);
+    let step = bytes.div_ceil(400).max(1);
     (1..=bytes.min(40)).chain((40..bytes).step_by(step)).map(|size| size as u64)
 }
 
@@ -112,7 +112,16 @@ fn every_file_gives_what_its_golden_file_says_at_every_cut_in_every_way() {
 }
 
 /// What the `csv` crate means otherwise, or can't be told, by the beginning of the case's name.
-const NOT_ALIKE: &[(&str, &str)] = &[];
+const NOT_ALIKE: &[(&str, &str)] = &[
+    ("comment_last_line", "a comment without a line end is a record of nothing to it"),
+    ("comment_with_cr", "a CR ends a comment of it, here the line end of the file does"),
+    ("escape_backslash", "an escape is one in quotes alone to it"),
+    ("escape_line_break", "an escape is one in quotes alone to it"),
+    ("escape_other", "an escape is one in quotes alone to it"),
+    ("line_end_cr_in_field", "a CR ends a record of it in every file"),
+    ("nulls_", "it has no missing values"),
+    ("utf16", "it reads no UTF-16"),
+];
 
 /// A reader of the crate that is told the same; nothing where it can't be told.
 fn reader_of_the_crate(case: &Path) -> Option<csv::ReaderBuilder> {

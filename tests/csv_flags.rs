@@ -100,7 +100,11 @@ fn lists_and_columns_may_come_in_several_flags() {
     let dir = folder(&[("f.csv", b"a,b\nx,1\n\"1,5\",-\n-,y\n")]);
     let shown = |args: &[&str]| good(&dir, &[&["head", "--format=csv", "f.csv"], args].concat()).0;
     assert_eq!(shown(&["--nulls", "x,y"]), "a,b\n,1\n\"1,5\",-\n-,\n");
-    assert_eq!(shown(&["--nulls", "1,5", "--nulls", "-"]), "a,b\nx,1\n,\n,y\n");
+    // What stands in quotes is text.
+    assert_eq!(shown(&["--nulls", "1,5", "--nulls", "-"]), "a,b\nx,1\n\"1,5\",\n,y\n");
+    std::fs::write(dir.path().join("g.csv"), "a;b\n1,5;x\n5;1\n").unwrap();
+    let (read, _) = good(&dir, &["head", "--format=csv", "g.csv", "--delimiter=;", "--nulls", "1,5", "--nulls", "x"]);
+    assert_eq!(read, "a,b\n,\n5,1\n");
     assert_eq!(shown(&["--nulls-of", "a=x", "--nulls-of", "b=y", "--nulls-of", "b=-"]), "a,b\n,1\n\"1,5\",\n-,\n");
     assert_eq!(shown(&["--names", "c,d", "--header"]), "c,d\nx,1\n\"1,5\",-\n-,y\n");
 }

@@ -101,8 +101,9 @@ const NAMES: &[NamedOption] = &[
     option("stray_quotes", "BOOL", FLAG, "Quotes that open or close no field are text", &[]),
     option("comment", "TEXT", "what begins a comment", "What begins a line that is no row, such as '#' [default: none]", &[]),
     option("line_end", "KIND", "'auto', 'lf', 'crlf', 'cr' or 'any'", "How lines end: auto, lf, crlf, cr or any [default: auto]", &["new_line"]),
-    option("header", "BOOL|LINE", "true, false, or the number of its line", "Whether the first line names the columns, or which line does [default: true]", &[]),
+    // Before the header, which it says there is none of unless told otherwise behind it.
     option("names", "NAMES", "a list of names", "The names of the columns, for files without a header", &["column_names"]),
+    option("header", "BOOL|LINE", "true, false, or the number of its line", "Whether the first line names the columns, or which line does [default: true]", &[]),
     option("skip", "LINES", "a number of lines", "So many lines at the top of each file are passed over", &["skip_rows"]),
     option("skip_footer", "LINES", "a number of lines", "So many lines at the bottom of each file are passed over", &["skipfooter"]),
     option("ragged", "HOW", "'error', 'fill' or 'truncate'", "What becomes of rows with too few or too many fields: error, fill or truncate [default: error]", &[]),
