@@ -162,6 +162,14 @@ fn what_can_not_be_written_is_an_error() {
     let error = read_csv_with(files.path("f.csv"), options).compute().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("no/such"), "{error}");
+    // Nor does it replace what is read, by whatever name.
+    for name in ["f.csv", "./f.csv"] {
+        let options = CsvOptions::new().on_bad_row(OnBadRow::Reject(files.path(name)));
+        let error = read_csv_with(files.path("?.csv"), options).compute().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("f.csv', which is read"), "{error}");
+    }
+    assert_eq!(std::fs::read(files.path("f.csv")).unwrap(), b"a\n1\n");
 }
 
 /// More rows are rejected than memory has room for: they wait on disk.

@@ -469,7 +469,7 @@ proptest! {
         let whole = Frame::from(table.clone()).filter(in_calendar);
         let names: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
         for columns in names.iter().map(|name| vec![name.clone()]).chain([names.clone()]) {
-            let frame = whole.select(columns.iter().map(|name| col(name)));
+            let frame = whole.select(columns.iter().map(col));
             let expected = frame.compute().unwrap();
             let path = dir.path("f.csv");
             let lone = if delimiter == b'N' { "null" } else { "NA" };

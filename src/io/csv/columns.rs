@@ -31,7 +31,7 @@ pub(crate) fn agree(files: &[(&InputFile, &Header)], options: &CsvOptions) -> Re
                 None => names.clone(),
                 Some(name) => {
                     let error = Error::unknown_column(name, all.iter().map(String::as_str));
-                    return Err(error.in_step("CsvOptions::columns"));
+                    return Err(error.in_step("CsvOptions::columns, --columns"));
                 }
             }
         }

@@ -124,7 +124,7 @@ mod tests {
             let mut rejected = RejectedRows::new(7000, budget.reserve("rejected rows"));
             let row = |i: u64| Reject {
                 byte: i * 10,
-                column: (i % 3 == 0).then(|| format!("c{i}")),
+                column: i.is_multiple_of(3).then(|| format!("c{i}")),
                 reason: "is none".to_owned(),
                 raw: "é,\n".repeat((i % 90) as usize),
             };
