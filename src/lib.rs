@@ -92,7 +92,9 @@ pub use frame::{
     compute_all, concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
-pub use io::csv::{ColumnReport, CsvOptions, Delimiter, Infer, LineEnd, OnBadRow, OptionValue, Ragged};
+pub use io::csv::{
+    ColumnReport, CsvOptions, Delimiter, Infer, LineEnd, NamedOption, OnBadRow, OptionValue, Ragged, Simd,
+};
 pub use io::write::{Compression, WriteOptions, Written};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]

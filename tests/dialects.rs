@@ -172,3 +172,49 @@ fn archives_are_read_as_what_they_hold() {
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("cut short") && error.to_string().contains("cut.csv.zst"), "{error}");
 }
+
+/// Counts the bytes that tasks read: those of a partition that is read again count twice.
+#[derive(Default)]
+struct Read(std::sync::atomic::AtomicU64);
+
+impl partita::Observer for Read {
+    fn on(&self, event: &partita::Event) {
+        if let partita::Event::Advanced { bytes, .. } = event {
+            self.0.fetch_add(*bytes, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+}
+
+/// Quotes wherever one looks: partitions begin right all the same, and hardly one of them is read twice.
+#[test]
+fn files_of_little_but_quotes_split_right_and_in_parallel() {
+    for (row, width) in [("\"\",\"\",\"\"\n", 3), ("\"\"\"\",\"\"\"\"\n", 2), ("\"\n\",\"\"\"\n\"\n", 2), ("\"\"\n", 1)]
+    {
+        let header = vec!["h"; width].iter().enumerate().map(|(i, h)| format!("{h}{i}")).collect::<Vec<_>>().join(",");
+        let text = header + "\n" + &row.repeat(20_000);
+        let mut expected = None;
+        for partition in [1 << 30, 10_000, 997] {
+            let read = std::sync::Arc::new(Read::default());
+            let session = partita::Session::builder()
+                .threads(2)
+                .partition_size(partition)
+                .observer(read.clone())
+                .build()
+                .unwrap();
+            let options = CsvOptions::new().all_text(true);
+            let table = session.read_csv_with(Paths::bytes("f", text.clone().into_bytes()), options).compute().unwrap();
+            assert_eq!(table.num_rows(), 20_000, "{row:?} in partitions of {partition}");
+            assert_eq!(expected.get_or_insert_with(|| texts(&table)), &texts(&table));
+            let bytes = read.0.load(std::sync::atomic::Ordering::Relaxed);
+            assert!(
+                bytes <= text.len() as u64 * 11 / 10,
+                "{row:?} in partitions of {partition}: {bytes} of {}",
+                text.len()
+            );
+        }
+    }
+    // One field of nothing but quotes, which all partitions but the first are the middle of.
+    let text = format!("h\n\"{}\"\n", "\"".repeat(100_000));
+    let table = session(997).read_csv(Paths::bytes("f", text)).compute().unwrap();
+    assert_eq!(texts(&table), [["\"".repeat(50_000)]]);
+}

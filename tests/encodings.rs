@@ -249,6 +249,76 @@ fn labels_that_are_none() {
     }
 }
 
+/// The encodings of the WHATWG's standard, but for UTF-16, which is tested by itself, each by its name and another label of its own.
+const ALL: [(&str, &str); 37] = [
+    ("UTF-8", "unicode-1-1-utf-8"),
+    ("IBM866", "cp866"),
+    ("ISO-8859-2", "l2"),
+    ("ISO-8859-3", "latin3"),
+    ("ISO-8859-4", "iso-ir-110"),
+    ("ISO-8859-5", "cyrillic"),
+    ("ISO-8859-6", "arabic"),
+    ("ISO-8859-7", "greek"),
+    ("ISO-8859-8", "hebrew"),
+    ("ISO-8859-8-I", "logical"),
+    ("ISO-8859-10", "latin6"),
+    ("ISO-8859-13", "iso885913"),
+    ("ISO-8859-14", "iso8859-14"),
+    ("ISO-8859-15", "l9"),
+    ("ISO-8859-16", "iso-8859-16"),
+    ("KOI8-R", "koi"),
+    ("KOI8-U", "koi8-ru"),
+    ("macintosh", "mac"),
+    ("windows-874", "tis-620"),
+    ("windows-1250", "cp1250"),
+    ("windows-1251", "x-cp1251"),
+    ("windows-1252", "us-ascii"),
+    ("windows-1253", "cp1253"),
+    ("windows-1254", "latin5"),
+    ("windows-1255", "cp1255"),
+    ("windows-1256", "x-cp1256"),
+    ("windows-1257", "cp1257"),
+    ("windows-1258", "cp1258"),
+    ("x-mac-cyrillic", "x-mac-ukrainian"),
+    ("GBK", "gb2312"),
+    ("gb18030", "GB18030"),
+    ("Big5", "big5-hkscs"),
+    ("EUC-JP", "x-euc-jp"),
+    ("ISO-2022-JP", "csiso2022jp"),
+    ("Shift_JIS", "sjis"),
+    ("EUC-KR", "korean"),
+    ("x-user-defined", "x-user-defined"),
+];
+
+#[test]
+fn all_encodings_of_the_standard_are_read() {
+    for (name, other) in ALL {
+        let encoding = Encoding::for_label(name.as_bytes()).unwrap();
+        // Characters that the encoding has, beyond ASCII, and gives back.
+        let comes_back = |c: &char| {
+            let text = c.to_string();
+            let (bytes, _, unmappable) = encoding.encode(&text);
+            !unmappable && encoding.decode_without_bom_handling(&bytes).0 == text
+        };
+        let letters: String = ('\u{a1}'..='\u{ffff}')
+            .filter(|c| c.is_alphabetic() || name == "x-user-defined")
+            .filter(comes_back)
+            .take(40)
+            .collect();
+        assert!(letters.chars().count() > 20, "{name} {letters}");
+        let text = format!("{letters},n\n\"{letters}\n\",1\nx,2\n");
+        let files = Files::new(&[("f.csv", &encoding.encode(&text).0)]);
+        for (label, partition) in [(name, 7), (other, 1 << 30), (name.to_lowercase().as_str(), 30)] {
+            let table =
+                session(partition).read_csv_with(files.path("f.csv"), CsvOptions::new().encoding(label)).compute();
+            let table = table.unwrap_or_else(|error| panic!("{label}: {error}"));
+            assert_eq!(table.schema().field(0).name(), &letters, "{label}");
+            let expected = [vec![t(&format!("{letters}\n")), Value::Int(1)], vec![t("x"), Value::Int(2)]];
+            assert_eq!(rows(&table), expected, "{label}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]

@@ -3,13 +3,17 @@
 mod common;
 
 use common::{Value, rows, session};
-use partita::Paths;
 use partita::prelude::*;
+use partita::{Paths, Simd};
 
-/// One column of floats from these texts.
+/// One column of floats from these texts, by the best instructions of this processor.
 fn floats(texts: &[&str]) -> Vec<f64> {
+    floats_by(Simd::Best, texts)
+}
+
+fn floats_by(simd: Simd, texts: &[&str]) -> Vec<f64> {
     let text = format!("x\n{}\n", texts.join("\n"));
-    let options = CsvOptions::new().dtype("x", Type::Float64);
+    let options = CsvOptions::new().dtype("x", Type::Float64).simd(simd);
     let table = session(1 << 16).read_csv_with(Paths::bytes("f", text), options).compute().unwrap();
     rows(&table).into_iter().map(|row| if let Value::Float(x) = row[0] { x } else { panic!("{row:?}") }).collect()
 }
@@ -27,8 +31,10 @@ fn hard_cases_of_rounding() {
             })
             .collect();
         let texts: Vec<&str> = lines.iter().map(|(_, text)| *text).collect();
-        for (got, (bits, text)) in floats(&texts).into_iter().zip(&lines) {
-            assert_eq!(got.to_bits(), *bits, "{text}");
+        for simd in [Simd::Best, Simd::Portable, Simd::Scalar] {
+            for (got, (bits, text)) in floats_by(simd, &texts).into_iter().zip(&lines) {
+                assert_eq!(got.to_bits(), *bits, "{text} by {simd:?}");
+            }
         }
         files += 1;
     }
@@ -49,9 +55,9 @@ impl Random {
 }
 
 #[test]
-fn a_million_random_floats_as_the_standard_library_reads_them() {
+fn millions_of_random_floats_as_the_standard_library_reads_them() {
     let mut random = Random(7);
-    for _ in 0..10 {
+    for round in 0..24 {
         let texts: Vec<String> = (0..100_000)
             .map(|i| {
                 let bits = random.next();
@@ -67,7 +73,8 @@ fn a_million_random_floats_as_the_standard_library_reads_them() {
             })
             .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        for (got, text) in floats(&texts).into_iter().zip(&texts) {
+        let simd = [Simd::Best, Simd::Portable, Simd::Scalar][round % 3];
+        for (got, text) in floats_by(simd, &texts).into_iter().zip(&texts) {
             let expected: f64 = text.parse().unwrap();
             assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{text}: {got:?}");
         }

@@ -162,4 +162,69 @@ fn what_can_not_be_written_is_an_error() {
     let error = read_csv_with(files.path("f.csv"), options).compute().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("no/such"), "{error}");
+    // Nor does it replace what is read, by whatever name.
+    for name in ["f.csv", "./f.csv"] {
+        let options = CsvOptions::new().on_bad_row(OnBadRow::Reject(files.path(name)));
+        let error = read_csv_with(files.path("?.csv"), options).compute().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("f.csv', which is read"), "{error}");
+    }
+    assert_eq!(std::fs::read(files.path("f.csv")).unwrap(), b"a\n1\n");
+}
+
+/// More rows are rejected than memory has room for: they wait on disk.
+#[test]
+fn a_file_of_which_every_other_row_is_bad_is_read_in_little_memory() {
+    const ROWS: usize = 400_000;
+    let mut text = "k,v\n".to_owned();
+    for i in 0..ROWS {
+        text += &if i % 2 == 0 { format!("{i},1\n") } else { format!("{i},what is this? {i}\n") };
+    }
+    let files = Files::new(&[("f.csv", text.as_bytes())]);
+    let path = files.path("rejects.csv");
+    let limited = |options: CsvOptions| {
+        let session =
+            Session::builder().threads(2).partition_size(1_000_000).memory(32 << 20).spill_dir(files.path("")).build();
+        let frame = session.unwrap().read_csv_with(files.path("f.csv"), options.dtype("v", Type::Int64));
+        rows(&frame.agg([size(), col("k").sum()]).compute().unwrap())[0].clone()
+    };
+    let half = ROWS as i64 / 2;
+    let good = [Value::Int(half), Value::Int(half * (half - 1))];
+    assert_eq!(limited(CsvOptions::new().on_bad_row(OnBadRow::Reject(path.clone()))), good);
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let mut count = 0;
+    for (i, record) in reader.records().enumerate() {
+        let record = record.unwrap();
+        let row = 2 * i + 1;
+        assert_eq!((&record[1], &record[3]), (&*(row + 2).to_string(), "v"));
+        assert_eq!(record[5], format!("{row},what is this? {row}"));
+        count += 1;
+    }
+    assert_eq!(count, ROWS / 2);
+    // Those that are counted alone need no room.
+    assert_eq!(limited(CsvOptions::new().on_bad_row(OnBadRow::Skip { at_most: u64::MAX })), good);
+    assert_eq!(limited(CsvOptions::new().on_bad_row(OnBadRow::Skip { at_most: ROWS as u64 / 2 })), good);
+}
+
+/// Places are those of the file as it stands, also where it was rewritten.
+#[test]
+fn rejects_of_utf_16_have_the_places_of_the_file() {
+    let (text, bad) = polluted(300);
+    let text = text.replace("\"a\nb\"", "\"ä\u{1F980}\nb\"");
+    let utf16: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let files = Files::new(&[("f.csv", &utf16)]);
+    let path = files.path("rejects.csv");
+    let options = options().on_bad_row(OnBadRow::Reject(path.clone()));
+    session(2, 1000).0.read_csv_with(files.path("f.csv"), options).compute().unwrap();
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let records: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), bad.len());
+    for (record, (line, _, column, _)) in records.iter().zip(&bad) {
+        assert_eq!((&record[1], &record[3]), (&*line.to_string(), *column));
+        let byte: usize = record[2].parse().unwrap();
+        let units: Vec<u16> = utf16[byte..].chunks_exact(2).take(3).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
+        let there = String::from_utf16(&units).unwrap();
+        let field = record[5].split(',').nth(usize::from(*column == "v")).unwrap();
+        assert!(there.starts_with(&field[..1]), "{there:?} at {byte}: {record:?}");
+    }
 }

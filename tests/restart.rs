@@ -4,6 +4,8 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
+use arrow::array::{AsArray, RecordBatchReader};
+use arrow::datatypes::Float64Type;
 use common::{Files, Value, rows};
 use partita::prelude::*;
 use partita::{Event, Infer, Observer, OnBadRow, Session};
@@ -85,9 +87,10 @@ fn a_column_that_turns_out_to_be_text_is_carried_and_grouped_but_not_summed() {
 }
 
 #[test]
-fn strict_runs_streams_and_closures_do_not_start_again() {
+fn strict_runs_streams_under_way_and_closures_do_not_start_again() {
     let files = Files::new(&[("f.csv", file("2.5").as_bytes())]);
-    let (session, told) = session(2, 5000);
+    // By one thread, the first partitions come out before the value is met.
+    let (session, told) = session(1, 5000);
     let path = files.path("f.csv");
     let strict = session.read_csv_with(&path, options().strict(true)).agg([col("v").sum()]).compute().unwrap_err();
     let streamed = session.read_csv_with(&path, options()).stream().unwrap().find_map(Result::err).unwrap();
@@ -135,4 +138,88 @@ fn where_bad_rows_are_left_out_a_float_is_none_but_a_word_is() {
     assert_eq!(told.0.lock().unwrap().len(), 1);
     assert_eq!(read("g.csv"), [Value::Int(19_999), Value::Int(39_998)]);
     assert_eq!(told.0.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_stream_starts_again_as_long_as_no_batch_has_left() {
+    let files = Files::new(&[("f.csv", file("2.5").as_bytes())]);
+    let expected = 2.0 * 19_999.0 + 2.5;
+    for (threads, partition, schema_first) in [(1, 1 << 30, false), (2, 1 << 30, true), (2, 60_000, false)] {
+        let (session, told) = session(threads, partition);
+        let frame = session.read_csv_with(files.path("f.csv"), options());
+        // What sorts gives nothing before it has read everything.
+        let frame = if partition < 1 << 30 { frame.sort(["k"]) } else { frame };
+        let stream = frame.stream().unwrap();
+        if schema_first {
+            assert_eq!(stream.schema().field(1).data_type(), &Type::Float64.arrow());
+        }
+        let mut sum = 0.0;
+        for batch in stream {
+            sum += batch.unwrap().column(1).as_primitive::<Float64Type>().values().iter().sum::<f64>();
+        }
+        assert_eq!(sum, expected);
+        assert_eq!(told.0.lock().unwrap().len(), 1);
+        // Later ones begin with what is known.
+        assert_eq!(frame.stream().unwrap().schema().field(1).data_type(), &Type::Float64.arrow());
+        assert_eq!(told.0.lock().unwrap().len(), 1);
+    }
+    // A step that does not take the wider type ends the stream, by the name of the place.
+    let files = Files::new(&[("g.csv", file("oops").as_bytes())]);
+    let summed = session(2, 5000).0.read_csv_with(files.path("g.csv"), options()).agg([col("v").sum()]);
+    let mut stream = summed.stream().unwrap();
+    let text = stream.next().unwrap().unwrap_err().to_string();
+    assert!(text.contains("'v' is text") && text.contains("g.csv:14002"), "{text}");
+    assert!(stream.next().is_none());
+}
+
+/// What a column of integers becomes that meets one other value, whatever the cuts; of text the sum fails, and the place is named.
+#[test]
+fn a_column_becomes_what_holds_all_its_values_exactly() {
+    for (first, second, expected) in [
+        ("2.5", "3", Type::Float64),
+        ("2.5", "9007199254740992", Type::Float64),
+        ("9007199254740993", "2.5", Type::Text),
+        ("2.5", "-9007199254740993", Type::Text),
+        ("9223372036854775808", "3", Type::Text),
+        ("-9223372036854775809", "2.5", Type::Text),
+        ("true", "3", Type::Text),
+        ("2020-01-31", "3", Type::Text),
+    ] {
+        let mut text = file(first);
+        let late = text.len() - 6 * 2000;
+        text.replace_range(late..late + 6, &format!("1,{second},x\n"));
+        let files = Files::new(&[("f.csv", text.as_bytes())]);
+        for (threads, partition) in [(1, 1 << 30), (2, 5000), (2, 300)] {
+            let (session, told) = session(threads, partition);
+            let frame = || session.read_csv_with(files.path("f.csv"), options());
+            // Carried, as it stands.
+            let carried = frame().compute().unwrap();
+            assert_eq!(Type::of(carried.schema().field(1).data_type()), Some(expected), "{first} {second}");
+            let odd = |text: &str| match expected {
+                Type::Float64 => Value::Float(text.parse().unwrap()),
+                _ => Value::Text(text.to_owned()),
+            };
+            let others: Vec<Value> =
+                rows(&carried).into_iter().map(|row| row[1].clone()).filter(|v| *v != odd("2")).collect();
+            assert_eq!(others, [odd(first), odd(second)]);
+            // Grouped.
+            let groups = rows(&frame().group_by(["v"]).agg([size()]).compute().unwrap());
+            assert_eq!(groups.len(), 3);
+            assert!(groups.contains(&vec![odd("2"), Value::Int(19_998)]), "{groups:?}");
+            assert_eq!(told.0.lock().unwrap().len(), 2);
+            let sum = frame().agg([col("v").sum()]).compute();
+            if expected == Type::Float64 {
+                let expected = 2.0 * 19_998.0 + first.parse::<f64>().unwrap() + second.parse::<f64>().unwrap();
+                assert_eq!(rows(&sum.unwrap()), [[Value::Float(expected)]]);
+                continue;
+            }
+            let error = sum.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Type);
+            // The first value that no narrower type holds, together with those before it.
+            let place = if first.len() > 10 && second == "2.5" && !first.contains("8") { 18_002 } else { 14_002 };
+            let line = if second == "-9007199254740993" || place == 18_002 { 18_002 } else { 14_002 };
+            let text = error.to_string();
+            assert!(text.contains("'v' is text") && text.contains(&format!("f.csv:{line}")), "{text}");
+        }
+    }
 }

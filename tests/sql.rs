@@ -376,7 +376,7 @@ fn errors_point_at_their_place() {
       in line 1, column 11 of the query:
         SELECT n, sum(i)
                   ^
-      help: aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype when reading
+      help: aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype or --types when reading
     ");
     assert_snapshot!(files.message("SELECT k, q\nFROM '/trade.csv'\nGROUP BY k"), @"
     'q' is neither grouped by nor within an aggregate

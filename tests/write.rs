@@ -107,7 +107,7 @@ fn csv_is_written_as_asked() {
     // A missing value alone in its line is no empty line.
     let single = Frame::from(table(vec![("n", Arc::new(Int64Array::from(vec![None, Some(1)])))]));
     single.write(&path, WriteOptions::csv().overwrite()).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "n\n\"\"\n1\n");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "n\nNA\n1\n");
     assert_eq!(read_csv(&path).compute().unwrap(), single.compute().unwrap());
 }
 
@@ -454,6 +454,37 @@ fn any_table() -> impl Strategy<Value = Table> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Each column by itself too, where a missing value is alone in its line, with any delimiter.
+    #[test]
+    fn csv_of_any_delimiter_and_of_each_column_alone_comes_back(
+        table in any_table(),
+        delimiter in prop::sample::select(&b",;\t| 1e.-:xN'#"[..]),
+        null in prop::sample::select(&["", "NA", "?"][..]),
+    ) {
+        prop_assume!(!null.as_bytes().contains(&delimiter));
+        let dir = Files::new(&[]);
+        let in_calendar = col("d").between(lit_date("0001-01-01"), lit_date("9999-12-31"))
+            .and(col("t").between(lit_timestamp("0001-01-01"), lit_timestamp("9999-12-31")));
+        let whole = Frame::from(table.clone()).filter(in_calendar);
+        let names: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
+        for columns in names.iter().map(|name| vec![name.clone()]).chain([names.clone()]) {
+            let frame = whole.select(columns.iter().map(col));
+            let expected = frame.compute().unwrap();
+            let path = dir.path("f.csv");
+            let lone = if delimiter == b'N' { "null" } else { "NA" };
+            frame.write(&path, WriteOptions::csv().delimiter(delimiter).null(null).overwrite()).unwrap();
+            let types = expected.schema().fields().iter();
+            let mut options = types.fold(CsvOptions::new().delimiter(delimiter), |options, field| {
+                options.dtype(field.name().as_str(), Type::of(field.data_type()).unwrap())
+            });
+            if !null.is_empty() || columns.len() == 1 {
+                options = options.nulls([if null.is_empty() { lone } else { null }]);
+            }
+            let read = session(50).read_csv_with(&path, options).compute().unwrap();
+            prop_assert_eq!(format!("{:?}", rows(&read)), format!("{:?}", rows(&expected)), "{:?}", columns);
+        }
+    }
 
     #[test]
     fn random_tables_come_back(table in any_table()) {

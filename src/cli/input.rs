@@ -1,7 +1,7 @@
 //! Files that a command reads: of which format, and with which options of CSV.
 
-use clap::Args;
-use partita::{CsvOptions, Error, ErrorKind, Frame, Session, Type};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use partita::{CsvOptions, Error, ErrorKind, Frame, NamedOption, OptionValue, Session};
 
 /// Which files, and how CSV files are read.
 #[derive(Args)]
@@ -13,66 +13,112 @@ pub(super) struct Input {
     pub(super) csv: CsvFlags,
 }
 
-/// How CSV files are read.
-#[derive(Args)]
+/// How CSV files are read: a flag for each [option](CsvOptions::named), of its name with hyphens.
+#[derive(Debug, Clone, Default)]
 pub(super) struct CsvFlags {
-    /// The character between fields of CSV files [default: ,]
-    #[arg(long, value_name = "CHAR", value_parser = one_byte)]
-    delimiter: Option<u8>,
-    /// CSV files have no header: columns are called 0, 1 and so on
-    #[arg(long)]
-    no_header: bool,
-    /// What stands for a missing value in CSV files, such as NA,-
-    #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
-    nulls: Option<Vec<String>>,
-    /// The encoding of CSV files, such as latin1 [default: utf-8]
-    #[arg(long, value_name = "NAME")]
-    encoding: Option<String>,
-    /// The type of a column of CSV files, as in code=text; may be given several times
-    #[arg(long, value_name = "COLUMN=TYPE", value_parser = column_type)]
-    dtype: Vec<(String, Type)>,
-    /// Any other option of CSV files by its name in read_csv(…), as in skip=2 or decimal=, ; may be given several times
-    #[arg(long = "csv", value_name = "NAME=VALUE")]
-    others: Vec<String>,
+    /// What was given, by the names of the options, in the order of the table.
+    pub(super) given: Vec<(String, OptionValue)>,
 }
 
-fn one_byte(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        [byte] => Ok(*byte),
-        b"\\t" => Ok(b'\t'),
-        _ => Err("it is one character, such as ';' or '\\t'".to_owned()),
+/// The flags that `-h` shows; `--help` shows all.
+const COMMON: [&str; 12] = [
+    "delimiter",
+    "quote",
+    "header",
+    "skip",
+    "encoding",
+    "nulls",
+    "types",
+    "decimal",
+    "comment",
+    "all_text",
+    "sniff",
+    "rejects",
+];
+
+const HEADING: &str = "How CSV files are read";
+
+/// The options that are flags: the size of partitions is one of runs.
+fn flags() -> impl Iterator<Item = &'static NamedOption> {
+    CsvOptions::named().iter().filter(|option| option.name != "partition_size")
+}
+
+fn flag(option: &'static NamedOption) -> Arg {
+    // A flag lives as long as the program.
+    let long = |name: &str| -> &'static str { name.replace('_', "-").leak() };
+    let arg = Arg::new(option.name)
+        .long(long(option.name))
+        .aliases(option.aliases.iter().map(|alias| long(alias)))
+        .value_name(option.value)
+        .help(option.about)
+        .help_heading(HEADING)
+        .hide_short_help(!COMMON.contains(&option.name))
+        .action(ArgAction::Append);
+    match option.is_switch() {
+        true => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        false => arg.allow_hyphen_values(true),
     }
 }
 
-fn column_type(text: &str) -> Result<(String, Type), String> {
-    let (column, kind) = text.rsplit_once('=').ok_or("write COLUMN=TYPE, as in code=text")?;
-    Ok((column.to_owned(), kind.parse::<Type>().map_err(|error| error.to_string())?))
+impl Args for CsvFlags {
+    fn augment_args(command: Command) -> Command {
+        let no_header = Arg::new("no_header")
+            .long("no-header")
+            .help("The same as --header=false: columns are called column_1, column_2 and so on")
+            .help_heading(HEADING)
+            .action(ArgAction::SetTrue)
+            .conflicts_with("header");
+        let by_name = Arg::new("csv")
+            .long("csv")
+            .value_name("NAME=VALUE")
+            .help("Any of these by its name in read_csv(…), as in skip=2; may be given several times")
+            .help_heading(HEADING)
+            .hide_short_help(true)
+            .action(ArgAction::Append);
+        command.args(flags().map(flag)).arg(no_header).arg(by_name)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        CsvFlags::augment_args(command)
+    }
+}
+
+impl FromArgMatches for CsvFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<CsvFlags, clap::Error> {
+        let texts = |name: &str| matches.get_many::<String>(name).unwrap_or_default().cloned().collect::<Vec<_>>();
+        let mut given: Vec<(String, OptionValue)> = Vec::new();
+        for option in flags() {
+            let mut values = texts(option.name);
+            match values.len() {
+                0 => {}
+                1 => given.push((option.name.to_owned(), values.remove(0).into())),
+                // Of those that take a list, each is one of its items.
+                _ => given.push((option.name.to_owned(), values.into())),
+            }
+        }
+        if matches.get_flag("no_header") {
+            given.push(("header".to_owned(), false.into()));
+        }
+        for text in texts("csv") {
+            let Some((name, value)) = text.split_once('=') else {
+                let what = format!("--csv takes NAME=VALUE, as in skip=2, and '{text}' is none\n");
+                return Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, what));
+            };
+            let known = flags().find(|option| option.aliases.contains(&name)).map_or(name, |option| option.name);
+            given.push((known.to_owned(), value.into()));
+        }
+        Ok(CsvFlags { given })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = CsvFlags::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl CsvFlags {
     pub(super) fn options(&self) -> partita::Result<CsvOptions> {
-        let mut options = CsvOptions::new();
-        if let Some(delimiter) = self.delimiter {
-            options = options.delimiter(delimiter);
-        }
-        if self.no_header {
-            options = options.header(false);
-        }
-        if let Some(nulls) = &self.nulls {
-            options = options.nulls(nulls.clone());
-        }
-        if let Some(encoding) = &self.encoding {
-            options = options.encoding(encoding);
-        }
-        options = self.dtype.iter().fold(options, |options, (column, kind)| options.dtype(column, *kind));
-        for other in &self.others {
-            let (name, value) = other.split_once('=').ok_or_else(|| {
-                let error = Error::new(ErrorKind::Config, format!("--csv takes NAME=VALUE, and '{other}' is none"));
-                error.help("write it as in --csv skip=2")
-            })?;
-            options = options.set(name, value)?;
-        }
-        Ok(options)
+        self.given.iter().try_fold(CsvOptions::new(), |options, (name, value)| options.set(name, value.clone()))
     }
 }
 
@@ -83,12 +129,19 @@ impl Input {
         let all = |endings: &[&str]| {
             self.paths.iter().all(|path| ending(path).is_some_and(|ending| endings.contains(&ending.as_str())))
         };
-        Ok(if all(&["parquet", "pq"]) {
-            session.read_parquet(self.paths.clone())
+        let typed = |frame: Frame| match self.csv.given.first() {
+            None => Ok(frame),
+            Some((name, _)) => {
+                let what = format!("the files are no CSV, which --{} is for", name.replace('_', "-"));
+                Err(Error::new(ErrorKind::Config, what).help("leave it out, or name CSV files"))
+            }
+        };
+        if all(&["parquet", "pq"]) {
+            typed(session.read_parquet(self.paths.clone()))
         } else if all(&["arrow", "arrows", "ipc", "feather"]) {
-            session.read_ipc(self.paths.clone())
+            typed(session.read_ipc(self.paths.clone()))
         } else {
-            session.read_csv_with(self.paths.clone(), self.csv.options()?)
-        })
+            Ok(session.read_csv_with(self.paths.clone(), self.csv.options()?))
+        }
     }
 }

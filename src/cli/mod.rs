@@ -122,12 +122,12 @@ fn wrong(variable: &str, text: &str, takes: &str) -> partita::Error {
     partita::Error::new(ErrorKind::Config, format!("{variable} takes {takes}, and '{text}' is none"))
 }
 
-/// Passes on what runs warn of.
+/// Passes on what runs warn of, and that one starts again.
 struct Warnings;
 
 impl Observer for Warnings {
     fn on(&self, event: &Event) {
-        if let Event::Warning { message, .. } = event {
+        if let Event::Warning { message, .. } | Event::Restarted { message, .. } = event {
             // Who has no stderr can't be warned.
             _ = writeln!(io::stderr(), "warning: {message}");
         }

@@ -3,44 +3,43 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use partita::{ColumnReport, CsvOptions, Session, parse_bytes};
+use partita::{ColumnReport, Frame, OptionValue};
 
-use super::Failure;
+use super::input::Input;
+use super::{Failure, RunOptions};
 
 /// Shows the columns of CSV files, their types and what decided them
 ///
 /// Types are found by reading samples of the beginning, the middle and the end of every file. A column has the narrowest type that
-/// holds all of its values; shown is the first value that no narrower type holds, by its file and line.
+/// holds all of its values; shown is the first value that no narrower type holds, by its file and line. The last line says how the files
+/// are read, as options to paste into a query; with --sniff they are found out.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Schema {
-    /// Files, globs or - for standard input, taken together as one table
-    #[arg(required = true, value_name = "GLOB")]
-    paths: Vec<String>,
-    /// The size of the pieces that files are read in [default: 100MB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
-    partition_size: Option<usize>,
-    /// Find out delimiter, quote, header and what stands above it from the first file, and print them as options to paste
-    #[arg(long)]
-    sniff: bool,
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    options: RunOptions,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   partita schema 'testdata/baci/BACI_HS12_Y*.csv'
-  partita schema testdata/baci/product_codes_HS12.csv --partition-size 64KB";
+  partita schema testdata/baci/product_codes_HS12.csv --sniff";
 
 impl Schema {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let mut session = Session::builder();
-        if let Some(size) = self.partition_size {
-            session = session.partition_size(size);
-        }
-        let options = if self.sniff { CsvOptions::new().sniff() } else { CsvOptions::new() };
-        let frame = session.build()?.read_csv_with(self.paths.clone(), options);
+        let frame = self.input.open(&self.options.session()?.build()?)?;
         let (columns, partitions) = (frame.column_report()?, frame.npartitions()?);
         let mut rows = vec![["column".to_owned(), "type".to_owned(), "decided at".to_owned()]];
-        rows.extend(columns.iter().map(row));
+        match columns.is_empty() {
+            // Files of other formats say it themselves.
+            true => rows.extend(frame.schema()?.fields().iter().map(|field| {
+                let dtype = partita::Type::of(field.data_type()).map_or_else(String::new, |dtype| dtype.to_string());
+                [one_line(field.name()), dtype, "(the file says so)".to_owned()]
+            })),
+            false => rows.extend(columns.iter().map(row)),
+        }
         let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
         let (names, types) = (width(0), width(1));
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -48,24 +47,38 @@ impl Schema {
             writeln!(out, "{name:names$}  {dtype:types$}  {decided}")?;
         }
         writeln!(out, "{partitions} partition{}", if partitions == 1 { "" } else { "s" })?;
-        if self.sniff {
-            writeln!(out, "{}", to_paste(&self.paths, &frame.dialect_report()?))?;
+        if !columns.is_empty() {
+            writeln!(out, "{}", self.to_paste(&frame)?)?;
         }
         Ok(out.flush()?)
     }
-}
 
-/// The options as a query takes them.
-fn to_paste(paths: &[String], options: &[(&'static str, String)]) -> String {
-    let text = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\t', "\\t"));
-    let value = |value: &str| match value.parse::<u64>().is_ok() || matches!(value, "true" | "false") {
-        true => value.to_owned(),
-        false => text(value),
-    };
-    let options: String = options.iter().map(|(name, of)| format!(", {name} => {}", value(of))).collect();
-    let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
-    let paths = if let [one] = &paths[..] { one.clone() } else { format!("[{}]", paths.join(", ")) };
-    one_line(&format!("read_csv({paths}{options})"))
+    /// How the files are read, as a query says it.
+    fn to_paste(&self, frame: &Frame) -> partita::Result<String> {
+        let text = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\t', "\\t"));
+        let found = frame.dialect_report()?;
+        let value = |value: &str| match value.parse::<u64>().is_ok() || matches!(value, "true" | "false") {
+            true => value.to_owned(),
+            false => text(value),
+        };
+        // What was told goes on, but for what the dialect says.
+        let known: Vec<&str> = found.iter().map(|(name, _)| *name).chain(["sniff"]).collect();
+        let told = self.input.csv.given.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        let told = told.map(|(name, given)| match given {
+            OptionValue::Text(given) => (name.as_str(), value(given)),
+            OptionValue::List(items) => {
+                let texts =
+                    items.iter().filter_map(|item| if let OptionValue::Text(t) = item { Some(text(t)) } else { None });
+                (name.as_str(), format!("[{}]", texts.collect::<Vec<_>>().join(", ")))
+            }
+            _ => (name.as_str(), "true".to_owned()),
+        });
+        let options = found.iter().map(|(name, of)| (*name, value(of))).chain(told);
+        let options: String = options.map(|(name, of)| format!(", {name} => {of}")).collect();
+        let paths: Vec<String> = self.input.paths.iter().map(|path| text(path)).collect();
+        let paths = paths.join(", ");
+        Ok(one_line(&format!("read_csv({paths}{options})")))
+    }
 }
 
 fn row(column: &ColumnReport) -> [String; 3] {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use partita::{Error, ErrorKind, Frame, Stats, Stop, WriteOptions, sql_statements};
 
+use super::input::CsvFlags;
 use super::output::{self, Format};
 use super::{Failure, RunOptions, signals};
 
@@ -15,7 +16,8 @@ use super::{Failure, RunOptions, signals};
 ///
 /// FROM names a file, a glob or '-' (standard input) in quotes: CSV, Parquet or Arrow IPC; read_csv('file', delimiter => ';') takes options.
 /// There are joins, groups, subqueries, WITH, UNION, windows: what is not supported is an error that points at its place. Of several
-/// statements, parted by semicolons, each is run and printed.
+/// statements, parted by semicolons, each is run and printed. The flags for CSV files hold for all that FROM names, where read_csv(…) says
+/// nothing else.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Sql {
@@ -38,6 +40,8 @@ pub(super) struct Sql {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    csv: CsvFlags,
+    #[command(flatten)]
     options: RunOptions,
 }
 
@@ -55,6 +59,7 @@ const EXAMPLES: &str = "\
 Examples:
   partita sql \"SELECT k, avg(q) AS mean_q FROM 'testdata/baci/BACI_HS12_Y*.csv' WHERE t = 2018 GROUP BY k ORDER BY k LIMIT 10\"
   partita sql --format csv \"SELECT i, sum(v) AS trade FROM 'testdata/baci/BACI_HS12_Y*.csv' GROUP BY i ORDER BY trade DESC\"
+  partita sql --types k=text --rejects /tmp/rejects.csv \"SELECT k, sum(v) AS trade FROM 'testdata/baci/BACI_HS12_Y*.csv' GROUP BY k LIMIT 5\"
 
 Rows are printed as they come, in their order: of a run that fails midway, those before the failure have been printed.
 
@@ -78,7 +83,7 @@ impl Sql {
         }
         let mut rows = 0;
         for statement in statements {
-            let frame = session.sql(statement);
+            let frame = session.sql_with(statement, &self.csv.options()?);
             match self.explain {
                 Some(explain) => writeln!(io::stdout(), "{}", frame.explain(explain.stop())?.trim_end())?,
                 None => rows += self.print(&frame)?,

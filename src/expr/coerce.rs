@@ -46,7 +46,7 @@ pub(super) fn arithmetic(op: BinaryOp, l: Typed, r: Typed) -> Result<(Bound, Opt
         let message = format!("{} and {}: '{op}' takes numbers", l.described(), r.described());
         return Err(Error::new(ErrorKind::Type, message).help(match (l.kind, r.kind) {
             (Some(Type::Text), _) | (_, Some(Type::Text)) => {
-                "write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype when reading"
+                "write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype or --types when reading"
             }
             (Some(Type::Bool), _) | (_, Some(Type::Bool)) => "to count what is true, take sum of the condition",
             _ => "dates and timestamps can be compared; days(3) or months(1) can be added to them, and diff_days and diff_seconds tell how far they are apart",
@@ -136,7 +136,7 @@ fn incomparable(l: &Typed, a: Type, r: &Typed, b: Type) -> Error {
         Some(Type::Bool) => "compare it with true or false, or take it as a condition by itself",
         Some(Type::Date) => "compare it with a date, as in lit_date(\"2020-01-31\")",
         Some(Type::Timestamp) => "compare it with a timestamp, as in lit_timestamp(\"2020-01-31 12:00\")",
-        None => "give both columns one type with CsvOptions::dtype when reading",
+        None => "give both columns one type with CsvOptions::dtype or --types when reading",
     };
     Error::new(ErrorKind::Type, format!("{} and {}, which don't compare", l.described(), r.described())).help(help)
 }

@@ -177,7 +177,7 @@ fn what_does_not_go_together() {
         ),
         (
             col("k").lt(col("s")),
-            "'k' is int64 and 's' is text, which don't compare\n  help: give both columns one type with CsvOptions::dtype when reading",
+            "'k' is int64 and 's' is text, which don't compare\n  help: give both columns one type with CsvOptions::dtype or --types when reading",
         ),
         (
             col("b").eq(1),
@@ -194,7 +194,7 @@ fn what_does_not_go_together() {
         ),
         (
             col("s") + 1,
-            "'s' is text and 1 is int64: '+' takes numbers\n  help: write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype when reading",
+            "'s' is text and 1 is int64: '+' takes numbers\n  help: write constants without quotes; if a text column should be numeric, give its type with CsvOptions::dtype or --types when reading",
         ),
         (-col("b"), "'b' is bool, which has no negative\n  help: numbers have; a condition is turned by not()"),
     ] {
@@ -237,7 +237,7 @@ fn aggregates_are_typed() {
     assert_eq!(t(size()).unwrap(), (DataType::Int64, "size".to_owned()));
     assert_eq!(
         t(col("s").mean()).unwrap_err().to_string(),
-        "'s' is text, which has no mean\n  help: aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype when reading"
+        "'s' is text, which has no mean\n  help: aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype or --types when reading"
     );
     assert_eq!(t(col("d").sum()).unwrap_err().kind(), ErrorKind::Type);
     assert_eq!(t(col("k").max().min_count(1)).unwrap_err().kind(), ErrorKind::Config);

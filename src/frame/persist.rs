@@ -15,7 +15,7 @@ use crate::io::{Kept, Persisted};
 use crate::lower::{deliver, expand, lower_persisted};
 use crate::mem::{Part, take, view};
 use crate::plan::{LogicalPlan, optimise};
-use crate::sched::Run;
+use crate::sched::{Run, Session};
 
 impl Frame {
     /// Runs the steps so far once and keeps their rows, in partitions: the frame returned begins with them, lazily, and whatever
@@ -103,22 +103,29 @@ impl Frame {
     /// # }
     /// ```
     ///
-    /// A value that contradicts the inferred type of its column is an error: the stream has told its schema.
+    /// A value that contradicts the inferred type of its column has the query start again with wider types, as with
+    /// [`compute`](Frame::compute), as long as no batch has left the stream; afterwards it is an error.
+    /// [`schema`](RecordBatchReader::schema) waits for the first batch, whose types are those of all.
     ///
     /// # Errors
     /// What is wrong in the steps so far. What goes wrong in the run comes out of the stream, as an
     /// [`ArrowError::ExternalError`] with an [`Error`] inside, after which it ends; `?` makes it that [`Error`] again.
     pub fn stream(&self) -> Result<BatchStream> {
-        let (send, partitions) = channel();
-        // The types that are known by now: batches have them from the first to the last.
-        let plans = current(std::slice::from_ref(self.plan()?))?;
-        let plan = first(&plans)?;
-        let (mut graph, ends) = expand(lower_persisted(&*optimise(plan)?)?, self.session.config())?;
-        let ends = deliver(&mut graph, ends.concat(), send);
-        let run = Some(self.session.start(graph, &ends));
-        let schema = plan.schema().clone();
-        let (waiting, batches) = (BTreeMap::new(), vec![].into_iter());
-        Ok(BatchStream { schema, run, partitions, waiting, next: 0, batches, current: None })
+        let plan = self.plan()?;
+        let mut rows = Rows {
+            session: self.session.clone(),
+            plans: vec![],
+            run: None,
+            partitions: channel().1,
+            waiting: BTreeMap::new(),
+            next: 0,
+            batches: vec![].into_iter(),
+            current: None,
+            first: None,
+            has_left: false,
+        };
+        rows.start(current(std::slice::from_ref(plan))?)?;
+        Ok(BatchStream { schema: plan.schema().clone(), rows: Mutex::new(rows) })
     }
 }
 
@@ -129,7 +136,15 @@ fn first(plans: &[Arc<LogicalPlan>]) -> Result<&Arc<LogicalPlan>> {
 /// The rows of a query as they come, made by [`Frame::stream`].
 #[must_use = "dropping a stream cancels its query"]
 pub struct BatchStream {
+    /// The columns, should there be no rows at all.
     schema: SchemaRef,
+    rows: Mutex<Rows>,
+}
+
+struct Rows {
+    session: Session,
+    /// What is run: of a run that starts again, over wider types.
+    plans: Vec<Arc<LogicalPlan>>,
     /// None once it is over.
     run: Option<Run>,
     partitions: Receiver<(usize, Arc<dyn Part>)>,
@@ -139,9 +154,24 @@ pub struct BatchStream {
     batches: std::vec::IntoIter<RecordBatch>,
     /// The partition that they are of: it stays booked until the last of them has been given.
     current: Option<Arc<dyn Part>>,
+    /// The first batch, where the schema was asked for before it.
+    first: Option<Result<Option<RecordBatch>>>,
+    /// Whether somebody has seen the types.
+    has_left: bool,
 }
 
-impl BatchStream {
+impl Rows {
+    fn start(&mut self, plans: Vec<Arc<LogicalPlan>>) -> Result<()> {
+        let (send, partitions) = channel();
+        let plan = lower_persisted(&*optimise(first(&plans)?)?)?;
+        let (mut graph, ends) = expand(plan, self.session.config())?;
+        let ends = deliver(&mut graph, ends.concat(), send);
+        self.run = Some(self.session.start(graph, &ends));
+        (self.partitions, self.plans) = (partitions, plans);
+        self.waiting.clear();
+        Ok(())
+    }
+
     /// The next partition in order, once it is there.
     fn next_partition(&mut self) -> Result<Option<Arc<dyn Part>>> {
         loop {
@@ -149,10 +179,20 @@ impl BatchStream {
                 self.next += 1;
                 return Ok(Some(partition));
             }
-            match self.partitions.recv() {
-                Ok((place, partition)) => _ = self.waiting.insert(place, partition),
-                // All tasks are gone: the run is over, well or not.
-                Err(_) => return self.run.take().map_or(Ok(None), |run| run.wait().map(|_| None)),
+            if let Ok((place, partition)) = self.partitions.recv() {
+                self.waiting.insert(place, partition);
+                continue;
+            }
+            // All tasks are gone: the run is over, well or not.
+            let Some(run) = self.run.take() else { return Ok(None) };
+            match run.wait() {
+                Ok(_) => return Ok(None),
+                Err(error) if self.has_left => return Err(error),
+                Err(error) => {
+                    let plans = wider(&self.session, &self.plans, error)?;
+                    self.next = 0;
+                    self.start(plans)?;
+                }
             }
         }
     }
@@ -164,10 +204,18 @@ impl BatchStream {
             }
             self.current = None;
             let Some(partition) = self.next_partition()? else { return Ok(None) };
-            let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+            let columns: Vec<usize> = (0..first(&self.plans)?.schema().fields().len()).collect();
             let kept: &Kept = view(&partition)?;
             self.batches = kept.batches(&columns).collect::<Result<Vec<_>>>()?.into_iter();
             self.current = Some(partition);
+        }
+    }
+
+    /// Has the types known: by the first batch, if none has left.
+    fn settle(&mut self) {
+        if !self.has_left {
+            self.first = Some(self.next_batch());
+            self.has_left = true;
         }
     }
 }
@@ -176,13 +224,18 @@ impl Iterator for BatchStream {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_batch().map_err(|error: Error| ArrowError::ExternalError(Box::new(error))).transpose()
+        let rows = self.rows.get_mut().unwrap_or_else(PoisonError::into_inner);
+        rows.settle();
+        let batch = rows.first.take().unwrap_or_else(|| rows.next_batch());
+        batch.map_err(|error: Error| ArrowError::ExternalError(Box::new(error))).transpose()
     }
 }
 
 impl RecordBatchReader for BatchStream {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.settle();
+        first(&rows.plans).map_or_else(|_| self.schema.clone(), |plan| plan.schema().clone())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::sched::Session;
 ///
 /// Rows keep the order of the files and of the lines in them. A value that turns out not to fit the inferred type of its column has
 /// the run look at all values of the columns that it uses, and start again with types that hold them ([`Event::Restarted`](crate::Event::Restarted)
-/// tells); pandas would give a column of mixed types, others stop. Where that can't be (a closure has run, a stream has told its schema), or must
+/// tells); pandas would give a column of mixed types, others stop. Where that can't be (a closure has run, a batch has left a stream), or must
 /// not ([`CsvOptions::strict`]), and where a type was given, it is an error with its file, line, column and byte. What a query does not use is not decoded, and so
 /// not checked.
 ///

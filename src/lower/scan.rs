@@ -168,7 +168,7 @@ impl<R: Reducer> Work<R> {
             reader.forget_behind();
         }
         let folded = self.fold(context, sides, |push| read(context, &mut reader, push)).and_then(|folded| {
-            reader.deposit(partition, folded.end.is_some(), context.budget().reserve("rejected rows"))?;
+            reader.deposit(partition, folded.end.is_some())?;
             Ok(folded)
         });
         (reader.start(), folded)

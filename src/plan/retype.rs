@@ -96,7 +96,7 @@ impl LogicalPlan {
                     ErrorKind::Type,
                     format!("the keys '{a}' and '{b}' of the merge are of two types"),
                 )
-                .help("give both columns one type with CsvOptions::dtype when reading"));
+                .help("give both columns one type with CsvOptions::dtype or --types when reading"));
             }
         }
         if let Some((a, b, _)) = &matching.near
@@ -106,7 +106,7 @@ impl LogicalPlan {
                 ErrorKind::Type,
                 format!("'{a}' and '{b}' have other types, and the nearest is no longer known"),
             )
-            .help("give both columns their type with CsvOptions::dtype when reading"));
+            .help("give both columns their type with CsvOptions::dtype or --types when reading"));
         }
         let fields = columns.iter().zip(schema.fields()).map(|(origin, field)| {
             let dtype = match origin {

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use sqlparser::dialect::{Dialect, DuckDbDialect};
 
 /// DuckDB's SQL less what would only be refused, or taken for something else: named arguments, by which `sum(a = 1)` would be
-/// a call with an argument named `a`; lambdas, structs, maps, trailing commas.
+/// a call with an argument named `a`; lambdas, trailing commas.
 #[derive(Debug)]
 pub(super) struct PartitaDialect;
 
@@ -48,6 +48,11 @@ impl Dialect for PartitaDialect {
     }
 
     fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    /// For options of `read_csv`.
+    fn supports_dictionary_syntax(&self) -> bool {
         true
     }
 

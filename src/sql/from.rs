@@ -1,7 +1,8 @@
 //! FROM: files, functions that read them, subqueries, tables of WITH.
 
 use sqlparser::ast::{
-    Expr as Ast, FunctionArg, FunctionArgExpr, Ident, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Value,
+    DictionaryField, Expr as Ast, FunctionArg, FunctionArgExpr, Ident, TableAlias, TableFactor, TableFunctionArgs,
+    TableWithJoins, Value,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Location;
@@ -14,7 +15,7 @@ use super::values::one_row;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::io::Paths;
-use crate::io::csv::{CsvOptions, OptionValue};
+use crate::io::csv::OptionValue;
 
 pub(super) const QUOTED: &str = "write the path or glob of the files in quotes: FROM 'data/*.csv'";
 
@@ -129,7 +130,7 @@ fn file(env: &Env, path: &str) -> Frame {
     match path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
         Some("parquet" | "pq") => env.session.read_parquet(path),
         Some("arrow" | "arrows" | "ipc" | "feather") => env.session.read_ipc(path),
-        _ => env.session.read_csv(path),
+        _ => env.session.read_csv_with(path, env.csv.clone()),
     }
 }
 
@@ -153,7 +154,7 @@ fn function<'a>(env: &'a Env<'a>, name: &Ident, args: &'a TableFunctionArgs, pla
         return Err(source.unsupported(place, "SETTINGS"));
     }
     let mut paths: Vec<String> = vec![];
-    let mut options = CsvOptions::new();
+    let mut options = env.csv.clone();
     for arg in args {
         match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(ast)) => {
@@ -197,6 +198,10 @@ fn constant(ast: &Ast) -> Option<OptionValue> {
             Value::Boolean(value) => Some(OptionValue::Bool(*value)),
             _ => None,
         },
+        Ast::Dictionary(fields) => {
+            let field = |field: &DictionaryField| Some((field.key.value.clone(), constant(&field.value)?));
+            fields.iter().map(field).collect::<Option<_>>().map(OptionValue::Map)
+        }
         Ast::Array(array) => array.elem.iter().map(constant).collect::<Option<_>>().map(OptionValue::List),
         _ => None,
     }

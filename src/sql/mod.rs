@@ -24,6 +24,7 @@ mod walk;
 mod windows;
 
 use crate::frame::Frame;
+use crate::io::csv::CsvOptions;
 use crate::sched::Session;
 
 /// The frame that a SELECT statement describes, over CSV files that FROM names. See [`Session::sql`], for which this uses the
@@ -96,7 +97,23 @@ impl Session {
     ///   help: the columns are 't', 'i', 'j', 'k', 'v', 'q'");
     /// ```
     pub fn sql(&self, text: &str) -> Frame {
-        statement::plan(self, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
+        self.sql_with(text, &CsvOptions::default())
+    }
+
+    /// As [`sql`](Session::sql), with options for all CSV files that FROM names; those that `read_csv(…)` names come on top, and count
+    /// where both say something.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::{Session, prelude::*};
+    /// let codes_are_text = CsvOptions::new().dtype("k", Type::Text);
+    /// let first = Session::default().sql_with("SELECT k FROM 'testdata/baci/BACI_HS12_Y2018.csv' LIMIT 1", &codes_are_text);
+    /// assert_eq!(first.schema()?.field(0).data_type(), &Type::Text.arrow());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sql_with(&self, text: &str, csv: &CsvOptions) -> Frame {
+        statement::plan(self, csv, text).unwrap_or_else(|error| Frame::failed(self.clone(), error))
     }
 }
 

@@ -7,12 +7,15 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableAlias};
 use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
+use crate::io::csv::CsvOptions;
 use crate::sched::Session;
 
 /// What all parts of a statement share.
 pub(super) struct Env<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) session: &'a Session,
+    /// How CSV files are read where a query says nothing.
+    pub(super) csv: &'a CsvOptions,
     /// The tables that WITH names, the innermost last.
     pub(super) tables: RefCell<Vec<(String, Relation)>>,
     /// The columns of the queries around a subquery, the innermost last.
@@ -44,8 +47,8 @@ pub(super) struct Relation {
 }
 
 impl<'a> Env<'a> {
-    pub(super) fn new(source: &'a Source<'a>, session: &'a Session) -> Env<'a> {
-        Env { source, session, tables: RefCell::default(), outer: RefCell::default(), hidden: Cell::new(0) }
+    pub(super) fn new(source: &'a Source<'a>, session: &'a Session, csv: &'a CsvOptions) -> Env<'a> {
+        Env { source, session, csv, tables: RefCell::default(), outer: RefCell::default(), hidden: Cell::new(0) }
     }
 
     /// A name for a column that the query does not see: no column of a file is called so.

@@ -16,6 +16,7 @@ use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::type_name;
 use crate::frame::{Frame, Stop};
+use crate::io::csv::CsvOptions;
 use crate::io::write::WriteOptions;
 use crate::sched::Session;
 
@@ -26,14 +27,14 @@ const MAX_DEPTH: usize = 50;
 ///
 /// # Errors
 /// Those of the text, at their place; those of the files, too.
-pub(super) fn plan(session: &Session, text: &str) -> Result<Frame> {
+pub(super) fn plan(session: &Session, csv: &CsvOptions, text: &str) -> Result<Frame> {
     let source = Source::new(text)?;
     let statement = parse(&source)?;
-    run(session, &source, &statement)
+    run(session, csv, &source, &statement)
 }
 
-fn run(session: &Session, source: &Source, statement: &Statement) -> Result<Frame> {
-    let env = Env::new(source, session);
+fn run(session: &Session, csv: &CsvOptions, source: &Source, statement: &Statement) -> Result<Frame> {
+    let env = Env::new(source, session, csv);
     let frame = |query_ast: &Query| query(&env, query_ast).and_then(finished);
     match statement {
         Statement::Query(ast) => frame(ast),
@@ -42,7 +43,7 @@ fn run(session: &Session, source: &Source, statement: &Statement) -> Result<Fram
             if *analyze || *verbose || *query_plan || *estimate || format.is_some() || options.is_some() {
                 return Err(source.unsupported(place, "a word after EXPLAIN"));
             }
-            let described = run(session, source, statement)?;
+            let described = run(session, csv, source, statement)?;
             match describe_alias {
                 DescribeAlias::Explain => explained(session, &described),
                 _ => described_columns(session, &described),
@@ -55,7 +56,7 @@ fn run(session: &Session, source: &Source, statement: &Statement) -> Result<Fram
             if text == path {
                 return Err(source.error(place, format!("there is no table named {path}")).help(super::from::QUOTED));
             }
-            let of_file = plan(session, &format!("FROM '{}'", text.replace('\'', "''")))?;
+            let of_file = plan(session, csv, &format!("FROM '{}'", text.replace('\'', "''")))?;
             described_columns(session, &of_file)
         }
         Statement::Copy { source: from, to: true, target, options, legacy_options, values: _ } => {

@@ -122,10 +122,10 @@ impl AggExpr {
             (K::Any | K::All, _) => {
                 "take it of a condition, as in col(\"t\").eq(2018)".to_owned() + if name == "any" { ".any()" } else { ".all()" }
             }
-            (K::Join { .. }, _) => "only texts are joined: read the column as text with CsvOptions::dtype".to_owned(),
+            (K::Join { .. }, _) => "only texts are joined: read the column as text with CsvOptions::dtype or --types".to_owned(),
             (K::IdxMin | K::IdxMax, _) => "it takes numbers, bools, dates and timestamps; min and max of a text work".to_owned(),
             (_, Type::Text) => {
-                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype when reading".to_owned()
+                "aggregate another column, or take count, min or max of it; if it should be numeric, give its type with CsvOptions::dtype or --types when reading".to_owned()
             }
             (_, Type::Bool) => format!("count, sum and mean of a bool work; {name} takes numbers"),
             (K::Sum { .. } | K::Mean, _) => format!("count, min and max of a {t} work; {name} takes numbers and bools"),

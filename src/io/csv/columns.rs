@@ -31,7 +31,7 @@ pub(crate) fn agree(files: &[(&InputFile, &Header)], options: &CsvOptions) -> Re
                 None => names.clone(),
                 Some(name) => {
                     let error = Error::unknown_column(name, all.iter().map(String::as_str));
-                    return Err(error.in_step("CsvOptions::columns"));
+                    return Err(error.in_step("CsvOptions::columns, --columns"));
                 }
             }
         }
@@ -74,7 +74,7 @@ fn lacks(name: &str, lacking: &InputFile, having: &InputFile) -> Error {
     )
     .at(Position { file: lacking.path.clone(), line: Some(1), ..Position::default() })
     .help(
-        "take null for what a file lacks by CsvOptions::columns_may_differ, or name the columns to read by \
-         CsvOptions::columns",
+        "take null for what a file lacks with CsvOptions::columns_may_differ or --columns-may-differ, or name the columns to read with \
+         CsvOptions::columns or --columns",
     )
 }

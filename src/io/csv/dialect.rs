@@ -64,6 +64,21 @@ pub enum Ragged {
     Truncate,
 }
 
+/// Which of its instructions the processor is to use: for tests that hold all ways of reading to the same.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Simd {
+    /// The best that it has.
+    #[default]
+    Best,
+    /// No better ones than AVX2, if it has these.
+    Avx2,
+    /// Those that every processor has.
+    Portable,
+    /// One byte after the other, by the automaton.
+    Scalar,
+}
+
 /// The bytes with a meaning, and how records end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
@@ -81,6 +96,7 @@ pub(crate) struct Dialect {
     pub keep_blank: bool,
     /// Whether quotes that close nothing are bytes like any other.
     pub lenient: bool,
+    pub simd: Simd,
 }
 
 impl Default for Dialect {
@@ -95,6 +111,7 @@ impl Default for Dialect {
             ragged: Ragged::Error,
             keep_blank: false,
             lenient: false,
+            simd: Simd::Best,
         }
     }
 }
@@ -127,6 +144,9 @@ impl Dialect {
     /// The plain dialect that reads these bytes, whole records, exactly as this one does, if there is one.
     pub(crate) fn plain_over(&self, data: &[u8]) -> Option<Plain> {
         let [delimiter] = *self.delimiter.as_bytes() else { return None };
+        if self.simd == Simd::Scalar {
+            return None;
+        }
         let lines_alike = match self.line_end {
             LineEnd::Auto | LineEnd::Lf => true,
             LineEnd::Any => !data.contains(&b'\r'),

@@ -194,11 +194,10 @@ impl TextFile {
 
     /// The place of a byte of `input` in the file that it stands for. The line is counted from the start.
     pub(crate) fn position(&self, byte: u64) -> Position {
-        let line = self.lines_of(&[byte]).ok().and_then(|lines| lines.first().copied());
-        let byte = match &self.original {
-            None => Some(byte),
-            Some(original) => original.place_of(byte),
-        };
+        // Of a file that can't be read any more, the place in its copy would tell nothing.
+        let place = self.places().and_then(|mut places| places.of(byte)).ok();
+        let (line, original) = place.unzip();
+        let byte = if self.original.is_some() { original } else { Some(byte) };
         Position { file: self.input.path.clone(), line, byte, ..Position::default() }
     }
 
@@ -207,46 +206,41 @@ impl TextFile {
         self.original.as_ref().map_or(self.encoding, |original| Some(original.encoding))
     }
 
-    /// The byte in the file that the input stands for.
-    pub(crate) fn place_in_original(&self, byte: u64) -> u64 {
-        self.original.as_ref().and_then(|original| original.place_of(byte)).unwrap_or(byte)
-    }
-
-    /// The physical lines, counted from 1, that hold these bytes, which are in order: the input is read once.
-    pub(crate) fn lines_of(&self, bytes: &[u64]) -> Result<Vec<u64>> {
-        let input = self.input.open()?;
-        let mut counter = LineCounter::new();
-        let line = |&byte: &u64| counter.line_of(&input, &self.dialect, byte);
-        bytes.iter().map(line).collect::<std::io::Result<_>>().map_err(|e| io_error(&self.input.path, &e))
+    /// Finds the places of bytes that come in order: the file is read once for all of them.
+    pub(crate) fn places(&self) -> Result<Places<'_>> {
+        let original = self.original.as_ref().map(OriginalPlaces::new).transpose()?;
+        let (buffer, input) = (vec![0; 1 << 18], self.input.open()?);
+        Ok(Places { text: self, input, buffer, at: 0, line: 1, before: None, original })
     }
 }
 
-/// Counts physical lines from the start of an input on.
-struct LineCounter {
+/// Counts physical lines from the start of a file on, and the bytes of the file that it is a copy of.
+pub(crate) struct Places<'a> {
+    text: &'a TextFile,
+    input: Input,
     buffer: Vec<u8>,
     at: u64,
     line: u64,
     before: Option<u8>,
+    original: Option<OriginalPlaces<'a>>,
 }
 
-impl LineCounter {
-    fn new() -> LineCounter {
-        LineCounter { buffer: vec![0; 1 << 18], at: 0, line: 1, before: None }
-    }
-
-    /// The line that holds this byte, which is not before the last one asked for.
-    fn line_of(&mut self, input: &Input, dialect: &Dialect, byte: u64) -> std::io::Result<u64> {
+impl Places<'_> {
+    /// The line, counted from 1, that holds this byte, which is not before the last one asked for, and where it is in the original.
+    pub(crate) fn of(&mut self, byte: u64) -> Result<(u64, u64)> {
         while self.at < byte {
             let want = self.buffer.len().min((byte - self.at) as usize);
-            let read = input.read_at(&mut self.buffer[..want], self.at)?;
+            let buffer = &mut self.buffer[..want];
+            let read = self.input.read_at(buffer, self.at).map_err(|e| io_error(&self.text.input.path, &e))?;
             if read == 0 {
                 break;
             }
-            self.line += dialect.count_lines(&self.buffer[..read], self.before);
-            self.before = Some(self.buffer[read - 1]);
+            self.line += self.text.dialect.count_lines(&buffer[..read], self.before);
+            self.before = Some(buffer[read - 1]);
             self.at += read as u64;
         }
-        Ok(self.line)
+        let original = self.original.as_mut().map(|original| original.of(byte)).transpose()?;
+        Ok((self.line, original.unwrap_or(byte)))
     }
 }
 
@@ -322,28 +316,56 @@ impl Original {
             Position { file: self.file.path.clone(), line: Some(line), byte: Some(byte), ..Position::default() };
         Error::new(ErrorKind::Value, format!("the file is not {}", self.encoding.name())).at(position).help(HELP)
     }
+}
 
-    /// The byte in the file of what stands at `place` in the copy; `None` if the file can't be read any more.
-    fn place_of(&self, place: u64) -> Option<u64> {
-        let input = self.file.open().ok()?;
-        let mut decoder = self.encoding.new_decoder_without_bom_handling();
-        let (mut bytes, mut text) = (vec![0; CHUNK], vec![0; 3 * CHUNK + 16]);
-        let (mut at, mut made) = (self.start, 0);
-        while made < place {
-            // Chunk by chunk while none can go too far, then byte by byte, to stop at the very character.
-            let whole = place - made >= text.len() as u64;
-            let read = self.read(&input, &mut bytes[..if whole { CHUNK } else { 1 }], at).ok()?;
-            if read == 0 {
-                break;
+/// Finds places of a copy in the original, by decoding it once more.
+struct OriginalPlaces<'a> {
+    original: &'a Original,
+    input: Input,
+    decoder: encoding_rs::Decoder,
+    /// What was read of it last, and how much of that was decoded.
+    bytes: Vec<u8>,
+    done: usize,
+    /// Where that begins.
+    at: u64,
+    text: Vec<u8>,
+    /// How many bytes of the copy it has made.
+    made: u64,
+}
+
+impl OriginalPlaces<'_> {
+    fn new(original: &Original) -> Result<OriginalPlaces<'_>> {
+        let (decoder, input) = (original.encoding.new_decoder_without_bom_handling(), original.file.open()?);
+        let (at, text) = (original.start, vec![0; 3 * CHUNK + 16]);
+        Ok(OriginalPlaces { original, input, decoder, bytes: vec![], done: 0, at, text, made: 0 })
+    }
+
+    /// The byte in the file of what stands at `place` in the copy, which is not before the last one asked for.
+    fn of(&mut self, place: u64) -> Result<u64> {
+        while self.made < place {
+            if self.done == self.bytes.len() {
+                self.at += self.done as u64;
+                self.bytes.resize(CHUNK, 0);
+                let read = self.original.read(&self.input, &mut self.bytes, self.at)?;
+                (self.done, _) = (0, self.bytes.truncate(read));
+                if read == 0 {
+                    break;
+                }
             }
-            let (_, _, written) = decoder.decode_to_utf8_without_replacement(&bytes[..read], &mut text, false);
-            at += read as u64;
-            made += written as u64;
+            // All of it while that can't go too far, then byte by byte, to stop at the very character.
+            let left = &self.bytes[self.done..];
+            let next = if place - self.made >= self.text.len() as u64 { left } else { &left[..1] };
+            let (result, taken, written) = self.decoder.decode_to_utf8_without_replacement(next, &mut self.text, false);
+            self.made += written as u64;
+            self.done += taken;
+            if let DecoderResult::Malformed(..) = result {
+                // It was replaced.
+                self.made += 3;
+            }
         }
-        Some(at)
+        Ok(self.at + self.done as u64)
     }
 }
 
 /// How to mend what cannot be decoded.
-pub(crate) const HELP: &str =
-    "name the encoding that it is in, as in CsvOptions::encoding(\"ISO-8859-1\"), or mend the file";
+pub(crate) const HELP: &str = "name the encoding that it is in, as in CsvOptions::encoding(\"ISO-8859-1\") or --encoding ISO-8859-1, or mend the file";

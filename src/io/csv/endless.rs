@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 pub(crate) fn endless(data: &[u8], limit: usize, dialect: &Dialect) -> (usize, Error) {
     let Some(opening) = open_quote(data, dialect) else {
         let error = Error::new(ErrorKind::Malformed, format!("a record is longer than {limit} bytes"))
-            .help("is this a CSV file? CsvOptions::max_record allows longer records");
+            .help("is this a CSV file? CsvOptions::max_record or --max-record allows longer records");
         return (0, error);
     };
     let within = match data.len() < limit {
@@ -17,6 +17,6 @@ pub(crate) fn endless(data: &[u8], limit: usize, dialect: &Dialect) -> (usize, E
         false => format!("within {limit} bytes (max_record)"),
     };
     let error = Error::new(ErrorKind::Malformed, format!("a quote is opened here and not closed {within}"))
-        .help("close it, or double it if it belongs to the text; CsvOptions::quote(None) reads quotes as plain text");
+        .help("close it, or double it if it belongs to the text; CsvOptions::quote(None) or --quote '' reads quotes as plain text");
     (opening, error)
 }

@@ -137,7 +137,9 @@ fn names_of(header: Record<'_>, data: &[u8], file: &TextFile) -> Result<Vec<Stri
         if bytes.contains(&0) {
             return Err(Error::new(ErrorKind::Malformed, "the header holds NUL bytes")
                 .at(file.position(file.start + start as u64))
-                .help("is it UTF-16 (CsvOptions::encoding(\"UTF-16LE\")) or no text file at all?"));
+                .help(
+                    "is it UTF-16 (CsvOptions::encoding(\"UTF-16LE\"), --encoding UTF-16LE) or no text file at all?",
+                ));
         }
         let name = match encoding::decode(file.encoding, &bytes) {
             Ok(name) => name,

@@ -3,7 +3,7 @@
 //! In the order of the data: [`source`] looks at files, what their bytes mean ([`dialect`], [`sniff`], [`encoding`]), their samples
 //! ([`infer`], or [all of them](infer_all)) and columns ([`columns`]) and cuts them into partitions ([`boundary`]); [`reader`] reads one
 //! partition in blocks, finds the fields of each ([`fields`]), and makes columns of those that are wanted ([`decode`]). What can't be
-//! read is an error ([`endless`], [`excerpt`]) or left out ([`rejects`]). What can be set: [`options`], [`settings`], by name [`named`].
+//! read is an error ([`endless`], [`excerpt`]) or left out ([`rejects`], [`rejected`]). What can be set: [`options`], [`settings`], by name [`named`].
 
 mod boundary;
 mod columns;
@@ -18,13 +18,14 @@ mod infer_all;
 mod named;
 mod options;
 mod reader;
+mod rejected;
 mod rejects;
 mod settings;
 mod sniff;
 mod source;
 
-pub use dialect::{LineEnd, Ragged};
-pub use named::OptionValue;
+pub use dialect::{LineEnd, Ragged, Simd};
+pub use named::{NamedOption, OptionValue};
 pub use options::{CsvOptions, Delimiter, Infer, OnBadRow};
 pub(crate) use reader::{CsvReader, CsvScan, Start};
 pub(crate) use rejects::{Rejects, report_rejects};

@@ -55,43 +55,83 @@ impl<V: Into<OptionValue>> From<Vec<V>> for OptionValue {
     }
 }
 
-/// The options that [`CsvOptions::set`] knows, each with what it takes. Other names for them stand behind.
-pub(crate) const NAMES: &[(&str, &str, &[&str])] = &[
-    ("delimiter", "a text of one to eight bytes", &["delim", "sep"]),
-    ("quote", "a character, or '' for none", &["quotechar"]),
-    ("escape", "a character, or '' for none", &["escapechar"]),
-    ("stray_quotes", "true or false", &[]),
-    ("comment", "what begins a comment", &[]),
-    ("line_end", "'auto', 'lf', 'crlf', 'cr' or 'any'", &["new_line"]),
-    ("header", "true, false, or the number of its line", &[]),
-    ("names", "a list of names", &["column_names"]),
-    ("skip", "a number of lines", &["skip_rows"]),
-    ("skip_footer", "a number of lines", &["skipfooter"]),
-    ("ragged", "'error', 'fill' or 'truncate'", &[]),
-    ("blank_lines", "'skip' or 'keep'", &[]),
-    ("trim", "true or false", &[]),
-    ("nulls", "a list of texts, or for each column one", &["nullstr", "na_values"]),
-    ("decimal", "a character", &["decimal_separator"]),
-    ("thousands", "a character, or '' for none", &[]),
-    ("true_values", "a list of texts", &[]),
-    ("false_values", "a list of texts", &[]),
-    ("date_formats", "a list of formats", &["date_format", "dateformat"]),
-    ("timestamp_formats", "a list of formats", &["timestamp_format", "timestampformat"]),
-    ("types", "a type for each column", &["dtypes", "dtype"]),
-    ("all_text", "true or false", &["all_varchar"]),
-    ("infer", "'sample' or 'full'", &[]),
-    ("strict", "true or false", &[]),
-    ("sniff", "true or false", &["auto_detect"]),
-    ("on_bad_row", "'error', 'skip', or the number of rows that may be left out", &[]),
-    ("rejects", "a file", &[]),
-    ("encoding", "a label of the WHATWG", &[]),
-    ("replace_undecodable", "true or false", &[]),
-    ("columns", "a list of names", &[]),
-    ("columns_may_differ", "true or false", &["union_by_name"]),
-    ("file_column", "a name", &["filename"]),
-    ("partition_size", "a number of bytes", &[]),
-    ("sample_size", "a number of bytes", &[]),
-    ("max_record", "a number of bytes", &[]),
+/// An option as queries and command lines know it: a row of [`CsvOptions::named`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamedOption {
+    /// The name, as [`CsvOptions::set`] takes it.
+    pub name: &'static str,
+    /// A word for the value: `CHAR`.
+    pub value: &'static str,
+    /// What it takes, in words.
+    pub takes: &'static str,
+    /// What it is for, with its default.
+    pub about: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+}
+
+impl NamedOption {
+    /// Whether its value may be left out on a command line, for `true`.
+    pub fn is_switch(&self) -> bool {
+        self.takes.starts_with(SWITCH)
+    }
+}
+
+const SWITCH: &str = "true";
+
+const fn option(
+    name: &'static str,
+    value: &'static str,
+    takes: &'static str,
+    about: &'static str,
+    aliases: &'static [&'static str],
+) -> NamedOption {
+    NamedOption { name, value, takes, about, aliases }
+}
+
+const FLAG: &str = "true or false";
+
+/// The options that [`CsvOptions::set`] knows.
+#[rustfmt::skip]
+const NAMES: &[NamedOption] = &[
+    option("delimiter", "TEXT", "a text of one to eight bytes", r"What stands between fields, such as ';' or '\t' [default: ,]", &["delim", "sep"]),
+    option("quote", "CHAR", "a character, or '' for none", "The quote around fields, or '' for none [default: \"]", &["quotechar"]),
+    option("escape", "CHAR", "a character, or '' for none", "What takes the meaning from the next character, as a backslash may [default: none]", &["escapechar"]),
+    option("stray_quotes", "BOOL", FLAG, "Quotes that open or close no field are text", &[]),
+    option("comment", "TEXT", "what begins a comment", "What begins a line that is no row, such as '#' [default: none]", &[]),
+    option("line_end", "KIND", "'auto', 'lf', 'crlf', 'cr' or 'any'", "How lines end: auto, lf, crlf, cr or any [default: auto]", &["new_line"]),
+    // Before the header, which it says there is none of unless told otherwise behind it.
+    option("names", "NAMES", "a list of names", "The names of the columns, for files without a header", &["column_names"]),
+    option("header", "BOOL|LINE", "true, false, or the number of its line", "Whether the first line names the columns, or which line does [default: true]", &[]),
+    option("skip", "LINES", "a number of lines", "So many lines at the top of each file are passed over", &["skip_rows"]),
+    option("skip_footer", "LINES", "a number of lines", "So many lines at the bottom of each file are passed over", &["skipfooter"]),
+    option("ragged", "HOW", "'error', 'fill' or 'truncate'", "What becomes of rows with too few or too many fields: error, fill or truncate [default: error]", &[]),
+    option("blank_lines", "HOW", "'skip' or 'keep'", "Whether blank lines are rows of missing values: skip or keep [default: skip]", &[]),
+    option("trim", "BOOL", FLAG, "Spaces around fields go, in text columns too", &[]),
+    option("nulls", "TEXTS", "a list of texts, or for each column one", "What stands for a missing value, in columns of all types, such as NA,- [default: NA,N/A,null,NULL, not in text]", &["nullstr", "na_values"]),
+    option("nulls_of", "COLUMN=TEXT", "a spelling for each column", "What stands for a missing value in one column, as in code=0", &[]),
+    option("decimal", "CHAR", "a character", "The character before decimals [default: .]", &["decimal_separator"]),
+    option("thousands", "CHAR", "a character, or '' for none", "The character between groups of digits [default: none]", &[]),
+    option("true_values", "TEXTS", "a list of texts", "What stands for true [default: true,True,TRUE]", &[]),
+    option("false_values", "TEXTS", "a list of texts", "What stands for false [default: false,False,FALSE]", &[]),
+    option("date_formats", "FORMATS", "a list of formats", "How dates are written, as in %d.%m.%Y [default: ISO]", &["date_format", "dateformat"]),
+    option("timestamp_formats", "FORMATS", "a list of formats", "How timestamps are written [default: ISO]", &["timestamp_format", "timestampformat"]),
+    option("types", "COLUMN=TYPE", "a type for each column: int64, float64, bool, date, timestamp or text", "The type of a column, as in code=text, in place of the inferred one", &["dtypes", "dtype"]),
+    option("all_text", "BOOL", FLAG, "All columns are text, as they stand", &["all_varchar"]),
+    option("infer", "HOW", "'sample' or 'full'", "Whether types are inferred from samples or from everything: sample or full [default: sample]", &[]),
+    option("strict", "BOOL", FLAG, "A value that contradicts its column's inferred type is an error, and no reason to infer again", &[]),
+    option("sniff", "BOOL", FLAG, "Find out delimiter, quote, header and what stands above it from the first file", &["auto_detect"]),
+    option("on_bad_row", "HOW", "'error', 'skip', or the number of rows that may be left out", "What becomes of rows that can't be read: error, skip, or the number that may be left out [default: error]", &[]),
+    option("rejects", "FILE", "a file", "Leave rows out that can't be read, and write them to this CSV file with place and reason", &[]),
+    option("encoding", "LABEL", "a label of the WHATWG", "The encoding of the files, such as latin1 [default: utf-8]", &[]),
+    option("replace_undecodable", "BOOL", FLAG, "Read U+FFFD where bytes can't be decoded", &[]),
+    option("columns", "NAMES", "a list of names", "Read these columns alone", &[]),
+    option("columns_may_differ", "BOOL", FLAG, "Files may have different columns: what one lacks is missing", &["union_by_name"]),
+    option("file_column", "NAME", "a name", "One more column of this name: the file that a row comes from", &["filename"]),
+    option("partition_size", "BYTES", "a number of bytes", "The size of the pieces that files are read in [default: 100MB]", &[]),
+    option("sample_size", "BYTES", "a number of bytes", "How much is looked at to infer types, at the beginning, middle and end of each file [default: 65536]", &[]),
+    option("max_record", "BYTES", "a number of bytes", "The longest record that is read [default: 16777216]", &[]),
 ];
 
 impl CsvOptions {
@@ -109,7 +149,7 @@ impl CsvOptions {
     /// | `ragged` | `'error'`, `'fill'`, `'truncate'` | [`ragged`](CsvOptions::ragged) |
     /// | `blank_lines` | `'skip'`, `'keep'` | [`keep_blank_lines`](CsvOptions::keep_blank_lines) |
     /// | `trim`, `all_text`, `strict`, `stray_quotes`, `sniff`, `replace_undecodable`, `columns_may_differ` | `true`, `false` | of the same name |
-    /// | `nulls` | `['NA']`, or `{'k': ['NA']}` | [`nulls`](CsvOptions::nulls), [`nulls_of`](CsvOptions::nulls_of) |
+    /// | `nulls`, `nulls_of` | `['NA']`, `{'k': ['NA']}` | [`nulls`](CsvOptions::nulls), [`nulls_of`](CsvOptions::nulls_of) |
     /// | `decimal`, `thousands` | a character | [`decimal`](CsvOptions::decimal), [`thousands`](CsvOptions::thousands) |
     /// | `true_values`, `false_values` | `['yes']` | of the same name |
     /// | `date_formats`, `timestamp_formats` | `['%d.%m.%Y']` | of the same name |
@@ -136,15 +176,25 @@ impl CsvOptions {
     pub fn set(self, name: &str, value: impl Into<OptionValue>) -> Result<CsvOptions> {
         let value = value.into();
         let lower = name.to_ascii_lowercase();
-        let known = NAMES.iter().find(|(known, _, others)| *known == lower || others.contains(&&*lower));
-        let Some((name, takes, _)) = known else {
-            let names = NAMES.iter().map(|(name, ..)| *name);
-            return Err(Error::unknown_option(name, names));
+        let known = NAMES.iter().find(|known| known.name == lower || known.aliases.contains(&&*lower));
+        let Some(NamedOption { name, takes, .. }) = known else {
+            return Err(Error::unknown_option(name, NAMES.iter().map(|known| known.name)));
         };
         self.set_known(name, &value).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("the option {name} is {}", show(&value)))
                 .help(format!("it takes {takes}"))
         })
+    }
+
+    /// The options that [`set`](CsvOptions::set) knows by name, for fronts that offer them: each flag of the command line is one.
+    ///
+    /// ```
+    /// use partita::CsvOptions;
+    /// let delimiter = CsvOptions::named().iter().find(|option| option.name == "delimiter").unwrap();
+    /// assert!(delimiter.aliases.contains(&"sep") && !delimiter.is_switch());
+    /// ```
+    pub fn named() -> &'static [NamedOption] {
+        NAMES
     }
 
     /// `None` where the value is none that the option takes.
@@ -192,12 +242,21 @@ impl CsvOptions {
                 }
                 _ => self.nulls(texts(value)?),
             },
+            "nulls_of" => {
+                for (column, spelling) in map(value)? {
+                    match self.nulls_of.iter_mut().find(|(known, _)| *known == column) {
+                        Some((_, known)) => known.extend(texts(&spelling)?),
+                        None => self = self.nulls_of(column, texts(&spelling)?),
+                    }
+                }
+                self
+            }
             "decimal" => self.decimal(character(value)??),
             "thousands" => self.thousands(character(value)?),
             "true_values" => self.true_values(texts(value)?),
             "false_values" => self.false_values(texts(value)?),
-            "date_formats" => self.date_formats(texts(value)?),
-            "timestamp_formats" => self.timestamp_formats(texts(value)?),
+            "date_formats" => self.date_formats(formats(value)?),
+            "timestamp_formats" => self.timestamp_formats(formats(value)?),
             "types" => {
                 for (column, dtype) in map(value)? {
                     self = self.dtype(column, type_of(&text(&dtype)?)?);
@@ -300,6 +359,19 @@ fn texts(value: &OptionValue) -> Option<Vec<String>> {
     }
 }
 
+/// Formats with commas between: each begins with a percent sign, so that `%b %d, %Y` is one.
+fn formats(value: &OptionValue) -> Option<Vec<String>> {
+    let OptionValue::Text(text) = value else { return texts(value) };
+    let mut formats: Vec<String> = Vec::new();
+    for piece in text.split(',') {
+        match formats.last_mut() {
+            Some(last) if !piece.starts_with('%') => *last += &format!(",{piece}"),
+            _ => formats.push(piece.to_owned()),
+        }
+    }
+    Some(formats)
+}
+
 fn map(value: &OptionValue) -> Option<Vec<(String, OptionValue)>> {
     match value {
         OptionValue::Map(pairs) => Some(pairs.clone()),
@@ -308,6 +380,7 @@ fn map(value: &OptionValue) -> Option<Vec<(String, OptionValue)>> {
                 |pair: &str| pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().into()));
             text.split(',').map(pair).collect()
         }
+        OptionValue::List(items) => Some(items.iter().map(map).collect::<Option<Vec<_>>>()?.concat()),
         _ => None,
     }
 }
@@ -342,7 +415,12 @@ mod tests {
                 "infer" => vec!["FULL".into()],
                 "on_bad_row" => vec!["skip".into(), 10.into()],
                 "decimal" => vec![",".into()],
-                "types" => vec!["a=TEXT,b=double".into(), OptionValue::Map(vec![("a".into(), "bool".into())])],
+                "nulls_of" => vec!["a=NA,b=-".into(), vec!["a=NA", "a=-"].into()],
+                "types" => vec![
+                    vec!["a=TEXT", "b=date"].into(),
+                    "a=TEXT,b=double".into(),
+                    OptionValue::Map(vec![("a".into(), "bool".into())]),
+                ],
                 "nulls" => vec!["NA,-".into(), OptionValue::Map(vec![("a".into(), vec!["x"].into())])],
                 "skip" | "skip_footer" | "partition_size" | "sample_size" | "max_record" => vec![7.into(), "7".into()],
                 "trim"
@@ -358,9 +436,9 @@ mod tests {
                 _ => vec![vec!["a", "b"].into(), "a,b".into()],
             }
         };
-        for (name, _, others) in NAMES {
+        for NamedOption { name, aliases, .. } in NAMES {
             for value in example(name) {
-                for name in others.iter().chain([name]) {
+                for name in aliases.iter().chain([name]) {
                     let set = CsvOptions::new().set(name, value.clone());
                     assert!(set.is_ok(), "{name} {value:?}: {}", set.unwrap_err());
                 }
@@ -371,6 +449,46 @@ mod tests {
             (set.dialect.delimiter.as_bytes(), &set.dtypes[..]),
             (&b"\t"[..], &[("k".to_owned(), Type::Text)][..])
         );
+    }
+
+    #[test]
+    fn lists_are_parted_where_their_items_end() {
+        let set = |name, value: OptionValue| CsvOptions::new().set(name, value).unwrap();
+        let formats = set("date_formats", "%b %d, %Y,%d.%m.%Y".into()).date_formats.unwrap();
+        assert_eq!(formats, ["%b %d, %Y", "%d.%m.%Y"]);
+        // Items of a list are whole.
+        assert_eq!(set("nulls", vec!["a,b", "-"].into()).nulls.unwrap(), ["a,b", "-"]);
+        let of = set("nulls_of", vec!["k=NA", "v=0", "k=-"].into()).nulls_of;
+        assert_eq!(of, [("k".into(), vec!["NA".to_owned(), "-".to_owned()]), ("v".into(), vec!["0".to_owned()])]);
+    }
+
+    /// Errors advise flags that there are.
+    #[test]
+    fn flags_in_messages_are_flags_of_the_command_line() {
+        let mut folders = vec![std::path::PathBuf::from("src/io")];
+        let mut found = 0;
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                    for flag in line.split([' ', '(', '"']).filter_map(|word| word.strip_prefix("--")) {
+                        let name: String = flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+                        if name.starts_with(|c: char| c.is_ascii_lowercase()) {
+                            let name = name.trim_end_matches('-').replace('-', "_");
+                            let is_known = NAMES.iter().any(|option| option.name == name);
+                            let of_runs = ["memory", "spill_dir", "spill_limit", "overwrite", "no_header"];
+                            assert!(is_known || of_runs.contains(&&*name), "{name} in {}: {line}", path.display());
+                            found += usize::from(is_known);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(found > 10, "{found}");
     }
 
     #[test]

@@ -22,7 +22,8 @@ use super::decode::text::constant;
 use super::decode::{BadField, ColumnBuffer, Decoder, PADDING, Records, Rows};
 use super::fields::{FieldIndex, State};
 use super::options::OnBadRow;
-use super::rejects::{Reject, Rejects};
+use super::rejected::RejectedRows;
+use super::rejects::Rejects;
 use super::source::{CsvFile, CsvSource};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, Type};
@@ -141,7 +142,7 @@ pub(crate) struct CsvReader<'a> {
     /// The error that comes after the rows of this block.
     ragged: Option<Error>,
     /// The rows that could not be read, in order.
-    rejected: Vec<Reject>,
+    rejected: Option<RejectedRows>,
     index: FieldIndex,
     scratch: Scratch,
     memory: Reservation,
@@ -198,7 +199,7 @@ impl<'a> CsvReader<'a> {
             rows_read: 0,
             forgotten: None,
             ragged: None,
-            rejected: Vec::new(),
+            rejected: scan.rejects.as_ref().map(|rejects| rejects.rows(memory.of_holder("rejected rows"))),
             range,
             index: FieldIndex::default(),
             scratch: Scratch {
@@ -239,13 +240,13 @@ impl<'a> CsvReader<'a> {
     }
 
     /// Hands in the rows that could not be read, where they are left out. `is_whole`: the partition was read to its end.
-    pub(crate) fn deposit(&mut self, partition: usize, is_whole: bool, memory: Reservation) -> Result<()> {
-        match &self.scan.rejects {
-            Some(rejects) => {
+    pub(crate) fn deposit(&mut self, partition: usize, is_whole: bool) -> Result<()> {
+        match (&self.scan.rejects, self.rejected.take()) {
+            (Some(rejects), Some(rejected)) => {
                 let stopped_at = (!is_whole).then_some(self.at + self.consumed as u64);
-                rejects.put(partition, std::mem::take(&mut self.rejected), stopped_at, memory)
+                rejects.put(partition, rejected, stopped_at)
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -336,7 +337,7 @@ impl<'a> CsvReader<'a> {
                 // Its first line alone is left out: what follows may be records again.
                 self.consumed = dialect.next_line(data, 0);
                 let reject = self.unclosed(&data[..self.consumed], data);
-                self.rejected.push(reject);
+                self.rejected.as_mut().map_or(Ok(()), |rejected| rejected.push(&reject))?;
                 self.index.clear();
                 self.finished = self.position() >= self.range.end;
                 break;
@@ -485,7 +486,7 @@ impl<'a> CsvReader<'a> {
         let index = self.index.separators.capacity() + self.index.starts.capacity() + self.index.row_starts.capacity();
         // Decoded text is at most three times as long.
         let decoded = if self.csv.text.encoding.is_some() { 3 * self.filled } else { 0 };
-        let rejected: usize = self.rejected.iter().map(Reject::bytes).sum();
+        let rejected = self.rejected.as_ref().map_or(0, RejectedRows::unbooked);
         columns + 4 * (index + drawn.capacity() + selected.capacity()) + decoded + rejected
     }
 

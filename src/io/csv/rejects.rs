@@ -9,25 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::OnBadRow;
+use super::rejected::{Reject, RejectedRows};
 use super::source::CsvSource;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::mem::Reservation;
-
-/// A row that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reject {
-    /// Where in the file the fault is.
-    pub byte: u64,
-    pub column: Option<String>,
-    pub reason: String,
-    pub raw: String,
-}
-
-impl Reject {
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Reject>() + self.reason.len() + self.raw.len() + self.column.as_ref().map_or(0, String::len)
-    }
-}
 
 /// What partitions rejected in one run of a scan.
 pub(crate) struct Rejects {
@@ -36,10 +21,9 @@ pub(crate) struct Rejects {
 }
 
 struct Partition {
-    rows: Vec<Reject>,
+    rows: RejectedRows,
     /// How far the file was read, where that is not the partition's end.
     stopped_at: Option<u64>,
-    _memory: Reservation,
 }
 
 impl Rejects {
@@ -47,16 +31,21 @@ impl Rejects {
         Rejects { source, partitions: Mutex::default() }
     }
 
+    /// Room for what a partition rejects. Where all that is wanted is their number, and where the first is that is too many, no
+    /// more rows are kept than that.
+    pub(super) fn rows(&self, memory: Reservation) -> RejectedRows {
+        let most = match self.source.options.on_bad_row {
+            OnBadRow::Reject(_) => u64::MAX,
+            OnBadRow::Skip { at_most } if at_most < u64::MAX => at_most + 1,
+            _ => 0,
+        };
+        RejectedRows::new(most, memory)
+    }
+
     /// Takes what a partition rejected, in place of what it did before.
-    pub(super) fn put(
-        &self,
-        partition: usize,
-        rows: Vec<Reject>,
-        stopped_at: Option<u64>,
-        mut memory: Reservation,
-    ) -> Result<()> {
-        memory.try_resize(rows.iter().map(Reject::bytes).sum())?;
-        self.lock().insert(partition, Partition { rows, stopped_at, _memory: memory });
+    pub(super) fn put(&self, partition: usize, mut rows: RejectedRows, stopped_at: Option<u64>) -> Result<()> {
+        rows.seal()?;
+        self.lock().insert(partition, Partition { rows, stopped_at });
         Ok(())
     }
 
@@ -89,15 +78,12 @@ pub(crate) fn report_rejects(all: &[Arc<Rejects>]) -> Result<Vec<String>> {
     let mut files: Vec<(PathBuf, Writer)> = Vec::new();
     for rejects in sources {
         let (source, partitions) = (&rejects.source, rejects.lock());
-        let count: u64 = partitions.values().map(|p| p.rows.len() as u64).sum();
+        let count: u64 = partitions.values().map(|p| p.rows.count()).sum();
         let target = match &source.options.on_bad_row {
             OnBadRow::Error => continue,
             OnBadRow::Skip { at_most } => {
-                let rows = || partitions.iter().flat_map(|(p, part)| part.rows.iter().map(|row| (*p, row)));
-                if count > *at_most
-                    && let Some((partition, row)) = rows().nth(usize::try_from(*at_most).unwrap_or(usize::MAX))
-                {
-                    return Err(too_many(source, *at_most, partition, row));
+                if count > *at_most {
+                    return Err(too_many(source, *at_most, &partitions)?);
                 }
                 None
             }
@@ -140,25 +126,26 @@ impl From<Error> for Failed {
 
 fn write_rows(to: &mut Writer, source: &CsvSource, partitions: &BTreeMap<usize, Partition>) -> Result<(), Failed> {
     for (index, file) in source.files.iter().enumerate() {
-        let of_file = partitions.iter().filter(|(p, _)| source.partitions[**p].file == index);
-        let rows: Vec<&Reject> = of_file.flat_map(|(_, partition)| &partition.rows).collect();
-        if rows.is_empty() {
+        let of_file = |(p, rows): &(&usize, &Partition)| source.partitions[**p].file == index && rows.rows.count() > 0;
+        let mut of_file = partitions.iter().filter(of_file).peekable();
+        if of_file.peek().is_none() {
             continue;
         }
         // One reading of the file counts the lines for all of them.
-        let places: Vec<u64> = rows.iter().map(|row| row.byte).collect();
-        let lines = file.text.lines_of(&places)?;
-        for (row, line) in rows.into_iter().zip(lines) {
-            let byte = file.text.place_in_original(row.byte);
-            let column = row.column.as_deref().unwrap_or_default();
-            to.row([
-                &file.text.input.path.to_string_lossy(),
-                &line.to_string(),
-                &byte.to_string(),
-                column,
-                &row.reason,
-                &row.raw,
-            ])?;
+        let mut places = file.text.places()?;
+        let name = file.text.input.path.to_string_lossy();
+        let mut failure = None;
+        for (_, partition) in of_file {
+            partition.rows.for_each(|row| {
+                let (line, byte) = places.of(row.byte)?;
+                let column = row.column.as_deref().unwrap_or_default();
+                let written = to.row([&name, &line.to_string(), &byte.to_string(), column, &row.reason, &row.raw]);
+                failure = written.err();
+                Ok(failure.is_none())
+            })?;
+            if let Some(error) = failure {
+                return Err(error.into());
+            }
         }
     }
     Ok(())
@@ -176,7 +163,7 @@ fn summary(
     }
     let plural = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let mut files: Vec<usize> =
-        partitions.iter().filter(|(_, p)| !p.rows.is_empty()).map(|(p, _)| source.partitions[*p].file).collect();
+        partitions.iter().filter(|(_, p)| p.rows.count() > 0).map(|(p, _)| source.partitions[*p].file).collect();
     files.dedup();
     let were = if count == 1 { "was" } else { "were" };
     let mut text = format!("{} of {} {were} left out", plural(count, "row"), plural(files.len() as u64, "file"));
@@ -195,13 +182,32 @@ fn summary(
     Some(text)
 }
 
-fn too_many(source: &CsvSource, at_most: u64, partition: usize, row: &Reject) -> Error {
+/// The error at the first row that is too many.
+fn too_many(source: &CsvSource, at_most: u64, partitions: &BTreeMap<usize, Partition>) -> Result<Error> {
+    let mut left = at_most;
+    let mut first: Option<(usize, Reject)> = None;
+    for (partition, of_partition) in partitions {
+        if left >= of_partition.rows.count() {
+            left -= of_partition.rows.count();
+            continue;
+        }
+        of_partition.rows.for_each(|row| {
+            first = Some((*partition, row));
+            left = left.wrapping_sub(1);
+            Ok(left != u64::MAX)
+        })?;
+        break;
+    }
+    let (partition, row) = first.ok_or_else(|| Error::internal("a rejected row got lost"))?;
     let file = &source.files[source.partitions[partition].file];
     let position = Position { column: row.column.clone(), ..file.text.position(row.byte) };
     let error = Error::new(ErrorKind::Malformed, format!("more rows than {at_most} can't be read: {}", row.reason))
         .at(position)
-        .help("OnBadRow::Skip { at_most } says how many may be left out, OnBadRow::Reject(path) writes them to a file");
-    file.text.with_excerpt(error, row.byte, 1)
+        .help(
+            "let more be left out with OnBadRow::Skip { at_most } or --on-bad-row, or have them written to a file with OnBadRow::Reject(path) \
+             or --rejects",
+        );
+    Ok(file.text.with_excerpt(error, row.byte, 1))
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::decode::spelling::date_items;
-use super::dialect::{LineEnd, Mark, Ragged};
+use super::dialect::{LineEnd, Mark, Ragged, Simd};
 use super::encoding::of_label;
 use super::options::{CsvOptions, Infer, OnBadRow};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +53,10 @@ impl CsvOptions {
     /// [`skip_rows`](CsvOptions::skip_rows) of one less.
     pub fn header_at(mut self, line: u64) -> CsvOptions {
         if line == 0 {
-            self.refuse("a header at line 0".into(), "lines count from 1; CsvOptions::header(false) is for none");
+            self.refuse(
+                "a header at line 0".into(),
+                "lines count from 1; CsvOptions::header(false) or --no-header is for none",
+            );
         }
         self.header = true;
         self.told.header = true;
@@ -137,6 +140,13 @@ impl CsvOptions {
     /// Whether a blank line is a row of missing values. (By default it is skipped.)
     pub fn keep_blank_lines(mut self, keep: bool) -> CsvOptions {
         self.dialect.keep_blank = keep;
+        self
+    }
+
+    /// How fields are found and numbers read: for tests.
+    #[doc(hidden)]
+    pub fn simd(mut self, simd: Simd) -> CsvOptions {
+        self.dialect.simd = simd;
         self
     }
 
@@ -336,7 +346,7 @@ impl CsvOptions {
             if names.is_empty() {
                 return wrong(
                     "no columns are to be read".into(),
-                    "name one at least, or leave CsvOptions::columns out",
+                    "name one at least, or leave CsvOptions::columns or --columns out",
                 );
             }
             unique(names, "is to be read twice")?;

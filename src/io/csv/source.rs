@@ -95,6 +95,13 @@ impl CsvSource {
         }
         let mut spool = Spool::new(spill_dir);
         let found = discover(&paths, &mut spool)?;
+        if let OnBadRow::Reject(path) = &options.on_bad_row
+            && let Ok(rejects) = path.canonicalize()
+            && found.iter().any(|file| file.path.canonicalize().is_ok_and(|path| path == rejects))
+        {
+            let what = format!("rejected rows would replace '{}', which is read", path.display());
+            return Err(Error::new(ErrorKind::Config, what).help("name another file for them"));
+        }
         if options.sniff {
             for file in &found {
                 let as_told = CsvOptions { skip_footer: 0, ..options.clone() };
@@ -123,6 +130,11 @@ impl CsvSource {
         }
         if seen.is_empty() {
             let what = match &found[..] {
+                [one] if options.skip_rows > 0 && one.bytes > 0 => {
+                    let plural = if options.skip_rows == 1 { "line that is" } else { "lines that are" };
+                    let what = format!("'{}' has no header behind", one.path.display());
+                    format!("{what} {} {plural} passed over", options.skip_rows)
+                }
                 [one] => format!("'{}' is empty: it has no header", one.path.display()),
                 _ => "all files are empty: none has a header".to_owned(),
             };
@@ -161,14 +173,13 @@ impl CsvSource {
         for (column, _) in &options.nulls_of {
             if !names.contains(column) {
                 let error = Error::unknown_column(column, names.iter().map(String::as_str));
-                return Err(error.in_step("CsvOptions::nulls_of"));
+                return Err(error.in_step("CsvOptions::nulls_of, --nulls-of"));
             }
         }
         for (column, dtype) in &options.dtypes {
             let Some(i) = names.iter().position(|n| n == column) else {
-                return Err(
-                    Error::unknown_column(column, names.iter().map(String::as_str)).in_step("CsvOptions::dtype")
-                );
+                return Err(Error::unknown_column(column, names.iter().map(String::as_str))
+                    .in_step("CsvOptions::dtype, --types"));
             };
             types[i] = *dtype;
             decisions[i] = None;
@@ -177,7 +188,7 @@ impl CsvSource {
             if names.contains(name) {
                 return Err(Error::new(ErrorKind::Column, format!("the files have a column '{name}' of their own"))
                     .help("give the column of file names another name")
-                    .in_step("CsvOptions::file_column"));
+                    .in_step("CsvOptions::file_column, --file-column"));
             }
             names.push(name.clone());
             types.push(Type::Text);

@@ -34,6 +34,14 @@ const BUFFER: usize = 1 << 17;
 
 const QUOTE: u8 = b'"';
 
+/// What would be none at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What stands for a missing value in a file of one column, where nothing would be a blank line, which is no row.
+fn lone_null(delimiter: u8) -> &'static str {
+    if matches!(delimiter, b'N' | b'A') { "null" } else { "NA" }
+}
+
 /// A CSV file under way.
 pub(super) struct CsvEncoder {
     file: File,
@@ -57,11 +65,18 @@ impl CsvFormat {
         line
     }
 
+    /// Whether the delimiter may be part of a number, a date or a truth value.
+    #[inline]
+    fn parts_numbers(&self) -> bool {
+        self.delimiter.is_ascii_alphanumeric() || matches!(self.delimiter, b'-' | b'.' | b':' | b'+')
+    }
+
     /// A text, in quotes if it holds bytes with a meaning or would be taken for a missing value.
     #[inline]
     fn push_text(&self, line: &mut Vec<u8>, text: &[u8]) {
         let special = |&b: &u8| b == self.delimiter || b == QUOTE || b == b'\n' || b == b'\r';
-        if !text.is_empty() && text != self.null.as_bytes() && !text.iter().any(special) {
+        let is_taken = text == self.null.as_bytes() || text.starts_with(BYTE_ORDER_MARK);
+        if !text.is_empty() && !is_taken && !text.iter().any(special) {
             line.extend_from_slice(text);
             return;
         }
@@ -106,7 +121,12 @@ impl<'a> Column<'a> {
     fn push(&self, row: usize, format: &CsvFormat, line: &mut Vec<u8>) {
         match self {
             Column::Text(a) => format.push_text(line, a.value(row).as_bytes()),
-            plain => plain.push_plain(row, line),
+            plain if !format.parts_numbers() => plain.push_plain(row, line),
+            plain => {
+                let mut text = Vec::new();
+                plain.push_plain(row, &mut text);
+                format.push_text(line, &text);
+            }
         }
     }
 
@@ -125,7 +145,10 @@ impl<'a> Column<'a> {
 }
 
 impl CsvEncoder {
-    pub(super) fn new(file: File, format: CsvFormat, schema: &Schema) -> CsvEncoder {
+    pub(super) fn new(file: File, mut format: CsvFormat, schema: &Schema) -> CsvEncoder {
+        if schema.fields().len() == 1 && format.null.is_empty() {
+            format.null = lone_null(format.delimiter).to_owned();
+        }
         let text = format.header_line(schema);
         CsvEncoder { file, format, text }
     }
@@ -134,8 +157,7 @@ impl CsvEncoder {
         let columns = batch.columns().iter().map(|array| Ok((Column::of(array)?, array.nulls())));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let (format, line) = (&self.format, &mut self.text);
-        // A line of nothing is no row to readers.
-        let null = if columns.len() == 1 && format.null.is_empty() { b"\"\"" } else { format.null.as_bytes() };
+        let null = format.null.as_bytes();
         for row in 0..batch.num_rows() {
             for (i, (column, nulls)) in columns.iter().enumerate() {
                 if i > 0 {

@@ -123,7 +123,8 @@ impl WriteOptions {
     }
 
     /// What stands for a missing value in a CSV file, such as `NA`. To read a column of text again, give
-    /// [`CsvOptions::nulls`](crate::CsvOptions::nulls) the same.
+    /// [`CsvOptions::nulls`](crate::CsvOptions::nulls) the same. By default it is nothing, but in a file of one column `NA`, since a blank
+    /// line is no row; a text that is the same is quoted.
     pub fn null(self, spelling: impl Into<String>) -> WriteOptions {
         self.csv_setting("null", |csv| csv.null = spelling.into())
     }

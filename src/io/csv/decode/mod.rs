@@ -18,6 +18,7 @@ use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, T
 use arrow::util::bit_util;
 
 use crate::expr::Type;
+use crate::io::csv::dialect::Simd;
 
 use self::spelling::Spellings;
 use self::wide::Wide;
@@ -218,7 +219,8 @@ impl Decoder<'_> {
         values.resize(n, P::Native::default());
         let mut nulls = NullBits::default();
         let mut left = vec![];
-        if self.spellings.plain_numbers && wide(column, rows, &mut values, &mut left) {
+        let may_be_wide = self.spellings.plain_numbers && self.spellings.dialect.simd == Simd::Best;
+        if may_be_wide && wide(column, rows, &mut values, &mut left) {
             let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
             self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete);
         } else {

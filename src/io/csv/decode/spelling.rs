@@ -9,7 +9,7 @@ use encoding_rs::Encoding;
 use super::{float, int};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Type, temporal};
-use crate::io::csv::dialect::Dialect;
+use crate::io::csv::dialect::{Dialect, Simd};
 use crate::io::csv::encoding;
 use crate::io::csv::options::{CsvOptions, NULL_SPELLINGS};
 
@@ -61,7 +61,10 @@ impl Spellings {
             lossy: options.lossy,
             nulls,
             nulls_in_text: given.is_some(),
-            plain_numbers: !like_numbers && options.decimal == b'.' && options.thousands.is_none(),
+            plain_numbers: dialect.simd != Simd::Scalar
+                && !like_numbers
+                && options.decimal == b'.'
+                && options.thousands.is_none(),
             decimal: options.decimal,
             thousands: options.thousands,
             exact: !options.dtypes.iter().any(|(name, _)| name == column),

@@ -19,7 +19,7 @@ mod shape;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::dialect::{Dialect, Plain};
+use super::dialect::{Dialect, Plain, Simd};
 
 pub(crate) use automaton::{State, Step, open_quote, record_at};
 pub(crate) use shape::Misshapen;
@@ -134,7 +134,7 @@ impl FieldIndex {
         let end = match plain {
             None => general::index(self, data, state, dialect, last),
             Some(plain) => {
-                let end = self.index_plain(data, state, plain);
+                let end = self.index_plain(data, state, plain, kernel(dialect.simd));
                 if last && end != State::Quoted && data.last().is_some_and(|&b| b != b'\n') {
                     self.separators.push(data.len() as u32);
                     self.newlines += 1;
@@ -145,8 +145,8 @@ impl FieldIndex {
         self.end_state = Some(end);
     }
 
-    fn index_plain(&mut self, data: &[u8], state: State, dialect: Plain) -> State {
-        match kernel() {
+    fn index_plain(&mut self, data: &[u8], state: State, dialect: Plain, kernel: Choice) -> State {
+        match kernel {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `kernel` saw that this processor has the features that the function is compiled for.
             Choice::Avx512 => unsafe { x86::index_avx512(self, data, state, dialect) },
@@ -247,14 +247,14 @@ enum Choice {
     Portable,
 }
 
-/// The best kernel for this processor. (Detection is cached by the standard library.)
-fn kernel() -> Choice {
+/// The best kernel for this processor, no better than allowed. (Detection is cached by the standard library.)
+fn kernel(allowed: Simd) -> Choice {
     #[cfg(target_arch = "x86_64")]
     {
-        if x86::has_avx512() {
+        if allowed == Simd::Best && x86::has_avx512() {
             return Choice::Avx512;
         }
-        if x86::has_avx2() {
+        if matches!(allowed, Simd::Best | Simd::Avx2) && x86::has_avx2() {
             return Choice::Avx2;
         }
     }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::io::csv::decode::{BadField, ColumnBuffer, PADDING, Rows};
 use crate::io::csv::fields::{Misshapen, open_quote, record_at};
 use crate::io::csv::options::OnBadRow;
-use crate::io::csv::rejects::Reject;
+use crate::io::csv::rejected::Reject;
 
 impl CsvReader<'_> {
     /// The rows of the block that can be read, are drawn and pass the filter. The others are rejected.
@@ -58,7 +58,9 @@ impl CsvReader<'_> {
             batch = filter_record_batch(&batch, &mask)?;
         }
         let batch = batch.project(&self.scan.columns)?;
-        self.rejected.extend(rejected.into_iter().map(|(_, reject)| reject));
+        if let Some(all) = &mut self.rejected {
+            rejected.iter().try_for_each(|(_, reject)| all.push(reject))?;
+        }
         Ok(batch)
     }
 

@@ -85,15 +85,15 @@ impl CsvReader<'_> {
                     wider = Type::Text;
                 }
                 let full = match source.is_inferred(column?) {
-                    true => ", look at all values before reading with CsvOptions::infer(Infer::Full)",
+                    true => ", look at all values before reading with CsvOptions::infer(Infer::Full) or --infer full",
                     false => "",
                 };
                 Fault {
                     kind: ErrorKind::Value,
                     what: format!("column '{name}' is {dtype}, and {value} is not"),
                     help: format!(
-                        "read the column as {wider} with CsvOptions::dtype(\"{name}\", Type::{wider:?}){full}, or, if this spelling \
-                         means a missing value, add it to CsvOptions::nulls"
+                        "read the column as {wider} with CsvOptions::dtype(\"{name}\", Type::{wider:?}) or --types {name}={wider}{full}, \
+                         or, if this spelling means a missing value, add it to CsvOptions::nulls or --nulls"
                     ),
                     byte,
                     len: raw.len(),
@@ -125,7 +125,7 @@ impl CsvReader<'_> {
         let raw = &self.block.as_slice()[PADDING + ragged.start as usize..PADDING + ragged.next as usize];
         let stray = match self.csv.text.dialect.quote {
             Some(quote) if raw.contains(&quote) => {
-                "CsvOptions::stray_quotes takes quotes for text that open or close nothing, "
+                "CsvOptions::stray_quotes or --stray-quotes takes quotes for text that open or close nothing, "
             }
             _ => "",
         };
@@ -133,8 +133,8 @@ impl CsvReader<'_> {
             kind: ErrorKind::Malformed,
             what: format!("a row has {}, the header {}", plural(ragged.fields), self.csv.width),
             help: format!(
-                "fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter)? {stray}CsvOptions::ragged \
-                 fills and cuts such rows, CsvOptions::on_bad_row leaves them out"
+                "fields that hold the delimiter must be quoted; is the delimiter right (CsvOptions::delimiter, --delimiter; CsvOptions::sniff or --sniff finds it out)? \
+                 {stray}CsvOptions::ragged or --ragged fills and cuts such rows, CsvOptions::on_bad_row or --on-bad-row leaves them out"
             ),
             byte: self.at + u64::from(ragged.start),
             len: (ragged.next - ragged.start) as usize,
