@@ -68,6 +68,28 @@ const NAMES: &[&str] = &[
     "date_diff",
     "strftime",
     "strptime",
+    "try_strptime",
+];
+
+/// How functions are called that take constants.
+const CALLS: &[&str] = &[
+    "substr(text, from, length)",
+    "substring(text, from, length)",
+    "left(text, length)",
+    "right(text, length)",
+    "replace(text, from, to)",
+    "split_part(text, separator, number)",
+    "trim(text, characters)",
+    "ltrim(text, characters)",
+    "rtrim(text, characters)",
+    "regexp_matches(text, pattern)",
+    "regexp_extract(text, pattern, group)",
+    "date_part('unit', date)",
+    "date_trunc('unit', date)",
+    "date_diff('unit', from, to)",
+    "strftime(date, format)",
+    "strptime(text, format)",
+    "try_strptime(text, format)",
 ];
 
 impl<'a> Scope<'a> {
@@ -271,6 +293,11 @@ impl<'a> Scope<'a> {
             }
             "concat" => Ok(concat_text(values.map(|value| coalesce([value.cast(Type::Text), lit("")])))),
             _ => {
+                let is_call = |call: &&&str| call.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
+                if let Some(call) = CALLS.iter().find(is_call) {
+                    let error = source.error(place, format!("{name} does not take {count} values"));
+                    return Err(error.help(format!("write {call}")));
+                }
                 let error = source.unsupported(place, &format!("the function {name}"));
                 let near = NAMES
                     .iter()
