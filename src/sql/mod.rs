@@ -6,6 +6,7 @@
 
 mod aggregates;
 mod clauses;
+mod correlated;
 mod dialect;
 mod from;
 mod functions;

@@ -9,12 +9,13 @@ use sqlparser::tokenizer::Location;
 
 use super::aggregates::{Key, named};
 use super::clauses::{Limit, Order, order_options, position};
+use super::correlated;
 use super::from::from;
 use super::names::{Column, Env, Relation, find, names, parts};
 use super::query::sort_key;
 use super::source::Source;
 use super::translate::{Context, Scope, join};
-use super::walk::{has_aggregate, has_window, operands};
+use super::walk::{common_parts, has_aggregate, has_window, operands};
 use crate::error::Result;
 use crate::expr::{Expr, Literal, Node, SortKey, col, is_same};
 use crate::frame::{Frame, Keep};
@@ -81,6 +82,9 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
     source.refuse(!named_window.is_empty(), Keyword::WINDOW, "WINDOW")?;
     source.refuse(value_table_mode.is_some(), Keyword::AS, "SELECT AS")?;
     let mut wheres = selection.as_ref().map_or(vec![], |ast| operands(ast, &BinaryOperator::And));
+    // By these too tables may be joined.
+    let common: Vec<&Ast> = wheres.iter().flat_map(|part| common_parts(part)).collect();
+    wheres.extend(common);
     let Relation { mut frame, columns } = from(env, tables, &mut wheres)?;
     let star_first = matches!(flavor, SelectFlavor::FromFirstNoSelect);
     let items = match star_first {
@@ -90,9 +94,12 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
     };
     let mut scope = Scope::new(env, columns);
     scope.aliases = items.iter().filter_map(aliased).collect();
+    let tied = correlated::take(env, select, &scope.columns, &mut wheres);
     let mut planner = Planner { source, items, scope };
-    if !wheres.is_empty() {
-        frame = planner.filter(frame, &wheres, Context::rows("WHERE"))?;
+    // Subqueries are looked up for the rows alone that pass the other conditions.
+    let (plain, others) = correlated::plain_first(wheres);
+    for parts in [plain, others].iter().filter(|parts| !parts.is_empty()) {
+        frame = planner.filter(frame, parts, Context::rows("WHERE"))?;
     }
     let clauses = Clauses {
         distinct: distinct.as_ref(),
@@ -101,6 +108,7 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
         qualify: qualify.as_ref(),
         order,
         limit,
+        tied,
     };
     planner.plan(frame, &clauses)
 }
@@ -191,6 +199,8 @@ struct Clauses<'a, 'o> {
     qualify: Option<&'a Ast>,
     order: &'o Order<'a>,
     limit: Limit,
+    /// Conditions of a subquery's WHERE that tie it to the query around it.
+    tied: Vec<&'a Ast>,
 }
 
 struct Planner<'a> {
@@ -202,7 +212,7 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// All that follows WHERE. Sorting comes before the SELECT list, so that it sees all columns.
     fn plan(&mut self, mut frame: Frame, clauses: &Clauses<'a, '_>) -> Result<Relation> {
-        let Clauses { distinct, group_by, having, qualify, order, limit } = *clauses;
+        let Clauses { distinct, group_by, having, qualify, order, limit, ref tied } = *clauses;
         let keys = self.keys(group_by)?;
         let order_has_aggregate = match order {
             Order::Keys(keys) => keys.iter().any(|key| has_aggregate(&key.expr)),
@@ -219,7 +229,26 @@ impl<'a> Planner<'a> {
                 self.scope.keys.push(key);
             }
         }
-        let outputs = self.outputs(grouped)?;
+        let (mut tie, given) = match tied.is_empty() {
+            true => (None, vec![]),
+            false => {
+                let is_plain = self.scope.keys.is_empty()
+                    && having.is_none()
+                    && qualify.is_none()
+                    && limit.limit.is_none()
+                    && limit.offset == 0;
+                if !is_plain || matches!(distinct, Some(Distinct::On(_))) {
+                    let what = "GROUP BY, HAVING, LIMIT and the like in a subquery that is tied to the query around it";
+                    return Err(self.source.unsupported(self.source.start(tied[0]), what));
+                }
+                let (tie, given) = correlated::untie(&mut self.scope, tied, grouped)?;
+                (Some(tie), given)
+            }
+        };
+        let mut outputs = self.outputs(grouped)?;
+        if let Some(tie) = &tie {
+            outputs.extend(given.into_iter().map(|(name, expr)| Output { name, expr, place: tie.place }));
+        }
         let in_having = Context::groups("HAVING", true).with_aliases();
         if let Some(condition) = having {
             // Once for the aggregates in it, which are computed before the groups can be filtered.
@@ -240,6 +269,9 @@ impl<'a> Planner<'a> {
         };
         let order = self.orders(order, &outputs, grouped)?;
         frame = self.scope.with_attached(frame, false)?;
+        if let Some(tie) = tie.as_mut().filter(|_| grouped) {
+            tie.of_nothing = Some(self.scope.over_nothing(&frame, &outputs[0].expr)?);
+        }
         if grouped {
             frame = self.scope.grouped(&frame)?;
         }
@@ -260,7 +292,11 @@ impl<'a> Planner<'a> {
         for (key, place) in &order {
             check(self.source, *place, &frame.sort([key.clone()]))?;
         }
-        let order: Vec<(SortKey, Location)> = order;
+        if tie.is_some() && !self.scope.windows.is_empty() {
+            let what = "a window in a subquery that is tied to the query around it";
+            return Err(self.source.unsupported(outputs[0].place, what));
+        }
+        *self.scope.env.tie.borrow_mut() = tie;
         let whole = matches!(distinct, Some(Distinct::Distinct));
         if whole {
             return self.distinct(frame, &outputs, order, limit);
