@@ -75,8 +75,9 @@ enum Function {
     Summary(Summary, Expr),
 }
 
-/// How many rows behind its own a window may reach that doesn't reach to the end: each costs a pass.
-const MOST_FOLLOWING: i64 = 64;
+/// How many rows behind its own a window may reach, but not to the end, before its rows behind are gone over from the end: each
+/// row costs a pass, and turning costs a sort.
+const MOST_FOLLOWING: i64 = 8;
 
 impl Over {
     /// Windows within the rows of equal keys; of no keys at all, within all rows.
@@ -93,7 +94,7 @@ impl Over {
     /// The window goes from `start` rows behind each row to `end` rows: `rows(-2, 0)` holds the row and the two before it, `rows(None, 0)` all up to it,
     /// `rows(None, None)` the partition. SQL says `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
     ///
-    /// A window that ends beyond 64 rows behind its row, but not at the end of the partition, is an [`ErrorKind::Config`] error.
+    /// A first or last value of a window without its row is an [`ErrorKind::Config`] error: [`lag`](Over::lag) and [`lead`](Over::lead) give it.
     pub fn rows(&self, start: impl Into<Option<i64>>, end: impl Into<Option<i64>>) -> Over {
         Over { extent: Extent::Rows(start.into(), end.into()), ..self.clone() }
     }
@@ -193,9 +194,47 @@ impl Over {
 }
 
 impl WindowExpr {
-    /// Whether a summary goes from around its row to the end: then the rows are gone over from the end.
+    /// Whether a summary goes from around its row to the end, or far behind it: then the rows are gone over from the end.
     fn is_turned(&self) -> bool {
-        matches!((&self.function, self.over.extent), (Function::Summary(..), Extent::Rows(Some(_), None)))
+        match (&self.function, self.over.extent) {
+            (Function::Summary(..), Extent::Rows(Some(_), None)) => true,
+            (Function::Summary(..), Extent::Rows(Some(start @ 0..), Some(end))) => end > MOST_FOLLOWING && start <= end,
+            _ => false,
+        }
+    }
+
+    /// A summary of rows before its row and of rows far behind as two, and what makes it of them.
+    fn in_halves(&self) -> Option<(Vec<WindowExpr>, Expr)> {
+        let Function::Summary(summary, value) = &self.function else { return None };
+        let Extent::Rows(Some(start @ ..0), Some(end)) = self.over.extent else { return None };
+        if end <= MOST_FOLLOWING {
+            return None;
+        }
+        let (before, behind) = (self.over.rows(start, -1), self.over.rows(0, end));
+        let mut halves = vec![];
+        let mut half = |over: &Over, summary: Summary| {
+            let name = format!("{}\0{}", self.name, halves.len());
+            halves.push(over.summary(summary, value.clone()).alias(&name));
+            col(name)
+        };
+        let sum = |a: Expr, b: Expr| coalesce([a.clone() + b.clone(), a, b]);
+        let whole = match summary {
+            Summary::Mean => {
+                // The mean of each half, weighed: a sum could overflow where a mean does not.
+                let [a, b] = [&before, &behind].map(|over| (half(over, Summary::Mean), half(over, Summary::Count)));
+                let n = a.1.clone() + b.1.clone();
+                coalesce([a.0.clone() * (a.1 / n.clone()) + b.0.clone() * (b.1 / n), a.0, b.0])
+            }
+            summary => {
+                let [a, b] = [&before, &behind].map(|over| half(over, *summary));
+                match summary {
+                    Summary::Min => when(a.clone().le(b.clone()).or(b.clone().is_null())).then(a).otherwise(b),
+                    Summary::Max => when(a.clone().ge(b.clone()).or(b.clone().is_null())).then(a).otherwise(b),
+                    _ => sum(a, b),
+                }
+            }
+        };
+        Some((halves, whole))
     }
 
     /// Names the column. Otherwise it is named after the value, or `row_number`, `rank`, `dense_rank`.
@@ -230,6 +269,14 @@ impl Frame {
             }
             seen.push(name.clone());
         }
+        let mut wholes = vec![];
+        for at in 0..waiting.len() {
+            if let Some((halves, whole)) = waiting[at].in_halves() {
+                wholes.push((at, whole.alias(&waiting[at].name)));
+                waiting.extend(halves);
+            }
+        }
+        wholes.iter().rev().for_each(|(at, _)| drop(waiting.remove(*at)));
         let mut frame = self.clone();
         while let Some(first) = waiting.first().cloned() {
             let (now, later): (Vec<_>, Vec<_>) = waiting
@@ -241,6 +288,7 @@ impl Frame {
                 Err(error) => return self.step("with_windows(..)".to_owned(), |_| Err(error)),
             };
         }
+        frame = if wholes.is_empty() { frame } else { frame.with_columns(wholes.into_iter().map(|(_, whole)| whole)) };
         frame.select(columns.iter().chain(&names).map(col).collect::<Vec<_>>())
     }
 }
@@ -288,7 +336,7 @@ fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: Vec<WindowE
     let mut frame = frame.with_columns([ends(GROUP).alias(ENDS), ends(PEERS).alias(ENDS_PEERS)]);
     for window in windows {
         let ordered = !over.order.is_empty();
-        let value = window.function.expr(window.over.extent, ordered)?;
+        let value = window.function.expr(window.over.extent, ordered, turned)?;
         frame = frame.with_column(&window.name, value);
     }
     Ok(frame.sort([col(ROW)]))
@@ -328,12 +376,11 @@ fn config(message: String, help: &str) -> Error {
 }
 
 impl Function {
-    fn expr(&self, extent: Extent, ordered: bool) -> Result<Expr> {
+    fn expr(&self, extent: Extent, ordered: bool, turned: bool) -> Result<Expr> {
         let extent = match extent {
             Extent::ToPeers if !ordered => Extent::Rows(None, None),
-            // The rows are turned round.
-            Extent::Rows(Some(start), None) if matches!(self, Function::Summary(..)) => {
-                Extent::Rows(None, Some(start.saturating_neg()))
+            Extent::Rows(start, end) if turned => {
+                Extent::Rows(end.map(i64::saturating_neg), start.map(i64::saturating_neg))
             }
             extent => extent,
         };
@@ -371,11 +418,6 @@ impl Function {
                     Extent::Rows(None, Some(end)) => at(so_far(), end, until(ENDS, so_far())),
                     Extent::Rows(Some(start), Some(end)) if start > end => null(),
                     Extent::Rows(Some(start), Some(end @ ..=0)) => at(last(end - start + 1), end, null()),
-                    Extent::Rows(Some(_), Some(end)) if end > MOST_FOLLOWING => {
-                        let message = format!("a window that ends {end} rows behind its row");
-                        let help = "let it end at most 64 rows behind, or at the end of the partition";
-                        return Err(config(message, help));
-                    }
                     // As far as the partition goes.
                     Extent::Rows(Some(start), Some(end)) => {
                         let least = start.max(0);

@@ -79,7 +79,6 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
     source.refuse(!cluster_by.is_empty(), Keyword::CLUSTER, "CLUSTER BY")?;
     source.refuse(!distribute_by.is_empty(), Keyword::DISTRIBUTE, "DISTRIBUTE BY")?;
     source.refuse(!sort_by.is_empty(), Keyword::SORT, "SORT BY (write ORDER BY)")?;
-    source.refuse(!named_window.is_empty(), Keyword::WINDOW, "WINDOW")?;
     source.refuse(value_table_mode.is_some(), Keyword::AS, "SELECT AS")?;
     let mut wheres = selection.as_ref().map_or(vec![], |ast| operands(ast, &BinaryOperator::And));
     // By these too tables may be joined.
@@ -93,6 +92,7 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
         false => projection.iter().map(|entry| item(source, entry, &columns)).collect::<Result<_>>()?,
     };
     let mut scope = Scope::new(env, columns);
+    scope.named_windows = named_window;
     scope.aliases = items.iter().filter_map(aliased).collect();
     let tied = correlated::take(env, select, &scope.columns, &mut wheres);
     let mut planner = Planner { source, items, scope };

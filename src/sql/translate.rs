@@ -1,7 +1,8 @@
 //! Expressions of SQL to expressions of ours: names are looked up; aggregates, windows and subqueries are taken out.
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, Expr as Ast, Ident, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CastKind, CeilFloorKind, Expr as Ast, Ident, NamedWindowDefinition, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use sqlparser::tokenizer::Location;
 
@@ -34,6 +35,8 @@ pub(super) struct Scope<'a> {
     pub(super) keys: Vec<Key>,
     /// The aggregates met so far, each once.
     pub(super) calls: Vec<Call>,
+    /// The windows that WINDOW names.
+    pub(super) named_windows: &'a [NamedWindowDefinition],
     /// The window functions met so far.
     pub(super) windows: Vec<Hoisted>,
     /// What subqueries met in expressions over rows, and over groups, put beside these.
@@ -82,7 +85,7 @@ impl<'a> Scope<'a> {
     pub(super) fn new(env: &'a Env<'a>, columns: Vec<Column>) -> Scope<'a> {
         let attached = [vec![], vec![]];
         let (around, aliases, keys, calls, windows) = (vec![], vec![], vec![], vec![], vec![]);
-        Scope { env, columns, around, aliases, keys, calls, windows, attached }
+        Scope { env, columns, around, aliases, keys, calls, named_windows: &[], windows, attached }
     }
 
     /// Translates an expression.
