@@ -264,6 +264,41 @@ fn merges_within_merges_and_concatenations() {
     }
 }
 
+/// So many right rows are indexed by several tasks.
+#[test]
+fn every_kind_with_many_right_rows() {
+    const ROWS: i64 = 600_000;
+    const STEP: i64 = 7_368_787;
+    let session = session(1 << 20);
+    // Every key from 0 on in no order, and with it a number; the right ones are those from 200 000 on.
+    let side = |first: i64, name| {
+        let keys: Vec<i64> = (0..ROWS).map(|row| first + row * STEP % ROWS).collect();
+        let numbers: Vec<i64> = keys.iter().map(|key| key * 3).collect();
+        session.frame(table(vec![("k", ints(keys)), (name, ints(numbers))]))
+    };
+    let (left, right) = (side(0, "a"), side(200_000, "b"));
+    // Of both sides, of the left and of the right alone: how many, and the sum of their keys.
+    let sum = |from: i64, to: i64| (to - from, (from..to).sum::<i64>());
+    let (both, lefts, rights) = (sum(200_000, 600_000), sum(0, 200_000), sum(600_000, 800_000));
+    let none = (0, 0);
+    for (how, parts) in [
+        (Merge::inner(), [both, none, none]),
+        (Merge::left(), [both, lefts, none]),
+        (Merge::right(), [both, none, rights]),
+        (Merge::outer(), [both, lefts, rights]),
+    ] {
+        let merged = left.merge(&right, how.clone().on(["k"]));
+        let sums = merged.agg([size(), col("k").sum().alias("k"), col("a").sum(), col("b").sum()]);
+        let [(count, both), (lefts, left), (rights, right)] = parts;
+        let want = [count + lefts + rights, both + left + right, 3 * (both + left), 3 * (both + right)];
+        assert_eq!(rows(&sums.compute().unwrap()), [want.map(Value::Int)], "{how:?}");
+    }
+    for (how, (count, sum)) in [(Merge::semi(), both), (Merge::anti(), lefts)] {
+        let merged = left.merge(&right, how.clone().on(["k"])).agg([size(), col("k").sum().alias("k")]);
+        assert_eq!(rows(&merged.compute().unwrap()), [[count, sum].map(Value::Int)], "{how:?}");
+    }
+}
+
 #[test]
 fn the_right_side_may_be_empty_and_the_left_too() {
     for (what, session) in sessions() {

@@ -130,7 +130,10 @@ impl Expansion {
             }
             let right = match take(inputs.remove(0))? {
                 RightSide::Rows(right) => right,
-                RightSide::Many(build) => return Ok(indexed(build, LargeBuild::wanted(op.probe()))),
+                RightSide::Many(build) => {
+                    let wanted = build.wanted(op.probe());
+                    return Ok(indexed(build, wanted));
+                }
                 RightSide::Table(_) => return Err(lacking()),
             };
             let mut to = Expansion::new(split_every);

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
 use super::OUTPUT_ROWS;
@@ -42,6 +43,11 @@ enum Place {
 /// About the most bytes of rows in a block.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// So many blocks of less than so many bytes become one: when memory is short rows come a few at a time, and what is known of a
+/// block would be as much as they are.
+const SMALL_BLOCKS: usize = 16;
+const SMALL_BYTES: usize = 1 << 13;
+
 impl Batches {
     /// No rows yet; `memory` is kept for those to come.
     pub(crate) fn new(schema: SchemaRef, memory: Reservation) -> Batches {
@@ -70,7 +76,8 @@ impl Batches {
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();
         if !self.memory.try_resize_within_half(self.memory.bytes() + bytes) {
-            return self.spill(&batch);
+            self.spill(&batch)?;
+            return self.join_small();
         }
         self.add(batch.num_rows(), bytes, Place::Memory(batch));
         Ok(())
@@ -87,6 +94,20 @@ impl Batches {
         let block = self.memory.spill().write(&encoded)?;
         self.add(rows, bytes, Place::Spilled(block));
         Ok(())
+    }
+
+    /// Joins the last blocks if they are small.
+    fn join_small(&mut self) -> Result<()> {
+        let small = self.pieces.iter().rev().take_while(|piece| piece.is_small()).count();
+        if small < SMALL_BLOCKS {
+            return Ok(());
+        }
+        let small = self.pieces.split_off(self.pieces.len() - small);
+        let wanted = |piece: &Piece| Ok(piece.read(&self.whole, &self.whole)?.slice(piece.first, piece.rows));
+        let rows = small.iter().map(wanted).collect::<Result<Vec<_>>>()?;
+        self.rows -= small.iter().map(|piece| piece.rows).sum::<usize>();
+        drop(small);
+        self.spill(&concat_batches(&self.whole, &rows)?)
     }
 
     fn add(&mut self, rows: usize, bytes: usize, place: Place) {
@@ -197,6 +218,11 @@ impl Batches {
 }
 
 impl Piece {
+    /// Whether it is a small block.
+    fn is_small(&self) -> bool {
+        matches!(&self.place, Place::Spilled(_)) && self.bytes < SMALL_BYTES
+    }
+
     /// Moves `at` behind the piece. Gives which of its rows are within `range`, if any.
     fn pass(&self, at: &mut usize, range: &Range<usize>) -> Option<Range<usize>> {
         let start = *at;
@@ -327,6 +353,17 @@ mod tests {
             prop_assert_eq!(rows(all.into_range(again)), want);
             prop_assert_eq!(budget.used(), 0);
         }
+    }
+
+    #[test]
+    fn small_blocks_become_larger_ones() {
+        let budget = Budget::of(0);
+        let mut batches = Batches::new(batch(0, 0).schema(), budget.reserve("rows"));
+        (0..10_000).for_each(|i| batches.push(batch(i * 10, 10)).unwrap());
+        assert!(batches.pieces.len() < 200, "{} blocks", batches.pieces.len());
+        assert_eq!(rows(batches.iter()), (0..100_000).collect::<Vec<_>>());
+        // Every row was written a few times, not again and again.
+        assert!(budget.spill().written() < 4 * batches.loaded_bytes() as u64);
     }
 
     #[test]

@@ -177,8 +177,9 @@ impl LargeBuild {
         IndexedPart { keys: Mutex::new(Some(keys)), groups: Mutex::new((groups, rows)) }
     }
 
-    /// The columns that such a look-up takes of the right side.
-    pub(crate) fn wanted(probe: &ProbeOp) -> Vec<usize> {
+    /// The columns that such a look-up takes of the right side; but for the row numbers that rows in buckets have besides.
+    pub(crate) fn wanted(&self, probe: &ProbeOp) -> Vec<usize> {
+        let width = self.batches.first().map_or(0, RecordBatch::num_columns);
         let mut wanted: Vec<usize> = probe
             .columns()
             .iter()
@@ -187,6 +188,7 @@ impl LargeBuild {
                 MergedColumn::Key(_, at) if probe.tracks() => Some(*at),
                 MergedColumn::Left(_) | MergedColumn::Key(..) => None,
             })
+            .filter(|at| *at < width)
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
