@@ -154,3 +154,34 @@ fn interrupts_end_the_statement_and_not_the_shell() {
     shell.process_mut().signal(Signal::SIGTERM).unwrap();
     ended(&mut shell, 143);
 }
+
+/// A query on a terminal, with these settings: what it shows.
+fn on_terminal(dir: &Path, args: &[&str], settings: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_partita"));
+    command.args(args).current_dir(dir).env_clear().envs(settings.iter().copied());
+    let mut run = spawn_command(command, PATIENCE).unwrap();
+    run.exp_eof().unwrap()
+}
+
+#[test]
+fn progress_and_time_are_for_terminals() {
+    let dir = trade();
+    let rows: String = (0..4_000).map(|i| format!("{i}\n")).collect();
+    fs::write(dir.path().join("rows.csv"), format!("n\n{rows}")).unwrap();
+    let query = "SELECT sum(a.n * b.n % 7) AS s FROM 'rows.csv' AS a CROSS JOIN 'rows.csv' AS b";
+    let xterm = [("TERM", "xterm"), ("COLUMNS", "100")];
+    // Long enough to show its progress, which goes away; the time stands below the table.
+    let shown = on_terminal(dir.path(), &["sql", query, "--threads", "1"], &xterm);
+    assert!(shown.contains("partition"), "{shown}");
+    assert!(shown.contains(" s\r\n"), "{shown}");
+    let quiet = on_terminal(dir.path(), &["sql", query, "--threads", "1", "--quiet"], &xterm);
+    assert!(!quiet.contains("partition") && !quiet.contains('\x1b'), "{quiet}");
+    // No colours where they are not wanted: in messages of the command line, either.
+    let wrong = ["sql", "--frmat", "csv"];
+    let coloured = |settings: &[(&str, &str)]| on_terminal(dir.path(), &wrong, settings).contains("\x1b[");
+    assert!(coloured(&xterm));
+    assert!(!coloured(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
+    // A table fits the terminal.
+    let narrow = on_terminal(dir.path(), &["sql", "SELECT *, v AS w, v AS x FROM 'trade.csv'"], &[("COLUMNS", "30")]);
+    assert!(narrow.contains("exporter") && narrow.contains('x') && !narrow.contains("product"), "{narrow}");
+}

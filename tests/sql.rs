@@ -468,7 +468,6 @@ fn what_is_not_supported_is_named_at_its_place() {
     for (query, named) in [
         ("^WITH RECURSIVE a AS (SELECT 1) SELECT n FROM '/trade.csv'", "WITH RECURSIVE"),
         ("SELECT n FROM '/trade.csv' ^UNION BY NAME SELECT n FROM '/trade.csv'", "BY NAME"),
-        ("SELECT n FROM '/trade.csv' ^EXCEPT ALL SELECT n FROM '/trade.csv'", "EXCEPT ALL"),
         ("SELECT n FROM '/trade.csv' ^TABLESAMPLE 10 PERCENT", "TABLESAMPLE"),
         ("SELECT ^frobnicate(n) FROM '/trade.csv'", "the function frobnicate"),
         ("SELECT i LIKE ^i FROM '/trade.csv'", "LIKE with a pattern"),

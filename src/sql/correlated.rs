@@ -14,7 +14,7 @@ use super::translate::{Context, Scope, join};
 use super::walk::{has_subquery, identifiers, operands};
 use crate::batch::Table;
 use crate::error::Result;
-use crate::expr::{Expr, Literal, col, when};
+use crate::expr::{Expr, Literal, col, lit, when};
 use crate::frame::Frame;
 
 /// What ties a subquery to the query around it.
@@ -126,12 +126,20 @@ pub(super) fn untie<'a>(
     }
     for (table, name) in all.others.iter().flat_map(|ast| identifiers(ast)) {
         if let Some(column) = find(env.source, &scope.columns, table, name)? {
+            if all.columns.iter().any(|known| known.name == column.name && known.table == column.table) {
+                continue;
+            }
             let hidden = env.hidden("tied");
             given.push((hidden.clone(), col(&column.inner)));
             all.columns.push(Column { inner: hidden, ..column.clone() });
         }
     }
-    all.columns.dedup_by(|a, b| a.table == b.table && a.name == b.name && a.inner == b.inner);
+    if given.is_empty() {
+        // Conditions of the query around alone: what is looked up has no columns but this.
+        let hidden = env.hidden("tied");
+        given.push((hidden.clone(), lit(true)));
+        all.columns.push(Column::new(None, &hidden));
+    }
     Ok((all, given))
 }
 

@@ -1,7 +1,7 @@
 //! SQL text to a [`Frame`]: a thin front without an engine of its own.
 //!
 //! `source` cuts the text into tokens and points errors into it; `statement` has `sqlparser` parse it, as the SQL of `dialect`. A `query` is
-//! WITH, set operations and `select`, whose clauses are a file each: `from` and `join` give rows with `names`, `translate` makes expressions
+//! WITH, set operations and `select` (with its `list`), whose clauses are a file each: `from` and `join` give rows with `names`, `translate` makes expressions
 //! of expressions (with `literals`, `patterns`, `functions`), and takes out what is computed beside them: `aggregates`, `windows`, `subquery` (and `correlated`).
 
 mod aggregates;
@@ -11,6 +11,7 @@ mod dialect;
 mod from;
 mod functions;
 mod join;
+mod list;
 mod literals;
 mod names;
 mod patterns;

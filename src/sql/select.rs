@@ -1,9 +1,6 @@
 //! SELECT: its clauses in the order in which SQL carries them out.
 
-use sqlparser::ast::{
-    BinaryOperator, Distinct, ExcludeSelectItem, Expr as Ast, GroupByExpr, Ident, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
-};
+use sqlparser::ast::{BinaryOperator, Distinct, Expr as Ast, GroupByExpr, Select, SelectFlavor};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Location;
 
@@ -11,7 +8,8 @@ use super::aggregates::{Key, named};
 use super::clauses::{Limit, Order, order_options, position};
 use super::correlated;
 use super::from::from;
-use super::names::{Column, Env, Relation, find, names, parts};
+use super::list::{Item, aliased, item};
+use super::names::{Env, Relation, find, names};
 use super::query::sort_key;
 use super::source::Source;
 use super::translate::{Context, Scope, join};
@@ -19,14 +17,6 @@ use super::walk::{common_parts, has_aggregate, has_window, operands};
 use crate::error::Result;
 use crate::expr::{Expr, Literal, Node, SortKey, col, is_same};
 use crate::frame::{Frame, Keep};
-
-/// An entry of the SELECT list.
-enum Item<'a> {
-    /// The columns that a star stands for, less those that it excludes, and its place.
-    Star(Vec<Column>, Location),
-    /// An expression and its alias.
-    Expr(&'a Ast, Option<&'a Ident>),
-}
 
 /// A column of the result.
 struct Output {
@@ -111,84 +101,6 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
         tied,
     };
     planner.plan(frame, &clauses)
-}
-
-fn aliased<'a>(item: &Item<'a>) -> Option<(&'a Ident, &'a Ast)> {
-    match item {
-        Item::Expr(ast, Some(alias)) => Some((*alias, *ast)),
-        _ => None,
-    }
-}
-
-fn item<'a>(source: &Source, item: &'a SelectItem, columns: &[Column]) -> Result<Item<'a>> {
-    match item {
-        SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(expr, None)),
-        SelectItem::ExprWithAlias { expr, alias } => Ok(Item::Expr(expr, Some(alias))),
-        SelectItem::ExprWithAliases { expr, aliases: _ } => {
-            Err(source.unsupported(source.start(expr), "more than one alias"))
-        }
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-            let place = source.place(name);
-            let Some([table]) = parts(name).as_deref().map(<[&Ident; 1]>::try_from).and_then(Result::ok) else {
-                return Err(source.unsupported(place, "more than one name before a star"));
-            };
-            let of_table = |column: &&Column| column.table.as_deref().is_some_and(|own| names(table, own));
-            let own: Vec<Column> = columns.iter().filter(of_table).cloned().collect();
-            if own.is_empty() {
-                return Err(source.error(place, format!("there is no table named '{}' here", table.value)));
-            }
-            star(source, options, own, place)
-        }
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
-            Err(source.unsupported(source.start(expr), "a star behind an expression"))
-        }
-        SelectItem::Wildcard(options) => {
-            let shown = columns.iter().filter(|column| column.shown).cloned().collect();
-            star(source, options, shown, options.wildcard_token.0.span.start)
-        }
-    }
-}
-
-fn star<'a>(
-    source: &Source,
-    options: &WildcardAdditionalOptions,
-    mut columns: Vec<Column>,
-    place: Location,
-) -> Result<Item<'a>> {
-    let WildcardAdditionalOptions {
-        wildcard_token: _,
-        opt_ilike,
-        opt_exclude,
-        opt_except,
-        opt_replace,
-        opt_rename,
-        opt_alias,
-    } = options;
-    source.refuse(opt_ilike.is_some(), Keyword::ILIKE, "* ILIKE")?;
-    source.refuse(opt_except.is_some(), Keyword::EXCEPT, "* EXCEPT (write EXCLUDE)")?;
-    source.refuse(opt_replace.is_some(), Keyword::REPLACE, "* REPLACE")?;
-    source.refuse(opt_rename.is_some(), Keyword::RENAME, "* RENAME")?;
-    source.refuse(opt_alias.is_some(), Keyword::AS, "an alias of *")?;
-    if let Some(exclude) = opt_exclude {
-        let excluded = match exclude {
-            ExcludeSelectItem::Single(name) => std::slice::from_ref(name),
-            ExcludeSelectItem::Multiple(names) => names,
-        };
-        for name in excluded {
-            let (table, ident) = match parts(name).as_deref() {
-                Some([name]) => (None, *name),
-                Some([table, name]) => (Some(*table), *name),
-                _ => return Err(source.unsupported(source.place(name), "this name")),
-            };
-            let Some(inner) = find(source, &columns, table, ident)?.map(|column| column.inner.clone()) else {
-                let known = columns.iter().map(|column| column.name.as_str());
-                let error = crate::error::Error::unknown_column(&ident.value, known);
-                return Err(source.blame(error, ident.span.start));
-            };
-            columns.retain(|column| column.inner != inner);
-        }
-    }
-    Ok(Item::Star(columns, place))
 }
 
 /// What follows WHERE.
