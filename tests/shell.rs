@@ -166,7 +166,7 @@ fn on_terminal(dir: &Path, args: &[&str], settings: &[(&str, &str)]) -> String {
 #[test]
 fn progress_and_time_are_for_terminals() {
     let dir = trade();
-    let rows: String = (0..4_000).map(|i| format!("{i}\n")).collect();
+    let rows: String = (0..14_000).map(|i| format!("{i}\n")).collect();
     fs::write(dir.path().join("rows.csv"), format!("n\n{rows}")).unwrap();
     let query = "SELECT sum(a.n * b.n % 7) AS s FROM 'rows.csv' AS a CROSS JOIN 'rows.csv' AS b";
     let xterm = [("TERM", "xterm"), ("COLUMNS", "100")];

@@ -472,7 +472,6 @@ fn what_is_not_supported_is_named_at_its_place() {
         ("SELECT ^frobnicate(n) FROM '/trade.csv'", "the function frobnicate"),
         ("SELECT i LIKE ^i FROM '/trade.csv'", "LIKE with a pattern"),
         ("SELECT n FROM '/trade.csv' WHERE n = ^?", "the constant ?"),
-        ("SELECT n FROM '/trade.csv' ^WINDOW w AS (PARTITION BY k)", "WINDOW"),
         ("SELECT count(*) FROM '/trade.csv' GROUP BY ROLLUP (^n)", "ROLLUP"),
         ("SELECT n FROM '/trade.csv' ^FETCH FIRST 3 ROWS ONLY", "FETCH"),
         ("SELECT n FROM '/trade.csv' ^FOR UPDATE", "FOR"),
