@@ -89,6 +89,18 @@ impl Over {
     /// The window goes from `start` rows behind each row to `end` rows: `rows(-2, 0)` holds the row and the two before it, `rows(None, 0)` all up to it,
     /// `rows(None, None)` the partition. SQL says `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
     ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let near = Over::default().order_by(["k", "i", "j"]).rows(-1, 1);
+    /// // The first row and the last have one neighbour, the others two.
+    /// let ends = df.with_windows([near.count(lit(1)).alias("near")]).filter(col("near").eq(2));
+    /// assert_eq!(ends.compute()?.num_rows(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// A first or last value of a window without its row is an [`ErrorKind::Config`] error: [`lag`](Over::lag) and [`lead`](Over::lead) give it.
     pub fn rows(&self, start: impl Into<Option<i64>>, end: impl Into<Option<i64>>) -> Over {
         Over { extent: Extent::Rows(start.into(), end.into()), ..self.clone() }
@@ -104,6 +116,18 @@ impl Over {
     }
 
     /// One more than the rows before the row's first peer: 1, 2, 2, 4.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_value = Over::partition_by(["i"]).order_by([col("v").desc()]);
+    /// let largest = df.with_windows([by_value.rank().alias("place")]).filter(col("place").eq(1));
+    /// let exporters = df.group_by(["i"]).agg([col("v").count()]).compute()?;
+    /// assert!(largest.compute()?.num_rows() >= exporters.num_rows());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rank(&self) -> WindowExpr {
         self.make(Function::Rank, "rank")
     }
@@ -114,6 +138,19 @@ impl Over {
     }
 
     /// The value `n` rows before, null where there is none. [`rows`](Over::rows) says nothing about it.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_product = Over::partition_by(["i"]).order_by(["k"]);
+    /// let firsts = df.with_windows([by_product.lag(col("v"), 1).alias("before")]).filter(col("before").is_null());
+    /// // v has no nulls, so these are the first row of each exporter.
+    /// let exporters = df.group_by(["i"]).agg([col("v").count()]).compute()?;
+    /// assert_eq!(firsts.compute()?.num_rows(), exporters.num_rows());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lag(&self, value: impl Into<Expr>, n: i64) -> WindowExpr {
         self.lag_or(value, n, Literal::Null)
     }
@@ -137,7 +174,19 @@ impl Over {
         self.make(Function::First(value), name)
     }
 
-    /// The value of the window's last row, null or not.
+    /// The value of the window's last row, null or not. It is of the last peer, as long as [`rows`](Over::rows) does not say otherwise.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_product = Over::partition_by(["i"]).order_by(["k"]).rows(None, None);
+    /// let ends = [by_product.first_value(col("k")).alias("first"), by_product.last_value(col("k")).alias("last")];
+    /// let outside = df.with_windows(ends).filter(col("k").lt(col("first")).or(col("k").gt(col("last"))));
+    /// assert_eq!(outside.compute()?.num_rows(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn last_value(&self, value: impl Into<Expr>) -> WindowExpr {
         let value = value.into();
         let name = value.name();
@@ -161,6 +210,17 @@ impl Over {
     }
 
     /// The mean of the window's values, null of none.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let year = Over::partition_by(["i"]).order_by(["k"]);
+    /// let moving = df.with_windows([year.rows(-2, 0).mean(col("v")).alias("of_3"), year.sum(col("v")).alias("so_far")]);
+    /// assert_eq!(moving.compute()?.num_columns(), 6 + 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn mean(&self, value: impl Into<Expr>) -> WindowExpr {
         self.summary(Summary::Mean, value)
     }

@@ -240,6 +240,6 @@ impl<'a> Scope<'a> {
 }
 
 /// The condition of a clause in parts: those of rows alone first, so that subqueries are looked up for rows that pass them.
-pub(super) fn plain_first<'a>(parts: Vec<&'a Ast>) -> (Vec<&'a Ast>, Vec<&'a Ast>) {
+pub(super) fn plain_first(parts: Vec<&Ast>) -> (Vec<&Ast>, Vec<&Ast>) {
     parts.into_iter().partition(|part| !operands(part, &BinaryOperator::And).into_iter().any(has_subquery))
 }

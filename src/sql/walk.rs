@@ -66,10 +66,11 @@ pub(super) fn identifiers(ast: &Ast) -> Vec<(Option<&Ident>, &Ident)> {
     while let Some(ast) = pending.pop() {
         match ast {
             Ast::Identifier(name) => found.push((None, name)),
-            Ast::CompoundIdentifier(parts) => match parts.as_slice() {
-                [table, name] => found.push((Some(table), name)),
-                _ => {}
-            },
+            Ast::CompoundIdentifier(parts) => {
+                if let [table, name] = parts.as_slice() {
+                    found.push((Some(table), name));
+                }
+            }
             _ => pending.extend(children(ast)),
         }
     }
