@@ -447,6 +447,7 @@ fn errors_point_at_their_place() {
       in line 3, column 11 of the query:
         WHERE i = 'NA
                   ^
+      help: a quote is missing, here or before
     ");
     assert_snapshot!(files.message(""), @"
     the query is empty

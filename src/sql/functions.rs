@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr as Ast, Function, ObjectNamePart, TrimWhereField};
 use sqlparser::tokenizer::Location;
 
-use super::aggregates::aggregate_name;
+use super::aggregates::{self, aggregate_name};
 use super::literals::{int_of, text_of};
 use super::translate::{Context, EXPRESSIONS, Scope};
 use crate::error::{Error, Result};
@@ -70,6 +70,9 @@ const NAMES: &[&str] = &[
     "strptime",
     "try_strptime",
 ];
+
+/// Functions that stand over a window alone.
+const OVER: &[&str] = &["row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value"];
 
 /// How functions are called that take constants.
 const CALLS: &[&str] = &[
@@ -298,9 +301,15 @@ impl<'a> Scope<'a> {
                     let error = source.error(place, format!("{name} does not take {count} values"));
                     return Err(error.help(format!("write {call}")));
                 }
+                if OVER.contains(&name) {
+                    let error = source.error(place, format!("{name} is a function over a window"));
+                    return Err(error.help(format!("write {name}(…) OVER (PARTITION BY … ORDER BY …)")));
+                }
                 let error = source.unsupported(place, &format!("the function {name}"));
-                let near = NAMES
+                let near = aggregates::NAMES
                     .iter()
+                    .chain(NAMES)
+                    .chain(OVER)
                     .filter(|known| strsim::damerau_levenshtein(known, name) <= 2)
                     .min_by_key(|known| strsim::damerau_levenshtein(known, name));
                 Err(match near {

@@ -269,6 +269,14 @@ impl<'a> Scope<'a> {
             Some(table) if of_table.is_empty() => source
                 .error(place, format!("there is no table named '{}' here", table.value))
                 .help("give the table that you mean a name: FROM 'file' AS name"),
+            None if ident.quote_style == Some('"')
+                && !of_table.iter().any(|name| name.eq_ignore_ascii_case(&ident.value)) =>
+            {
+                let error = Error::unknown_column(&ident.value, of_table.iter().copied());
+                let text = ident.value.replace('\'', "''");
+                let columns = of_table.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+                source.blame(error, place).help(format!("write '{text}' for a text; the columns are {columns}"))
+            }
             _ => source.blame(Error::unknown_column(&ident.value, of_table), place),
         }
     }
