@@ -377,6 +377,38 @@ fn examples_in_the_help_run() {
             assert!(output.stdout.len() > 3, "{example}");
         }
     }
-    assert!(result(root, &["--help"]).contains("exit code is 0"));
+    let help = result(root, &["--help"]);
+    assert!(help.contains("exit code is 0"));
+    // The shell needs a terminal: its examples are run in tests/shell.rs.
+    let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  partita ")).collect();
+    assert!(examples.contains(&"--memory 1GB --threads 2"), "{help}");
+    for example in examples.iter().filter(|example| !example.starts_with("--")) {
+        let output = Command::new("sh").args(["-c", &format!("{EXE} {example}")]).current_dir(root).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{example}\n{}", text(&output.stderr));
+    }
     assert!(result(root, &["--version"]).starts_with("partita "));
+}
+
+#[test]
+fn help_is_for_people() {
+    let dir = files(&[]);
+    assert_snapshot!(result(dir.path(), &["count", "--help"]));
+    assert_snapshot!(result(dir.path(), &["-h"]));
+}
+
+/// No colours and no progress where no person looks, whatever the environment says.
+#[test]
+fn nothing_but_the_result_goes_to_pipes() {
+    let dir = files(&[("trade.csv", TRADE)]);
+    let run = |settings: &[(&str, &str)]| {
+        let mut command = Command::new(EXE);
+        let command = command.args(["sql", "FROM 'trade.csv'"]).current_dir(dir.path()).envs(settings.iter().copied());
+        let output = command.output().unwrap();
+        assert_eq!(text(&output.stderr), "");
+        text(&output.stdout).to_owned()
+    };
+    let plain = run(&[]);
+    assert!(!plain.contains('\x1b'));
+    assert_eq!(run(&[("NO_COLOR", "1")]), plain);
+    assert_eq!(run(&[("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "0")]), plain);
 }

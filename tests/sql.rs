@@ -447,6 +447,7 @@ fn errors_point_at_their_place() {
       in line 3, column 11 of the query:
         WHERE i = 'NA
                   ^
+      help: a quote is missing, here or before
     ");
     assert_snapshot!(files.message(""), @"
     the query is empty
@@ -468,21 +469,16 @@ fn what_is_not_supported_is_named_at_its_place() {
     for (query, named) in [
         ("^WITH RECURSIVE a AS (SELECT 1) SELECT n FROM '/trade.csv'", "WITH RECURSIVE"),
         ("SELECT n FROM '/trade.csv' ^UNION BY NAME SELECT n FROM '/trade.csv'", "BY NAME"),
-        ("SELECT n FROM '/trade.csv' ^EXCEPT ALL SELECT n FROM '/trade.csv'", "EXCEPT ALL"),
         ("SELECT n FROM '/trade.csv' ^TABLESAMPLE 10 PERCENT", "TABLESAMPLE"),
         ("SELECT ^frobnicate(n) FROM '/trade.csv'", "the function frobnicate"),
         ("SELECT i LIKE ^i FROM '/trade.csv'", "LIKE with a pattern"),
         ("SELECT n FROM '/trade.csv' WHERE n = ^?", "the constant ?"),
-        ("SELECT n FROM '/trade.csv' ^WINDOW w AS (PARTITION BY k)", "WINDOW"),
         ("SELECT count(*) FROM '/trade.csv' GROUP BY ROLLUP (^n)", "ROLLUP"),
         ("SELECT n FROM '/trade.csv' ^FETCH FIRST 3 ROWS ONLY", "FETCH"),
         ("SELECT n FROM '/trade.csv' ^FOR UPDATE", "FOR"),
         ("SELECT n ^INTO x FROM '/trade.csv'", "INTO"),
         ("SELECT ^n::uuid FROM '/trade.csv'", "the type UUID"),
-        (
-            "SELECT n FROM '/trade.csv' x WHERE n = (SELECT max(y.n) FROM '/trade.csv' y WHERE y.k = ^x.k)",
-            "the query around",
-        ),
+        ("SELECT n FROM '/trade.csv' x WHERE n = (SELECT max(y.n + ^x.n) FROM '/trade.csv' y)", "the query around"),
         ("^INSERT INTO x VALUES (1)", "a statement other than SELECT"),
         // Not unsupported, but wrong.
         ("SELECT n FROM ^trade", "no table named trade"),

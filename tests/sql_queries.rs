@@ -333,3 +333,53 @@ fn windows() {
         "1 10; 2 21; - 30; 4 40"
     );
 }
+
+/// Subqueries that use columns of the query around them, against answers worked out by hand.
+#[test]
+fn tied_subqueries() {
+    let files = Files::new();
+    let a = "(VALUES (1, 10), (2, 20), (3, NULL), (NULL, 40)) AS a (k, v)";
+    let b = "(VALUES (1, 5), (1, 15), (2, NULL), (4, 1), (NULL, 7)) AS b (k, w)";
+    let ks = |condition: &str| -> String {
+        files.answer(&format!("SELECT a.v FROM {a} WHERE {}", condition.replace("$b", b)))
+    };
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE b.k = a.k)"), "10; 20");
+    assert_eq!(ks("NOT EXISTS (SELECT 1 FROM $b WHERE b.k = a.k)"), "-; 40");
+    // Names are the subquery's own first; further conditions, of it alone and of both.
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE k = a.k AND w > 5)"), "10");
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE b.k = a.k AND w > v)"), "10");
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE b.k = a.k AND b.w + 10 < a.v)"), "");
+    // No equality at all, and one of expressions.
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE w > v)"), "10");
+    assert_eq!(ks("EXISTS (SELECT * FROM $b WHERE w * 2 = v)"), "10");
+    // Within other conditions.
+    assert_eq!(ks("a.v = 40 OR NOT EXISTS (SELECT * FROM $b WHERE b.k = a.k AND w IS NOT NULL)"), "20; -; 40");
+    // Values: of nothing a count is 0 and a sum null.
+    assert_eq!(ks("(SELECT count(*) FROM $b WHERE b.k = a.k) = 0"), "-; 40");
+    assert_eq!(ks("(SELECT sum(w) FROM $b WHERE b.k = a.k) IS NULL"), "20; -; 40");
+    assert_eq!(ks("v > (SELECT min(w) + 4 FROM $b WHERE b.k = a.k)"), "10");
+    assert_eq!(ks("(SELECT coalesce(max(w), -1) FROM $b WHERE a.k = b.k AND w > 5) = -1"), "20; -; 40");
+    let of_all = format!("SELECT a.k, (SELECT count(w) FROM {b} WHERE b.k = a.k) AS n FROM {a}");
+    assert_eq!(files.answer(&of_all), "1 2; 2 0; 3 0; - 0");
+    // IN: what a null might be equal to is unknown.
+    assert_eq!(ks("5 IN (SELECT w FROM $b WHERE b.k = a.k)"), "10");
+    assert_eq!(ks("5 NOT IN (SELECT w FROM $b WHERE b.k = a.k)"), "-; 40");
+    assert_eq!(ks("(v IN (SELECT w FROM $b WHERE b.k = a.k)) IS NULL"), "20");
+    // Over groups.
+    let groups = format!(
+        "SELECT k, sum(v) AS s FROM {a} GROUP BY k HAVING EXISTS (SELECT * FROM {b} WHERE b.k = a.k) ORDER BY k"
+    );
+    assert_eq!(files.answer(&groups), "1 10; 2 20");
+    // What can't be taken apart points at its place.
+    for (condition, message) in [
+        ("(SELECT sum(w) FROM $b WHERE b.k < a.k) > 1", "a condition but = that ties an aggregate"),
+        ("(SELECT w FROM $b WHERE b.k = a.k) > 1", "is no aggregate"),
+        ("EXISTS (SELECT k FROM $b WHERE b.k = a.k GROUP BY k)", "GROUP BY, HAVING, LIMIT"),
+        ("EXISTS (SELECT k FROM $b WHERE b.k = a.k LIMIT 1)", "GROUP BY, HAVING, LIMIT"),
+        ("(SELECT max(w + a.v) FROM $b) > 1", "a column of the query around it"),
+    ] {
+        let query = format!("SELECT a.v FROM {a} WHERE {}", condition.replace("$b", b));
+        let error = partita::sql(&query).compute().unwrap_err().to_string();
+        assert!(error.contains(message) && error.contains('^'), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! - integers, floats and texts with nulls and duplicates, in tables with rows, with few, with none; no division of integers (SQLite's is whole);
 //! - `+ - * %`, comparisons, AND, OR, NOT, IS NULL, IS [NOT] DISTINCT FROM, BETWEEN, IN (list, subquery), EXISTS, LIKE with capitals
-//!   told apart, CASE, coalesce, nullif, abs, scalar subqueries, conditions as 0 and 1 by CASE;
+//!   told apart, CASE, coalesce, nullif, abs, scalar subqueries, subqueries tied to the query around them, conditions as 0 and 1 by CASE;
 //! - every JOIN but SEMI and ANTI, by ON with and without equalities, and comma joins; GROUP BY with HAVING; count, sum, avg, min, max,
 //!   with DISTINCT and FILTER; UNION [ALL], INTERSECT, EXCEPT; WITH; DISTINCT;
 //! - windows: row_number, rank, dense_rank, lag, lead, first_value, last_value, count, sum, avg, min, max, with PARTITION BY, ORDER BY
@@ -198,7 +198,27 @@ impl Generator {
     /// A condition that subqueries may stand in.
     fn filter(&mut self, tables: &[&str]) -> String {
         let table = self.table();
-        match self.random.below(8) {
+        match self.random.below(11) {
+            4 => {
+                let not = self.random.pick(&["", "NOT "]);
+                let inner = [tables, &["u"]].concat();
+                let equal = self.random.pick(&["u.a = t.a AND ", "t.s = u.s AND ", "u.a + 1 = t.b AND ", ""]);
+                let table = if equal.is_empty() { "@small" } else { table };
+                format!("{not}EXISTS (SELECT 1 FROM {table} u WHERE {equal}({}))", self.condition(&inner, 1))
+            }
+            5 => {
+                let aggregate =
+                    self.random.pick(&["avg(u.b)", "count(*)", "coalesce(sum(u.b), 3)", "max(u.n) - count(u.a)"]);
+                let equal = self.random.pick(&["u.a = t.a", "t.s = u.s", "u.a = t.a AND u.s = t.s"]);
+                let sub = self.condition(&["u"], 1);
+                let value = self.int(tables, 0);
+                format!("{value} > (SELECT {aggregate} FROM {table} u WHERE {equal} AND ({sub}))")
+            }
+            6 => {
+                let not = self.random.pick(&["", "NOT "]);
+                let sub = self.condition(&["u"], 1);
+                format!("{} {not}IN (SELECT u.b FROM {table} u WHERE u.a = t.a AND ({sub}))", self.int(tables, 0))
+            }
             0 => {
                 let not = self.random.pick(&["", "NOT "]);
                 let sub = self.condition(&["u"], 1);

@@ -9,6 +9,7 @@ mod input;
 mod output;
 mod parquet;
 mod schema;
+mod shell;
 mod show;
 mod signals;
 mod sql;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use partita::{ErrorKind, Event, Observer, ProgressBar, Session, SessionBuilder, parse_bytes};
 
 /// Asks questions of CSV files, however large.
@@ -28,11 +29,22 @@ use partita::{ErrorKind, Event, Observer, ProgressBar, Session, SessionBuilder, 
 /// The exit code is 0 for an answer, 1 for a run that failed, 2 for a command line or SQL text that is wrong, and 130 or 143 for a run
 /// that SIGINT (Ctrl-C) or SIGTERM stopped.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    shell: RunOptions,
 }
+
+const EXAMPLES: &str = "\
+Without a command, on a terminal, it is a shell that takes SQL.
+
+Examples:
+  partita
+  partita --memory 1GB --threads 2
+  partita sql \"SELECT count(*) AS n FROM 'testdata/baci/BACI_HS12_Y*.csv'\"
+  partita schema testdata/baci/BACI_HS12_Y2018.csv";
 
 #[derive(Subcommand)]
 enum Command {
@@ -156,13 +168,19 @@ impl From<io::Error> for Failure {
 
 /// Reads the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Sql(command) => command.run(),
-        Command::Head(command) => command.run(),
-        Command::Count(command) => command.run(),
-        Command::Convert(command) => command.run(),
-        Command::Schema(command) => command.run(),
-        Command::Generate(options) => write_files(&options),
+    let Cli { command, shell } = Cli::parse();
+    let result = match command {
+        Some(Command::Sql(command)) => command.run(),
+        Some(Command::Head(command)) => command.run(),
+        Some(Command::Count(command)) => command.run(),
+        Some(Command::Convert(command)) => command.run(),
+        Some(Command::Schema(command)) => command.run(),
+        Some(Command::Generate(options)) => write_files(&options),
+        None if shell::is_possible() => shell::run(&shell),
+        None => {
+            let message = "there is no command, and the shell needs a terminal";
+            Cli::command().error(clap::error::ErrorKind::MissingSubcommand, message).exit()
+        }
     };
     let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -1,18 +1,13 @@
 //! Functions over windows: of each row, the rows of its partition, in an order, up to it or around it.
 //!
-//! 1. Rows are numbered, and sorted by the partition's keys, the keys of the order, and their number.
-//! 2. Where a key differs from the row before, a partition (or a run of peers, equal in the order) begins: counting these beginnings
-//!    gives partitions and peers numbers, by passes over the rows in order.
-//! 3. Each function is such a pass too, or a few, that begins anew where the number of the partition changes.
-//! 4. Rows are sorted back by their numbers.
-//!
-//! Sorts and passes go to disk beyond the memory limit, so a window may be larger than memory.
+//! How they are computed is told in `passes`.
 
+mod passes;
+
+use self::passes::sorted_windows;
 use super::Frame;
-use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{
-    Expr, InOrderFn, Literal, Node, SortKey, Summary, Window, coalesce, col, is_same, lit, row_number, when,
-};
+use crate::error::{Error, ErrorKind};
+use crate::expr::{Expr, Literal, SortKey, Summary, coalesce, col, is_same, when};
 
 /// Over which rows, in which order, a [`WindowExpr`] goes: the partition of each row, its order, and how far around the row.
 ///
@@ -75,8 +70,9 @@ enum Function {
     Summary(Summary, Expr),
 }
 
-/// How many rows behind its own a window may reach that doesn't reach to the end: each costs a pass.
-const MOST_FOLLOWING: i64 = 64;
+/// How many rows behind its own a window may reach, but not to the end, before its rows behind are gone over from the end: each
+/// row costs a pass, and turning costs a sort.
+const MOST_FOLLOWING: i64 = 8;
 
 impl Over {
     /// Windows within the rows of equal keys; of no keys at all, within all rows.
@@ -93,7 +89,19 @@ impl Over {
     /// The window goes from `start` rows behind each row to `end` rows: `rows(-2, 0)` holds the row and the two before it, `rows(None, 0)` all up to it,
     /// `rows(None, None)` the partition. SQL says `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
     ///
-    /// A window that ends beyond 64 rows behind its row, but not at the end of the partition, is an [`ErrorKind::Config`] error.
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let near = Over::default().order_by(["k", "i", "j"]).rows(-1, 1);
+    /// // The first row and the last have one neighbour, the others two.
+    /// let ends = df.with_windows([near.count(lit(1)).alias("near")]).filter(col("near").eq(2));
+    /// assert_eq!(ends.compute()?.num_rows(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A first or last value of a window without its row is an [`ErrorKind::Config`] error: [`lag`](Over::lag) and [`lead`](Over::lead) give it.
     pub fn rows(&self, start: impl Into<Option<i64>>, end: impl Into<Option<i64>>) -> Over {
         Over { extent: Extent::Rows(start.into(), end.into()), ..self.clone() }
     }
@@ -108,6 +116,18 @@ impl Over {
     }
 
     /// One more than the rows before the row's first peer: 1, 2, 2, 4.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_value = Over::partition_by(["i"]).order_by([col("v").desc()]);
+    /// let largest = df.with_windows([by_value.rank().alias("place")]).filter(col("place").eq(1));
+    /// let exporters = df.group_by(["i"]).agg([col("v").count()]).compute()?;
+    /// assert!(largest.compute()?.num_rows() >= exporters.num_rows());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rank(&self) -> WindowExpr {
         self.make(Function::Rank, "rank")
     }
@@ -118,6 +138,19 @@ impl Over {
     }
 
     /// The value `n` rows before, null where there is none. [`rows`](Over::rows) says nothing about it.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_product = Over::partition_by(["i"]).order_by(["k"]);
+    /// let firsts = df.with_windows([by_product.lag(col("v"), 1).alias("before")]).filter(col("before").is_null());
+    /// // v has no nulls, so these are the first row of each exporter.
+    /// let exporters = df.group_by(["i"]).agg([col("v").count()]).compute()?;
+    /// assert_eq!(firsts.compute()?.num_rows(), exporters.num_rows());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lag(&self, value: impl Into<Expr>, n: i64) -> WindowExpr {
         self.lag_or(value, n, Literal::Null)
     }
@@ -141,7 +174,19 @@ impl Over {
         self.make(Function::First(value), name)
     }
 
-    /// The value of the window's last row, null or not.
+    /// The value of the window's last row, null or not. It is of the last peer, as long as [`rows`](Over::rows) does not say otherwise.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let by_product = Over::partition_by(["i"]).order_by(["k"]).rows(None, None);
+    /// let ends = [by_product.first_value(col("k")).alias("first"), by_product.last_value(col("k")).alias("last")];
+    /// let outside = df.with_windows(ends).filter(col("k").lt(col("first")).or(col("k").gt(col("last"))));
+    /// assert_eq!(outside.compute()?.num_rows(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn last_value(&self, value: impl Into<Expr>) -> WindowExpr {
         let value = value.into();
         let name = value.name();
@@ -165,6 +210,17 @@ impl Over {
     }
 
     /// The mean of the window's values, null of none.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y2018.csv");
+    /// let year = Over::partition_by(["i"]).order_by(["k"]);
+    /// let moving = df.with_windows([year.rows(-2, 0).mean(col("v")).alias("of_3"), year.sum(col("v")).alias("so_far")]);
+    /// assert_eq!(moving.compute()?.num_columns(), 6 + 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn mean(&self, value: impl Into<Expr>) -> WindowExpr {
         self.summary(Summary::Mean, value)
     }
@@ -193,9 +249,47 @@ impl Over {
 }
 
 impl WindowExpr {
-    /// Whether a summary goes from around its row to the end: then the rows are gone over from the end.
+    /// Whether a summary goes from around its row to the end, or far behind it: then the rows are gone over from the end.
     fn is_turned(&self) -> bool {
-        matches!((&self.function, self.over.extent), (Function::Summary(..), Extent::Rows(Some(_), None)))
+        match (&self.function, self.over.extent) {
+            (Function::Summary(..), Extent::Rows(Some(_), None)) => true,
+            (Function::Summary(..), Extent::Rows(Some(start @ 0..), Some(end))) => end > MOST_FOLLOWING && start <= end,
+            _ => false,
+        }
+    }
+
+    /// A summary of rows before its row and of rows far behind as two, and what makes it of them.
+    fn in_halves(&self) -> Option<(Vec<WindowExpr>, Expr)> {
+        let Function::Summary(summary, value) = &self.function else { return None };
+        let Extent::Rows(Some(start @ ..0), Some(end)) = self.over.extent else { return None };
+        if end <= MOST_FOLLOWING {
+            return None;
+        }
+        let (before, behind) = (self.over.rows(start, -1), self.over.rows(0, end));
+        let mut halves = vec![];
+        let mut half = |over: &Over, summary: Summary| {
+            let name = format!("{}\0{}", self.name, halves.len());
+            halves.push(over.summary(summary, value.clone()).alias(&name));
+            col(name)
+        };
+        let sum = |a: Expr, b: Expr| coalesce([a.clone() + b.clone(), a, b]);
+        let whole = match summary {
+            Summary::Mean => {
+                // The mean of each half, weighed: a sum could overflow where a mean does not.
+                let [a, b] = [&before, &behind].map(|over| (half(over, Summary::Mean), half(over, Summary::Count)));
+                let n = a.1.clone() + b.1.clone();
+                coalesce([a.0.clone() * (a.1 / n.clone()) + b.0.clone() * (b.1 / n), a.0, b.0])
+            }
+            summary => {
+                let [a, b] = [&before, &behind].map(|over| half(over, *summary));
+                match summary {
+                    Summary::Min => when(a.clone().le(b.clone()).or(b.clone().is_null())).then(a).otherwise(b),
+                    Summary::Max => when(a.clone().ge(b.clone()).or(b.clone().is_null())).then(a).otherwise(b),
+                    _ => sum(a, b),
+                }
+            }
+        };
+        Some((halves, whole))
     }
 
     /// Names the column. Otherwise it is named after the value, or `row_number`, `rank`, `dense_rank`.
@@ -230,6 +324,14 @@ impl Frame {
             }
             seen.push(name.clone());
         }
+        let mut wholes = vec![];
+        for at in 0..waiting.len() {
+            if let Some((halves, whole)) = waiting[at].in_halves() {
+                wholes.push((at, whole.alias(&waiting[at].name)));
+                waiting.extend(halves);
+            }
+        }
+        wholes.iter().rev().for_each(|(at, _)| drop(waiting.remove(*at)));
         let mut frame = self.clone();
         while let Some(first) = waiting.first().cloned() {
             let (now, later): (Vec<_>, Vec<_>) = waiting
@@ -241,152 +343,7 @@ impl Frame {
                 Err(error) => return self.step("with_windows(..)".to_owned(), |_| Err(error)),
             };
         }
+        frame = if wholes.is_empty() { frame } else { frame.with_columns(wholes.into_iter().map(|(_, whole)| whole)) };
         frame.select(columns.iter().chain(&names).map(col).collect::<Vec<_>>())
-    }
-}
-
-/// The columns of steps on the way.
-const ROW: &str = "\0row";
-const INDEX: &str = "\0index";
-const BEGINS: &str = "\0begins";
-const BEGINS_PEERS: &str = "\0begins peers";
-const GROUP: &str = "\0group";
-const PEERS: &str = "\0peers";
-const ENDS: &str = "\0ends";
-const ENDS_PEERS: &str = "\0ends peers";
-
-/// Computes windows that one sort serves.
-fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: Vec<WindowExpr>) -> Result<Frame> {
-    let mut frame = frame.with_column(ROW, row_number());
-    let (mut keys, mut groups, mut peers) = (vec![], vec![], vec![]);
-    for (i, key) in over.partition.iter().enumerate() {
-        let name = format!("\0partition {i}");
-        frame = frame.with_column(&name, key.clone());
-        keys.push(col(&name).asc());
-        groups.push(name);
-    }
-    for (i, key) in over.order.iter().enumerate() {
-        let name = format!("\0order {i}");
-        frame = frame.with_column(&name, key.expr.clone());
-        let (descending, nulls_first) = (key.descending != turned, key.nulls_first != turned);
-        keys.push(SortKey { expr: col(&name), descending, nulls_first });
-        peers.push(name);
-    }
-    keys.push(if turned { col(ROW).desc() } else { col(ROW).asc() });
-    let differ = |names: &[String], first: Expr| {
-        names.iter().fold(first, |any, name| {
-            let (this, last) = (col(name), col(name).shift(1));
-            let same = coalesce([this.clone().eq(last.clone()), lit(false)]).or(this.is_null().and(last.is_null()));
-            any.or(same.not())
-        })
-    };
-    let frame = frame.sort(keys).with_column(INDEX, row_number());
-    let frame = frame.with_column(BEGINS, differ(&groups, col(INDEX).eq(0)));
-    let frame = frame.with_column(BEGINS_PEERS, differ(&peers, col(BEGINS)));
-    let frame = frame.with_columns([col(BEGINS).cumsum().alias(GROUP), col(BEGINS_PEERS).cumsum().alias(PEERS)]);
-    let ends = |number: &str| coalesce([col(number).shift(-1).ne(col(number)), lit(true)]);
-    let mut frame = frame.with_columns([ends(GROUP).alias(ENDS), ends(PEERS).alias(ENDS_PEERS)]);
-    for window in windows {
-        let ordered = !over.order.is_empty();
-        let value = window.function.expr(window.over.extent, ordered)?;
-        frame = frame.with_column(&window.name, value);
-    }
-    Ok(frame.sort([col(ROW)]))
-}
-
-/// The value at the last row before where a flag holds, this included; null where it is null there.
-fn since(flag: &str, value: Expr) -> Expr {
-    let known = when(col(flag)).then(value.clone().is_null()).otherwise(Literal::Null).ffill();
-    when(known).then(Literal::Null).otherwise(when(col(flag)).then(value).otherwise(Literal::Null).ffill())
-}
-
-/// The value at the next row where a flag holds, this included; null where it is null there.
-fn until(flag: &str, value: Expr) -> Expr {
-    let known = when(col(flag)).then(value.clone().is_null()).otherwise(Literal::Null).bfill();
-    when(known).then(Literal::Null).otherwise(when(col(flag)).then(value).otherwise(Literal::Null).bfill())
-}
-
-/// Whether the row so many rows behind is of the same partition.
-fn reaches(by: i64) -> Expr {
-    coalesce([col(GROUP).shift(-by).eq(col(GROUP)), lit(false)])
-}
-
-/// The value so many rows behind in the partition, else another.
-fn at(value: Expr, by: i64, other: Expr) -> Expr {
-    match by {
-        0 => value,
-        _ => when(reaches(by)).then(value.shift(-by)).otherwise(other),
-    }
-}
-
-fn over_group(summary: InOrderFn, value: &Expr) -> Expr {
-    Expr::from_node(Node::InOrder(summary, vec![value.clone(), col(GROUP)]))
-}
-
-fn config(message: String, help: &str) -> Error {
-    Error::new(ErrorKind::Config, message).help(help)
-}
-
-impl Function {
-    fn expr(&self, extent: Extent, ordered: bool) -> Result<Expr> {
-        let extent = match extent {
-            Extent::ToPeers if !ordered => Extent::Rows(None, None),
-            // The rows are turned round.
-            Extent::Rows(Some(start), None) if matches!(self, Function::Summary(..)) => {
-                Extent::Rows(None, Some(start.saturating_neg()))
-            }
-            extent => extent,
-        };
-        let null = || lit(Literal::Null);
-        Ok(match self {
-            Function::RowNumber => col(INDEX) - since(BEGINS, col(INDEX)) + 1,
-            Function::Rank => since(BEGINS_PEERS, col(INDEX)) - since(BEGINS, col(INDEX)) + 1,
-            Function::DenseRank => col(PEERS) - since(BEGINS, col(PEERS)) + 1,
-            Function::At(value, by, other) => at(value.clone(), *by, lit(other.clone())),
-            Function::First(value) => match extent {
-                Extent::ToPeers | Extent::Rows(None, None | Some(0..)) => since(BEGINS, value.clone()),
-                Extent::Rows(Some(start @ 1..), None) => at(value.clone(), start, null()),
-                Extent::Rows(Some(start @ ..=0), None | Some(0..)) => {
-                    at(value.clone(), start, since(BEGINS, value.clone()))
-                }
-                _ => return Err(config("a first value of a window without its row".to_owned(), "take lag or lead")),
-            },
-            Function::Last(value) => match extent {
-                Extent::ToPeers => until(ENDS_PEERS, value.clone()),
-                Extent::Rows(_, None) => until(ENDS, value.clone()),
-                Extent::Rows(None | Some(..=0), Some(end @ 0..)) => at(value.clone(), end, until(ENDS, value.clone())),
-                _ => return Err(config("a last value of a window without its row".to_owned(), "take lag or lead")),
-            },
-            Function::Summary(summary, value) => {
-                let so_far = || over_group(InOrderFn::Cumulative(*summary), value);
-                let last = |rows: i64| {
-                    let window = Window::Rows(usize::try_from(rows).unwrap_or(usize::MAX));
-                    let min_periods = Some(usize::from(*summary != Summary::Count));
-                    over_group(InOrderFn::Rolling { window, summary: *summary, min_periods }, value)
-                };
-                let of_window = match extent {
-                    Extent::ToPeers => until(ENDS_PEERS, so_far()),
-                    Extent::Rows(None, None) | Extent::Rows(Some(_), None) => until(ENDS, so_far()),
-                    Extent::Rows(None, Some(end @ ..=0)) => at(so_far(), end, null()),
-                    Extent::Rows(None, Some(end)) => at(so_far(), end, until(ENDS, so_far())),
-                    Extent::Rows(Some(start), Some(end)) if start > end => null(),
-                    Extent::Rows(Some(start), Some(end @ ..=0)) => at(last(end - start + 1), end, null()),
-                    Extent::Rows(Some(_), Some(end)) if end > MOST_FOLLOWING => {
-                        let message = format!("a window that ends {end} rows behind its row");
-                        let help = "let it end at most 64 rows behind, or at the end of the partition";
-                        return Err(config(message, help));
-                    }
-                    // As far as the partition goes.
-                    Extent::Rows(Some(start), Some(end)) => {
-                        let least = start.max(0);
-                        (least..=end).fold(null(), |nearer, by| at(last(by - start + 1), by, nearer))
-                    }
-                };
-                match summary {
-                    Summary::Count => coalesce([of_window, lit(0)]),
-                    _ => of_window,
-                }
-            }
-        })
     }
 }

@@ -63,39 +63,41 @@ impl Rows {
     }
 }
 
+/// The names of aggregate functions.
+pub(super) const NAMES: &[&str] = &[
+    "count",
+    "sum",
+    "avg",
+    "mean",
+    "min",
+    "max",
+    "var_samp",
+    "variance",
+    "var_pop",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "median",
+    "quantile_cont",
+    "percentile_cont",
+    "mode",
+    "first",
+    "last",
+    "any_value",
+    "string_agg",
+    "group_concat",
+    "listagg",
+    "corr",
+    "covar_samp",
+    "covar_pop",
+    "bool_and",
+    "bool_or",
+    "count_if",
+];
+
 /// The name of an aggregate function, in small letters as the parser's input has it.
 pub(super) fn aggregate_name(function: &Function) -> Option<&str> {
     let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
-    const NAMES: &[&str] = &[
-        "count",
-        "sum",
-        "avg",
-        "mean",
-        "min",
-        "max",
-        "var_samp",
-        "variance",
-        "var_pop",
-        "stddev",
-        "stddev_samp",
-        "stddev_pop",
-        "median",
-        "quantile_cont",
-        "percentile_cont",
-        "mode",
-        "first",
-        "last",
-        "any_value",
-        "string_agg",
-        "group_concat",
-        "listagg",
-        "corr",
-        "covar_samp",
-        "covar_pop",
-        "bool_and",
-        "bool_or",
-        "count_if",
-    ];
     NAMES.contains(&name.value.as_str()).then_some(name.value.as_str())
 }
 

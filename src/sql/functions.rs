@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr as Ast, Function, ObjectNamePart, TrimWhereField};
 use sqlparser::tokenizer::Location;
 
-use super::aggregates::aggregate_name;
+use super::aggregates::{self, aggregate_name};
 use super::literals::{int_of, text_of};
 use super::translate::{Context, EXPRESSIONS, Scope};
 use crate::error::{Error, Result};
@@ -68,6 +68,31 @@ const NAMES: &[&str] = &[
     "date_diff",
     "strftime",
     "strptime",
+    "try_strptime",
+];
+
+/// Functions that stand over a window alone.
+const OVER: &[&str] = &["row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value"];
+
+/// How functions are called that take constants.
+const CALLS: &[&str] = &[
+    "substr(text, from, length)",
+    "substring(text, from, length)",
+    "left(text, length)",
+    "right(text, length)",
+    "replace(text, from, to)",
+    "split_part(text, separator, number)",
+    "trim(text, characters)",
+    "ltrim(text, characters)",
+    "rtrim(text, characters)",
+    "regexp_matches(text, pattern)",
+    "regexp_extract(text, pattern, group)",
+    "date_part('unit', date)",
+    "date_trunc('unit', date)",
+    "date_diff('unit', from, to)",
+    "strftime(date, format)",
+    "strptime(text, format)",
+    "try_strptime(text, format)",
 ];
 
 impl<'a> Scope<'a> {
@@ -271,9 +296,20 @@ impl<'a> Scope<'a> {
             }
             "concat" => Ok(concat_text(values.map(|value| coalesce([value.cast(Type::Text), lit("")])))),
             _ => {
+                let is_call = |call: &&&str| call.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
+                if let Some(call) = CALLS.iter().find(is_call) {
+                    let error = source.error(place, format!("{name} does not take {count} values"));
+                    return Err(error.help(format!("write {call}")));
+                }
+                if OVER.contains(&name) {
+                    let error = source.error(place, format!("{name} is a function over a window"));
+                    return Err(error.help(format!("write {name}(…) OVER (PARTITION BY … ORDER BY …)")));
+                }
                 let error = source.unsupported(place, &format!("the function {name}"));
-                let near = NAMES
+                let near = aggregates::NAMES
                     .iter()
+                    .chain(NAMES)
+                    .chain(OVER)
                     .filter(|known| strsim::damerau_levenshtein(known, name) <= 2)
                     .min_by_key(|known| strsim::damerau_levenshtein(known, name));
                 Err(match near {

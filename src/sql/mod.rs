@@ -1,15 +1,17 @@
 //! SQL text to a [`Frame`]: a thin front without an engine of its own.
 //!
 //! `source` cuts the text into tokens and points errors into it; `statement` has `sqlparser` parse it, as the SQL of `dialect`. A `query` is
-//! WITH, set operations and `select`, whose clauses are a file each: `from` and `join` give rows with `names`, `translate` makes expressions
-//! of expressions (with `literals`, `patterns`, `functions`), and takes out what is computed beside them: `aggregates`, `windows`, `subquery`.
+//! WITH, set operations and `select` (with its `list`), whose clauses are a file each: `from` and `join` give rows with `names`, `translate` makes expressions
+//! of expressions (with `literals`, `patterns`, `functions`), and takes out what is computed beside them: `aggregates`, `windows`, `subquery` (and `correlated`).
 
 mod aggregates;
 mod clauses;
+mod correlated;
 mod dialect;
 mod from;
 mod functions;
 mod join;
+mod list;
 mod literals;
 mod names;
 mod patterns;
@@ -50,11 +52,12 @@ impl Session {
     /// **Queries:** `SELECT` with expressions, aliases, `*`, `t.*`, `* EXCLUDE (…)`, `DISTINCT`, `DISTINCT ON (…)`; `FROM` files,
     /// `read_csv('glob', option => value, …)`, `read_parquet`, `read_ipc`, subqueries, `VALUES`; `JOIN` (inner, left, right, full, semi, anti, cross, natural; `ON` any
     /// condition, `USING`) and commas; `WHERE`; `GROUP BY` expressions, aliases, positions, `ALL`; `HAVING`; `QUALIFY`; `ORDER BY` with `NULLS FIRST`
-    /// and `LAST`, `ALL`; `LIMIT` and `OFFSET`; `UNION [ALL]`, `INTERSECT`, `EXCEPT`; `WITH`. `EXPLAIN`, `DESCRIBE`, and `COPY (query) TO 'file'
+    /// and `LAST`, `ALL`; `LIMIT` and `OFFSET`; `UNION`, `INTERSECT`, `EXCEPT`, each with `ALL`; `WITH`; `WINDOW`. `EXPLAIN`, `DESCRIBE`, and `COPY (query) TO 'file'
     /// (FORMAT parquet)`, which replaces a file that is there, and gives the number of its rows.
     ///
     /// **Expressions:** `= <> < <= > >= + - * / // % ||`, `AND OR NOT`, `IS [NOT] NULL, TRUE, FALSE, DISTINCT FROM`, `BETWEEN`, `IN (list or
-    /// subquery)`, `LIKE`, `ILIKE`, `CASE`, `CAST`, `TRY_CAST`, `::`, `EXISTS` and subqueries that give a value; none may use columns of the query around it.
+    /// subquery)`, `LIKE`, `ILIKE`, `CASE`, `CAST`, `TRY_CAST`, `::`, `EXISTS` and subqueries that give a value. A subquery may use columns of the query
+    /// around it in conditions of its WHERE, as in `EXISTS (SELECT * FROM b WHERE b.k = a.k)`; one that gives a value is an aggregate then, tied by `=`.
     /// `DATE '2020-01-31'`, `TIMESTAMP '…'`, `INTERVAL '3' DAY`. Functions: `abs ceil floor round sqrt exp ln log log10 log2 power sign mod
     /// greatest least isnan`, `upper lower length trim ltrim rtrim substr left right replace split_part contains starts_with ends_with concat
     /// regexp_matches regexp_extract regexp_replace(…, 'g')`, `coalesce ifnull nullif if`, `year quarter month day hour minute second dayofweek

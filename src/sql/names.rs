@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableAlias};
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Select, TableAlias};
 
+use super::correlated::Correlation;
 use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
@@ -20,6 +21,10 @@ pub(super) struct Env<'a> {
     pub(super) tables: RefCell<Vec<(String, Relation)>>,
     /// The columns of the queries around a subquery, the innermost last.
     pub(super) outer: RefCell<Vec<Vec<Column>>>,
+    /// The SELECT that is a subquery within an expression, which may be tied to the query around it.
+    pub(super) body: Cell<Option<&'a Select>>,
+    /// What ties it, once it is planned.
+    pub(super) tie: RefCell<Option<Correlation<'a>>>,
     hidden: Cell<usize>,
 }
 
@@ -48,7 +53,16 @@ pub(super) struct Relation {
 
 impl<'a> Env<'a> {
     pub(super) fn new(source: &'a Source<'a>, session: &'a Session, csv: &'a CsvOptions) -> Env<'a> {
-        Env { source, session, csv, tables: RefCell::default(), outer: RefCell::default(), hidden: Cell::new(0) }
+        Env {
+            source,
+            session,
+            csv,
+            tables: RefCell::default(),
+            outer: RefCell::default(),
+            body: Cell::new(None),
+            tie: RefCell::default(),
+            hidden: Cell::new(0),
+        }
     }
 
     /// A name for a column that the query does not see: no column of a file is called so.

@@ -12,7 +12,7 @@ use super::translate::{Context, Scope};
 use super::values::values;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, SortKey, Type, col, type_name, widened};
-use crate::frame::{Frame, Merge, concat};
+use crate::frame::{Frame, Merge, Over, concat};
 
 /// The rows of a query.
 ///
@@ -137,7 +137,18 @@ fn combined(
         (SetOperator::Union, false) => concat([left, right]).distinct(),
         (SetOperator::Intersect, false) => both(&left.distinct(), Merge::semi())?,
         (SetOperator::Except | SetOperator::Minus, false) => both(&left.distinct(), Merge::anti())?,
-        (_, true) => return Err(env.source.unsupported(place, &format!("{op} ALL"))),
+        // Of a row that is there twice, the first goes with the first of the other side, the second with the second.
+        (op, true) => {
+            let number = env.hidden("copy");
+            let counted = |side: &Frame| -> Result<Frame> {
+                let names: Vec<String> = side.schema()?.fields().iter().map(|field| field.name().clone()).collect();
+                Ok(side.with_windows([Over::partition_by(names).row_number().alias(&number)]))
+            };
+            let kind = if op == SetOperator::Intersect { Merge::semi() } else { Merge::anti() };
+            let names: Vec<String> = left.schema()?.fields().iter().map(|field| field.name().clone()).collect();
+            let keys: Vec<String> = names.iter().chain([&number]).cloned().collect();
+            counted(&left)?.merge(counted(&right)?, kind.on(keys).nulls_equal()).select(names)
+        }
     };
     let mut rows = Relation::new(frame, None)?;
     for (column, (l, r)) in rows.columns.iter_mut().zip(untyped) {

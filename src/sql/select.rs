@@ -1,31 +1,22 @@
 //! SELECT: its clauses in the order in which SQL carries them out.
 
-use sqlparser::ast::{
-    BinaryOperator, Distinct, ExcludeSelectItem, Expr as Ast, GroupByExpr, Ident, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
-};
+use sqlparser::ast::{BinaryOperator, Distinct, Expr as Ast, GroupByExpr, Select, SelectFlavor};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Location;
 
 use super::aggregates::{Key, named};
 use super::clauses::{Limit, Order, order_options, position};
+use super::correlated;
 use super::from::from;
-use super::names::{Column, Env, Relation, find, names, parts};
+use super::list::{Item, aliased, item};
+use super::names::{Env, Relation, find, names};
 use super::query::sort_key;
 use super::source::Source;
 use super::translate::{Context, Scope, join};
-use super::walk::{has_aggregate, has_window, operands};
+use super::walk::{common_parts, has_aggregate, has_window, operands};
 use crate::error::Result;
 use crate::expr::{Expr, Literal, Node, SortKey, col, is_same};
 use crate::frame::{Frame, Keep};
-
-/// An entry of the SELECT list.
-enum Item<'a> {
-    /// The columns that a star stands for, less those that it excludes, and its place.
-    Star(Vec<Column>, Location),
-    /// An expression and its alias.
-    Expr(&'a Ast, Option<&'a Ident>),
-}
 
 /// A column of the result.
 struct Output {
@@ -78,9 +69,11 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
     source.refuse(!cluster_by.is_empty(), Keyword::CLUSTER, "CLUSTER BY")?;
     source.refuse(!distribute_by.is_empty(), Keyword::DISTRIBUTE, "DISTRIBUTE BY")?;
     source.refuse(!sort_by.is_empty(), Keyword::SORT, "SORT BY (write ORDER BY)")?;
-    source.refuse(!named_window.is_empty(), Keyword::WINDOW, "WINDOW")?;
     source.refuse(value_table_mode.is_some(), Keyword::AS, "SELECT AS")?;
     let mut wheres = selection.as_ref().map_or(vec![], |ast| operands(ast, &BinaryOperator::And));
+    // By these too tables may be joined.
+    let common: Vec<&Ast> = wheres.iter().flat_map(|part| common_parts(part)).collect();
+    wheres.extend(common);
     let Relation { mut frame, columns } = from(env, tables, &mut wheres)?;
     let star_first = matches!(flavor, SelectFlavor::FromFirstNoSelect);
     let items = match star_first {
@@ -89,10 +82,14 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
         false => projection.iter().map(|entry| item(source, entry, &columns)).collect::<Result<_>>()?,
     };
     let mut scope = Scope::new(env, columns);
+    scope.named_windows = named_window;
     scope.aliases = items.iter().filter_map(aliased).collect();
+    let tied = correlated::take(env, select, &scope.columns, &mut wheres);
     let mut planner = Planner { source, items, scope };
-    if !wheres.is_empty() {
-        frame = planner.filter(frame, &wheres, Context::rows("WHERE"))?;
+    // Subqueries are looked up for the rows alone that pass the other conditions.
+    let (plain, others) = correlated::plain_first(wheres);
+    for parts in [plain, others].iter().filter(|parts| !parts.is_empty()) {
+        frame = planner.filter(frame, parts, Context::rows("WHERE"))?;
     }
     let clauses = Clauses {
         distinct: distinct.as_ref(),
@@ -101,86 +98,9 @@ pub(super) fn select<'a>(env: &'a Env<'a>, select: &'a Select, order: &Order<'a>
         qualify: qualify.as_ref(),
         order,
         limit,
+        tied,
     };
     planner.plan(frame, &clauses)
-}
-
-fn aliased<'a>(item: &Item<'a>) -> Option<(&'a Ident, &'a Ast)> {
-    match item {
-        Item::Expr(ast, Some(alias)) => Some((*alias, *ast)),
-        _ => None,
-    }
-}
-
-fn item<'a>(source: &Source, item: &'a SelectItem, columns: &[Column]) -> Result<Item<'a>> {
-    match item {
-        SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(expr, None)),
-        SelectItem::ExprWithAlias { expr, alias } => Ok(Item::Expr(expr, Some(alias))),
-        SelectItem::ExprWithAliases { expr, aliases: _ } => {
-            Err(source.unsupported(source.start(expr), "more than one alias"))
-        }
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-            let place = source.place(name);
-            let Some([table]) = parts(name).as_deref().map(<[&Ident; 1]>::try_from).and_then(Result::ok) else {
-                return Err(source.unsupported(place, "more than one name before a star"));
-            };
-            let of_table = |column: &&Column| column.table.as_deref().is_some_and(|own| names(table, own));
-            let own: Vec<Column> = columns.iter().filter(of_table).cloned().collect();
-            if own.is_empty() {
-                return Err(source.error(place, format!("there is no table named '{}' here", table.value)));
-            }
-            star(source, options, own, place)
-        }
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
-            Err(source.unsupported(source.start(expr), "a star behind an expression"))
-        }
-        SelectItem::Wildcard(options) => {
-            let shown = columns.iter().filter(|column| column.shown).cloned().collect();
-            star(source, options, shown, options.wildcard_token.0.span.start)
-        }
-    }
-}
-
-fn star<'a>(
-    source: &Source,
-    options: &WildcardAdditionalOptions,
-    mut columns: Vec<Column>,
-    place: Location,
-) -> Result<Item<'a>> {
-    let WildcardAdditionalOptions {
-        wildcard_token: _,
-        opt_ilike,
-        opt_exclude,
-        opt_except,
-        opt_replace,
-        opt_rename,
-        opt_alias,
-    } = options;
-    source.refuse(opt_ilike.is_some(), Keyword::ILIKE, "* ILIKE")?;
-    source.refuse(opt_except.is_some(), Keyword::EXCEPT, "* EXCEPT (write EXCLUDE)")?;
-    source.refuse(opt_replace.is_some(), Keyword::REPLACE, "* REPLACE")?;
-    source.refuse(opt_rename.is_some(), Keyword::RENAME, "* RENAME")?;
-    source.refuse(opt_alias.is_some(), Keyword::AS, "an alias of *")?;
-    if let Some(exclude) = opt_exclude {
-        let excluded = match exclude {
-            ExcludeSelectItem::Single(name) => std::slice::from_ref(name),
-            ExcludeSelectItem::Multiple(names) => names,
-        };
-        for name in excluded {
-            let (table, ident) = match parts(name).as_deref() {
-                Some([name]) => (None, *name),
-                Some([table, name]) => (Some(*table), *name),
-                _ => return Err(source.unsupported(source.place(name), "this name")),
-            };
-            let Some(inner) = find(source, &columns, table, ident)?.map(|column| column.inner.clone()) else {
-                let known = columns.iter().map(|column| column.name.as_str());
-                let error = crate::error::Error::unknown_column(&ident.value, known);
-                return Err(source.blame(error, ident.span.start));
-            };
-            columns.retain(|column| column.inner != inner);
-        }
-    }
-    Ok(Item::Star(columns, place))
 }
 
 /// What follows WHERE.
@@ -191,6 +111,8 @@ struct Clauses<'a, 'o> {
     qualify: Option<&'a Ast>,
     order: &'o Order<'a>,
     limit: Limit,
+    /// Conditions of a subquery's WHERE that tie it to the query around it.
+    tied: Vec<&'a Ast>,
 }
 
 struct Planner<'a> {
@@ -202,7 +124,7 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// All that follows WHERE. Sorting comes before the SELECT list, so that it sees all columns.
     fn plan(&mut self, mut frame: Frame, clauses: &Clauses<'a, '_>) -> Result<Relation> {
-        let Clauses { distinct, group_by, having, qualify, order, limit } = *clauses;
+        let Clauses { distinct, group_by, having, qualify, order, limit, ref tied } = *clauses;
         let keys = self.keys(group_by)?;
         let order_has_aggregate = match order {
             Order::Keys(keys) => keys.iter().any(|key| has_aggregate(&key.expr)),
@@ -219,7 +141,26 @@ impl<'a> Planner<'a> {
                 self.scope.keys.push(key);
             }
         }
-        let outputs = self.outputs(grouped)?;
+        let (mut tie, given) = match tied.is_empty() {
+            true => (None, vec![]),
+            false => {
+                let is_plain = self.scope.keys.is_empty()
+                    && having.is_none()
+                    && qualify.is_none()
+                    && limit.limit.is_none()
+                    && limit.offset == 0;
+                if !is_plain || matches!(distinct, Some(Distinct::On(_))) {
+                    let what = "GROUP BY, HAVING, LIMIT and the like in a subquery that is tied to the query around it";
+                    return Err(self.source.unsupported(self.source.start(tied[0]), what));
+                }
+                let (tie, given) = correlated::untie(&mut self.scope, tied, grouped)?;
+                (Some(tie), given)
+            }
+        };
+        let mut outputs = self.outputs(grouped)?;
+        if let Some(tie) = &tie {
+            outputs.extend(given.into_iter().map(|(name, expr)| Output { name, expr, place: tie.place }));
+        }
         let in_having = Context::groups("HAVING", true).with_aliases();
         if let Some(condition) = having {
             // Once for the aggregates in it, which are computed before the groups can be filtered.
@@ -240,6 +181,9 @@ impl<'a> Planner<'a> {
         };
         let order = self.orders(order, &outputs, grouped)?;
         frame = self.scope.with_attached(frame, false)?;
+        if let Some(tie) = tie.as_mut().filter(|_| grouped) {
+            tie.of_nothing = Some(self.scope.over_nothing(&frame, &outputs[0].expr)?);
+        }
         if grouped {
             frame = self.scope.grouped(&frame)?;
         }
@@ -260,7 +204,11 @@ impl<'a> Planner<'a> {
         for (key, place) in &order {
             check(self.source, *place, &frame.sort([key.clone()]))?;
         }
-        let order: Vec<(SortKey, Location)> = order;
+        if tie.is_some() && !self.scope.windows.is_empty() {
+            let what = "a window in a subquery that is tied to the query around it";
+            return Err(self.source.unsupported(outputs[0].place, what));
+        }
+        *self.scope.env.tie.borrow_mut() = tie;
         let whole = matches!(distinct, Some(Distinct::Distinct));
         if whole {
             return self.distinct(frame, &outputs, order, limit);

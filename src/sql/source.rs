@@ -28,9 +28,11 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(text: &'a str) -> Result<Source<'a>> {
         let mut source = Source { text, tokens: Vec::new() };
-        source.tokens = Tokenizer::new(&PartitaDialect, text)
-            .tokenize_with_location()
-            .map_err(|error| source.error(error.location, sentence(&error.message)))?;
+        source.tokens = Tokenizer::new(&PartitaDialect, text).tokenize_with_location().map_err(|error| {
+            let is_open = error.message.starts_with("Unterminated");
+            let error = source.error(error.location, sentence(&error.message));
+            if is_open { error.help("a quote is missing, here or before") } else { error }
+        })?;
         source.tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
         if let Some(token) = source.tokens.get(MAX_TOKENS) {
             let message = format!("the query is longer than {MAX_TOKENS} words and signs");

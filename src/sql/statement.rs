@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
-use sqlparser::ast::{CopyOption, CopySource, CopyTarget, DescribeAlias, Query, Statement};
+use sqlparser::ast::{CopyOption, CopySource, CopyTarget, DescribeAlias, Statement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -35,7 +35,7 @@ pub(super) fn plan(session: &Session, csv: &CsvOptions, text: &str) -> Result<Fr
 
 fn run(session: &Session, csv: &CsvOptions, source: &Source, statement: &Statement) -> Result<Frame> {
     let env = Env::new(source, session, csv);
-    let frame = |query_ast: &Query| query(&env, query_ast).and_then(finished);
+    let frame = |query_ast| query(&env, query_ast).and_then(finished);
     match statement {
         Statement::Query(ast) => frame(ast),
         Statement::Explain { describe_alias, analyze, verbose, query_plan, estimate, statement, format, options } => {

@@ -1,7 +1,8 @@
 //! Expressions of SQL to expressions of ours: names are looked up; aggregates, windows and subqueries are taken out.
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, Expr as Ast, Ident, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CastKind, CeilFloorKind, Expr as Ast, Ident, NamedWindowDefinition, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use sqlparser::tokenizer::Location;
 
@@ -19,19 +20,23 @@ use crate::expr::{Expr, Literal, col, is_same, lit, when};
 const MAX_DEPTH: usize = 200;
 
 pub(super) const EXPRESSIONS: &str = "there are columns, constants, arithmetic, comparisons, AND, OR, NOT, IS, BETWEEN, IN, LIKE, CASE, CAST, \
-    subqueries without outer columns, the usual functions, aggregates and windows: see the documentation of Session::sql";
+    subqueries, the usual functions, aggregates and windows: see the documentation of Session::sql";
 
 /// What names mean in a query, and what it asks for beside expressions of a row.
 pub(super) struct Scope<'a> {
     pub(super) env: &'a Env<'a>,
     /// The columns that FROM gives.
     pub(super) columns: Vec<Column>,
+    /// Those of a query around, which names mean that are none of these.
+    pub(super) around: Vec<Column>,
     /// The SELECT list's aliases and what they stand for.
     pub(super) aliases: Vec<(&'a Ident, &'a Ast)>,
     /// What GROUP BY groups by.
     pub(super) keys: Vec<Key>,
     /// The aggregates met so far, each once.
     pub(super) calls: Vec<Call>,
+    /// The windows that WINDOW names.
+    pub(super) named_windows: &'a [NamedWindowDefinition],
     /// The window functions met so far.
     pub(super) windows: Vec<Hoisted>,
     /// What subqueries met in expressions over rows, and over groups, put beside these.
@@ -79,7 +84,8 @@ impl Context {
 impl<'a> Scope<'a> {
     pub(super) fn new(env: &'a Env<'a>, columns: Vec<Column>) -> Scope<'a> {
         let attached = [vec![], vec![]];
-        Scope { env, columns, aliases: vec![], keys: vec![], calls: vec![], windows: vec![], attached }
+        let (around, aliases, keys, calls, windows) = (vec![], vec![], vec![], vec![], vec![]);
+        Scope { env, columns, around, aliases, keys, calls, named_windows: &[], windows, attached }
     }
 
     /// Translates an expression.
@@ -226,6 +232,9 @@ impl<'a> Scope<'a> {
             let column = column.clone();
             return self.column(&column, place, context);
         }
+        if let Some(column) = find(source, &self.around, table, ident)? {
+            return Ok(col(&column.inner));
+        }
         let is_alias = |(alias, _): &&(&Ident, &'a Ast)| table.is_none() && names(ident, &alias.value);
         let alias = self.aliases.iter().find(is_alias).map(|&(_, ast)| ast);
         match alias {
@@ -249,7 +258,7 @@ impl<'a> Scope<'a> {
             let what = format!("a subquery that uses '{}', a column of the query around it,", ident.value);
             return source
                 .unsupported(place, &what)
-                .help("join with the subquery's table, or with a subquery that is grouped by the column");
+                .help("name it in a condition of the subquery's WHERE, as in b.key = a.key, or join with the subquery's table");
         }
         let own = |column: &&Column| match table {
             Some(table) => column.table.as_deref().is_some_and(|own| names(table, own)),
@@ -260,6 +269,14 @@ impl<'a> Scope<'a> {
             Some(table) if of_table.is_empty() => source
                 .error(place, format!("there is no table named '{}' here", table.value))
                 .help("give the table that you mean a name: FROM 'file' AS name"),
+            None if ident.quote_style == Some('"')
+                && !of_table.iter().any(|name| name.eq_ignore_ascii_case(&ident.value)) =>
+            {
+                let error = Error::unknown_column(&ident.value, of_table.iter().copied());
+                let text = ident.value.replace('\'', "''");
+                let columns = of_table.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+                source.blame(error, place).help(format!("write '{text}' for a text; the columns are {columns}"))
+            }
             _ => source.blame(Error::unknown_column(&ident.value, of_table), place),
         }
     }

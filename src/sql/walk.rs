@@ -1,6 +1,6 @@
 //! Walks over syntax trees that look, and translate nothing.
 
-use sqlparser::ast::{BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, Ident};
 
 use super::aggregates::aggregate_name;
 
@@ -19,6 +19,21 @@ pub(super) fn operands<'a>(ast: &'a Ast, chain: &BinaryOperator) -> Vec<&'a Ast>
         }
     }
     parts
+}
+
+/// The conditions that all branches of an OR have in common: `(a AND b) OR (a AND c)` demands `a`.
+pub(super) fn common_parts(ast: &Ast) -> Vec<&Ast> {
+    let mut branches = operands(ast, &BinaryOperator::Or).into_iter().map(|branch| match branch {
+        Ast::Nested(inner) => operands(inner, &BinaryOperator::And),
+        branch => operands(branch, &BinaryOperator::And),
+    });
+    let mut common = branches.next().unwrap_or_default();
+    let mut others = 0;
+    for branch in branches {
+        others += 1;
+        common.retain(|part| branch.contains(part));
+    }
+    if others == 0 { vec![] } else { common }
 }
 
 /// Whether an aggregate function is called anywhere in an expression, in the place of one or within a window's.
@@ -43,6 +58,23 @@ pub(super) fn has_subquery(ast: &Ast) -> bool {
 pub(super) fn has_own_columns(ast: &Ast) -> bool {
     let has_name = any(ast, |ast| matches!(ast, Ast::Identifier(_) | Ast::CompoundIdentifier(_)));
     has_name && !has_aggregate(ast) && !has_window(ast) && !has_subquery(ast)
+}
+
+/// The names in an expression, with their tables', but for those within subqueries.
+pub(super) fn identifiers(ast: &Ast) -> Vec<(Option<&Ident>, &Ident)> {
+    let (mut pending, mut found) = (vec![ast], vec![]);
+    while let Some(ast) = pending.pop() {
+        match ast {
+            Ast::Identifier(name) => found.push((None, name)),
+            Ast::CompoundIdentifier(parts) => {
+                if let [table, name] = parts.as_slice() {
+                    found.push((Some(table), name));
+                }
+            }
+            _ => pending.extend(children(ast)),
+        }
+    }
+    found
 }
 
 fn any(ast: &Ast, is: impl Fn(&Ast) -> bool) -> bool {

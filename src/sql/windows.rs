@@ -1,13 +1,15 @@
 //! Functions over windows: `sum(v) OVER (PARTITION BY i ORDER BY t)`.
 
 use sqlparser::ast::{
-    Expr as Ast, Function, ObjectNamePart, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    Expr as Ast, Function, Ident, NamedWindowDefinition, NamedWindowExpr, ObjectNamePart, OrderByExpr, WindowFrame,
+    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use sqlparser::tokenizer::Location;
 
 use super::aggregates::aggregate_name;
 use super::clauses::order_options;
 use super::literals::int_of;
+use super::names::names;
 use super::translate::{Context, EXPRESSIONS, Scope};
 use crate::error::Result;
 use crate::expr::{AggExpr, Expr, Literal, Node, SortKey, col, lit, when};
@@ -19,6 +21,13 @@ pub(super) enum Hoisted {
     Ordered(Box<WindowExpr>),
     /// An aggregate of the partition.
     Whole(Vec<Expr>, Box<AggExpr>),
+}
+
+/// What a window says of itself.
+struct Spec<'a> {
+    partition_by: &'a [Ast],
+    order_by: &'a [OrderByExpr],
+    window_frame: Option<&'a WindowFrame>,
 }
 
 /// The most rows that a bound of ROWS may be away.
@@ -42,9 +51,9 @@ impl<'a> Scope<'a> {
             let error = source.error(place, format!("a function over a window can't stand in {}", context.clause));
             return Err(error.help("write the condition after QUALIFY, or around a subquery"));
         }
-        let WindowType::WindowSpec(WindowSpec { window_name: None, partition_by, order_by, window_frame }) = over
-        else {
-            return Err(source.unsupported(place, "a window by its name"));
+        let Spec { partition_by, order_by, window_frame } = match over {
+            WindowType::WindowSpec(spec) => self.spec(spec, 0)?,
+            WindowType::NamedWindow(name) => self.named_window(name, 0)?,
         };
         if function.null_treatment.is_some() {
             return Err(source.unsupported(place, "IGNORE NULLS or RESPECT NULLS"));
@@ -60,7 +69,7 @@ impl<'a> Scope<'a> {
         let filter = function.filter.as_ref().map(|ast| self.expr(ast, inner)).transpose()?;
         let hidden = self.env.hidden("window");
         let aggregate = aggregate_name(function);
-        let whole = order.is_empty() && window_frame.as_ref().is_none_or(is_whole);
+        let whole = order.is_empty() && window_frame.is_none_or(is_whole);
         if let Some(name) = aggregate
             && whole
             && !matches!(name, "first" | "last")
@@ -144,6 +153,42 @@ impl<'a> Scope<'a> {
         };
         self.windows.push(Hoisted::Ordered(Box::new(window.alias(&hidden))));
         Ok(col(hidden))
+    }
+
+    /// A window as it is written, with what it takes of one that WINDOW names.
+    fn spec(&self, spec: &'a WindowSpec, depth: usize) -> Result<Spec<'a>> {
+        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
+        let Some(name) = window_name else {
+            return Ok(Spec { partition_by, order_by, window_frame: window_frame.as_ref() });
+        };
+        let base = self.named_window(name, depth)?;
+        if !partition_by.is_empty() || base.window_frame.is_some() || !order_by.is_empty() && !base.order_by.is_empty()
+        {
+            let message = format!("the window '{}' says that already", name.value);
+            let error = self.env.source.error(name.span.start, message);
+            return Err(error.help("behind a window's name stand an order and a frame that it lacks"));
+        }
+        let order_by = if order_by.is_empty() { base.order_by } else { order_by };
+        Ok(Spec { order_by, window_frame: window_frame.as_ref(), ..base })
+    }
+
+    /// A window of the clause WINDOW.
+    fn named_window(&self, name: &Ident, depth: usize) -> Result<Spec<'a>> {
+        let source = self.env.source;
+        let windows = self.named_windows;
+        let found = windows.iter().find(|NamedWindowDefinition(own, _)| names(name, &own.value));
+        match found {
+            // A window that names itself, or goes round in a circle.
+            Some(_) if depth > windows.len() => {
+                Err(source.error(name.span.start, format!("the window '{}' is defined by itself", name.value)))
+            }
+            Some(NamedWindowDefinition(_, NamedWindowExpr::WindowSpec(spec))) => self.spec(spec, depth + 1),
+            Some(NamedWindowDefinition(_, NamedWindowExpr::NamedWindow(other))) => self.named_window(other, depth + 1),
+            None => {
+                let error = source.error(name.span.start, format!("there is no window named '{}'", name.value));
+                Err(error.help("name it behind FROM and WHERE: WINDOW w AS (PARTITION BY … ORDER BY …)"))
+            }
+        }
     }
 
     /// The window as far as ROWS or RANGE lets it reach.
