@@ -363,7 +363,7 @@ mod tests {
     fn small_blocks_become_larger_ones() {
         let budget = Budget::of(1 << 25);
         let mut others = budget.reserve("others");
-        others.try_resize(1 << 25).unwrap();
+        others.overdraw(1 << 25);
         let mut batches = Batches::new(batch(0, 0).schema(), budget.reserve("rows"));
         (0..10_000).for_each(|i| batches.push(batch(i * 10, 10)).unwrap());
         assert!(batches.pieces.len() < 800, "{} blocks", batches.pieces.len());
