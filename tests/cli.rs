@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use assert_cmd::assert::Assert;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
@@ -20,9 +22,9 @@ fn files(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
-/// Runs the binary in a directory.
-fn partita(dir: &Path, args: &[&str]) -> Output {
-    Command::new(EXE).args(args).current_dir(dir).output().unwrap()
+/// Runs the binary in a directory: none of these takes longer than a minute.
+fn partita(dir: &Path, args: &[&str]) -> Assert {
+    assert_cmd::Command::new(EXE).args(args).current_dir(dir).timeout(Duration::from_secs(60)).assert()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -31,18 +33,14 @@ fn text(bytes: &[u8]) -> &str {
 
 /// The result of a run that must go well and say nothing else.
 fn result(dir: &Path, args: &[&str]) -> String {
-    let output = partita(dir, args);
-    assert_eq!(text(&output.stderr), "", "{args:?}");
-    assert_eq!(output.status.code(), Some(0), "{args:?}");
-    text(&output.stdout).to_owned()
+    let run = partita(dir, args).success().stderr("");
+    text(&run.get_output().stdout).to_owned()
 }
 
 /// The message of a run that must fail with this code and print no result.
 fn failure(dir: &Path, code: i32, args: &[&str]) -> String {
-    let output = partita(dir, args);
-    assert_eq!(text(&output.stdout), "", "{args:?}");
-    assert_eq!(output.status.code(), Some(code), "{args:?}\n{}", text(&output.stderr));
-    text(&output.stderr).to_owned()
+    let run = partita(dir, args).code(code).stdout("");
+    text(&run.get_output().stderr).to_owned()
 }
 
 #[test]
@@ -111,7 +109,7 @@ fn other_formats() {
     let expected = result(dir.path(), &["sql", query, "--format", "csv"]);
     for name in ["out.parquet", "out.arrow", "out.csv", "out.tsv"] {
         let format = name.split_once('.').unwrap().1;
-        fs::write(dir.path().join(name), partita(dir.path(), &["sql", query, "--format", format]).stdout).unwrap();
+        fs::write(dir.path().join(name), &partita(dir.path(), &["sql", query, "--format", format]).get_output().stdout).unwrap();
         let read = if format == "tsv" { format!("read_csv('{name}', delim => '\\t')") } else { format!("'{name}'") };
         let again = format!("SELECT * FROM {read}");
         assert_eq!(result(dir.path(), &["sql", &again, "--format", "csv"]), expected, "{name}");
@@ -167,12 +165,13 @@ fn heads_counts_and_converts() {
     assert_eq!(result(dir.path(), &["head", "-n", "1", "trade.csv", "--format", "ndjson"]).lines().count(), 1);
     let semi = ["head", "semi.txt", "--delimiter", ";", "--nulls", "-", "--format", "csv", "--dtype", "a=text"];
     assert_eq!(result(dir.path(), &semi), "a,b\n1,\n2,3\n");
-    let converted = partita(dir.path(), &["convert", "trade.csv", "trade.parquet"]);
+    let run = partita(dir.path(), &["convert", "trade.csv", "trade.parquet"]);
+    let converted = run.get_output();
     assert_eq!((text(&converted.stdout), text(&converted.stderr)), ("trade.parquet\n", "3 rows\n"));
     assert_eq!(result(dir.path(), &["count", "trade.parquet"]), "3\n");
     assert_eq!(result(dir.path(), &["head", "trade.parquet", "--format", "csv"]), TRADE);
-    assert_ne!(partita(dir.path(), &["convert", "trade.csv", "trade.parquet"]).status.code(), Some(0));
-    assert_eq!(partita(dir.path(), &["convert", "trade.csv", "trade.parquet", "--overwrite"]).status.code(), Some(0));
+    partita(dir.path(), &["convert", "trade.csv", "trade.parquet"]).failure();
+    partita(dir.path(), &["convert", "trade.csv", "trade.parquet", "--overwrite"]).success();
 }
 
 #[test]
@@ -352,7 +351,8 @@ fn schema_tells_what_decided_each_type() {
 #[test]
 fn generates_files_to_ask() {
     let dir = files(&[]);
-    let output = partita(dir.path(), &["generate", "out", "--years", "2017-2018", "--rows", "500"]);
+    let run = partita(dir.path(), &["generate", "out", "--years", "2017-2018", "--rows", "500"]);
+    let output = run.get_output();
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("BACI_HS12_Y2018.csv"));
     let count = "SELECT t, count(*) AS n FROM 'out/BACI*.csv' GROUP BY t";

@@ -117,6 +117,28 @@ fn strict_runs_streams_under_way_and_closures_do_not_start_again() {
 }
 
 #[test]
+fn closures_that_have_not_run_hinder_nothing() {
+    let files = Files::new(&[("f.csv", file("2.5").as_bytes())]);
+    let (session, told) = session(2, 1000);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let see = |frame: Frame| {
+        let seen = seen.clone();
+        frame.map_batches(move |batch| {
+            if batch.num_rows() > 0 {
+                seen.lock().unwrap().push(batch.schema().field(1).data_type().clone());
+            }
+            Ok::<_, Error>(batch)
+        })
+    };
+    // Nothing leaves a sort before all values are read.
+    let frame = see(session.read_csv_with(files.path("f.csv"), options()).sort(["k"]));
+    assert_eq!(frame.compute().unwrap().num_rows(), 20_000);
+    assert_eq!(told.0.lock().unwrap().len(), 1);
+    let seen = seen.lock().unwrap();
+    assert!(!seen.is_empty() && seen.iter().all(|kind| *kind == Type::Float64.arrow()), "{seen:?}");
+}
+
+#[test]
 fn integers_that_no_float_holds_make_text_of_floats() {
     let files = Files::new(&[("f.csv", file("9007199254740993").as_bytes()), ("g.csv", b"k,v,s\n1,2.5,x\n")]);
     let (session, told) = session(1, 1 << 30);

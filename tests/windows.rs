@@ -92,6 +92,7 @@ fn twin(data: &[Row]) -> Vec<Vec<String>> {
                 let last = bound(end, i64::MAX).min(part.len() as i64 - 1);
                 let rows = if first <= last { &part[first as usize..=last as usize] } else { &[] };
                 cells.extend(summaries(rows));
+                cells.extend([rows.first(), rows.last()].map(|row| row.and_then(|&j| number(data[j].v))));
             }
             answers[i] = cells.into_iter().map(shown).collect();
         }
@@ -113,7 +114,11 @@ fn windows() -> Vec<WindowExpr> {
     ];
     let five = |over: &Over| [over.count(v()), over.sum(v()), over.mean(v()), over.min(v()), over.max(v())];
     all.extend(five(&over));
-    all.extend(EXTENTS.iter().flat_map(|&(start, end)| five(&over.rows(start, end))));
+    for &(start, end) in EXTENTS {
+        let over = over.rows(start, end);
+        all.extend(five(&over));
+        all.extend([over.first_value(v()), over.last_value(v())]);
+    }
     all.into_iter().enumerate().map(|(i, window)| window.alias(format!("w{i}"))).collect()
 }
 

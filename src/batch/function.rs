@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -17,7 +18,13 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct BatchFunction {
     step: &'static str,
     function: Arc<Function>,
+    /// The columns of the result, where the program told them.
+    announced: Option<SchemaRef>,
+    has_run: HasRun,
 }
+
+/// Whether a closure has been given rows, by whichever run: who has seen some may not like to see them in other types.
+type HasRun = Arc<AtomicBool>;
 
 type Function = dyn Fn(RecordBatch) -> Result<RecordBatch> + Send + Sync;
 
@@ -27,7 +34,13 @@ impl BatchFunction {
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> BatchFunction {
         let function = move |batch| function(batch).map_err(|e| Error::of_function(e.into()));
-        BatchFunction { step, function: Arc::new(function) }
+        BatchFunction { step, function: Arc::new(function), announced: None, has_run: HasRun::default() }
+    }
+
+    /// The same closure, of which the columns of the result are told.
+    pub(crate) fn announced(mut self, schema: &SchemaRef) -> BatchFunction {
+        self.announced = Some(schema.clone());
+        self
     }
 
     /// The step's name, as its method is called.
@@ -36,8 +49,8 @@ impl BatchFunction {
     }
 
     /// The columns that it gives for those of `input`: the ones that are announced, in types of ours, else what it makes of no rows.
-    pub(crate) fn output(&self, input: &SchemaRef, announced: Option<&SchemaRef>) -> Result<SchemaRef> {
-        if let Some(announced) = announced {
+    pub(crate) fn output(&self, input: &SchemaRef) -> Result<SchemaRef> {
+        if let Some(announced) = &self.announced {
             return conform_schema(announced);
         }
         let nothing = RecordBatch::new_empty(input.clone());
@@ -47,8 +60,14 @@ impl BatchFunction {
     /// What it makes of a batch, as a batch of the columns that [`output`](BatchFunction::output) gave.
     pub(crate) fn call(&self, batch: RecordBatch, output: &SchemaRef) -> Result<RecordBatch> {
         let rows = batch.num_rows();
+        self.has_run.store(true, Ordering::Relaxed);
         let given = caught(|| on(rows), || (self.function)(batch));
         given.and_then(|given| conform(&given, output)).map_err(|e| e.in_step(self.step))
+    }
+
+    /// Whether it was given rows.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_run.load(Ordering::Relaxed)
     }
 }
 
@@ -67,6 +86,9 @@ pub(crate) struct FoldFunctions {
     chunk: Arc<Chunk>,
     combine: Arc<Combine>,
     finish: Arc<Finish>,
+    /// The columns of the result, where the program told them.
+    announced: Option<SchemaRef>,
+    has_run: HasRun,
 }
 
 type Chunk = dyn Fn(&RecordBatch) -> Result<Folded> + Send + Sync;
@@ -84,12 +106,20 @@ impl FoldFunctions {
             chunk: Arc::new(move |batch| Ok(Box::new(chunk(batch).map_err(failed)?))),
             combine: Arc::new(move |a, b| Ok(Box::new(combine(own(a)?, own(b)?).map_err(failed)?))),
             finish: Arc::new(move |all| finish(own(all)?).map_err(failed)),
+            announced: None,
+            has_run: HasRun::default(),
         }
     }
 
+    /// The same closure, of which the columns of the result are told.
+    pub(crate) fn announced(mut self, schema: &SchemaRef) -> FoldFunctions {
+        self.announced = Some(schema.clone());
+        self
+    }
+
     /// The columns of the result: those announced, in types of ours, else those of the result for no rows.
-    pub(crate) fn output(&self, input: &SchemaRef, announced: Option<&SchemaRef>) -> Result<SchemaRef> {
-        if let Some(announced) = announced {
+    pub(crate) fn output(&self, input: &SchemaRef) -> Result<SchemaRef> {
+        if let Some(announced) = &self.announced {
             return conform_schema(announced);
         }
         let nothing = RecordBatch::new_empty(input.clone());
@@ -97,6 +127,7 @@ impl FoldFunctions {
     }
 
     pub(crate) fn chunk(&self, batch: &RecordBatch) -> Result<Folded> {
+        self.has_run.store(true, Ordering::Relaxed);
         caught(|| on(batch.num_rows()), || (self.chunk)(batch)).map_err(in_reduce)
     }
 
@@ -109,6 +140,11 @@ impl FoldFunctions {
         caught(|| "as it finished".to_owned(), || (self.finish)(all))
             .and_then(|given| conform(&given, output))
             .map_err(in_reduce)
+    }
+
+    /// Whether it was given rows.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_run.load(Ordering::Relaxed)
     }
 }
 

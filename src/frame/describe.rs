@@ -72,8 +72,8 @@ impl Frame {
             fields.extend(names.iter().map(|name| Field::new(name, DataType::Float64, true)));
             let schema: SchemaRef = Arc::new(Schema::new(fields));
             let output = schema.clone();
-            let turn = BatchFunction::new("describe", move |batch| turned(&batch, &output));
-            LogicalPlan::map_batches(Arc::new(aggregated), turn, Some(&schema))
+            let turn = BatchFunction::new("describe", move |batch| turned(&batch, &output)).announced(&schema);
+            LogicalPlan::map_batches(Arc::new(aggregated), turn)
         })
     }
 }

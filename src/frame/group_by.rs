@@ -146,7 +146,7 @@ impl GroupBy {
         self,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.applied(None, BatchFunction::new("apply", function))
+        self.applied(BatchFunction::new("apply", function))
     }
 
     /// As [`apply`](GroupBy::apply), with the columns announced.
@@ -155,17 +155,17 @@ impl GroupBy {
         schema: SchemaRef,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.applied(Some(&schema), BatchFunction::new("apply", function))
+        self.applied(BatchFunction::new("apply", function).announced(&schema))
     }
 
-    fn applied(self, schema: Option<&SchemaRef>, function: BatchFunction) -> Frame {
+    fn applied(self, function: BatchFunction) -> Frame {
         let GroupBy { frame, keys, keep_nulls } = self;
         frame.step(text(&keys, keep_nulls, "apply(..)"), |input| {
             let mut rows = with_keys(input, &keys, keep_nulls)?;
             if !keys.is_empty() {
                 rows = Arc::new(LogicalPlan::sort(rows, keys.iter().cloned().map(SortKey::from).collect())?);
             }
-            LogicalPlan::apply(rows, keys, function, schema)
+            LogicalPlan::apply(rows, keys, function)
         })
     }
 }

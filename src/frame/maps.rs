@@ -51,7 +51,7 @@ impl Frame {
         &self,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.mapped_batches(None, BatchFunction::new("map_batches", function))
+        self.mapped_batches(BatchFunction::new("map_batches", function))
     }
 
     /// As [`map_batches`](Frame::map_batches), with the columns announced: the closure is not called before there are rows.
@@ -60,11 +60,11 @@ impl Frame {
         schema: SchemaRef,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.mapped_batches(Some(&schema), BatchFunction::new("map_batches", function))
+        self.mapped_batches(BatchFunction::new("map_batches", function).announced(&schema))
     }
 
-    fn mapped_batches(&self, schema: Option<&SchemaRef>, function: BatchFunction) -> Frame {
-        self.step("map_batches(..)".to_owned(), |input| LogicalPlan::map_batches(input, function, schema))
+    fn mapped_batches(&self, function: BatchFunction) -> Frame {
+        self.step("map_batches(..)".to_owned(), |input| LogicalPlan::map_batches(input, function))
     }
 
     /// What a closure makes of each partition, which it gets whole, as one batch: each exactly once, also those without rows.
@@ -99,7 +99,7 @@ impl Frame {
         &self,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.mapped_partitions(None, BatchFunction::new("map_partitions", function))
+        self.mapped_partitions(BatchFunction::new("map_partitions", function))
     }
 
     /// As [`map_partitions`](Frame::map_partitions), with the columns announced.
@@ -108,14 +108,14 @@ impl Frame {
         schema: SchemaRef,
         function: impl Fn(RecordBatch) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        self.mapped_partitions(Some(&schema), BatchFunction::new("map_partitions", function))
+        self.mapped_partitions(BatchFunction::new("map_partitions", function).announced(&schema))
     }
 
-    fn mapped_partitions(&self, schema: Option<&SchemaRef>, function: BatchFunction) -> Frame {
+    fn mapped_partitions(&self, function: BatchFunction) -> Frame {
         // Short fields take several times their bytes once they are decoded, a copy as much again, and every thread has a partition.
         let fitting = self.session.memory() / (16 * self.session.threads());
         let fitting = fitting.min(self.session.partition_size() / 2).max(1);
         let step = "map_partitions(..)".to_owned();
-        self.step(step, |input| LogicalPlan::map_partitions(input, function, schema, fitting))
+        self.step(step, |input| LogicalPlan::map_partitions(input, function, fitting))
     }
 }

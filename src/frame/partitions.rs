@@ -150,7 +150,7 @@ impl Frame {
         finish: impl Fn(S) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
         let functions = FoldFunctions::new(chunk, combine, finish);
-        self.step("reduce(..)".to_owned(), |input| LogicalPlan::fold(input, functions, None))
+        self.step("reduce(..)".to_owned(), |input| LogicalPlan::fold(input, functions))
     }
 
     /// As [`reduce`](Frame::reduce), with the columns of the result announced.
@@ -161,7 +161,7 @@ impl Frame {
         combine: impl Fn(S, S) -> Result<S, E> + Send + Sync + 'static,
         finish: impl Fn(S) -> Result<RecordBatch, E> + Send + Sync + 'static,
     ) -> Frame {
-        let functions = FoldFunctions::new(chunk, combine, finish);
-        self.step("reduce(..)".to_owned(), |input| LogicalPlan::fold(input, functions, Some(&schema)))
+        let functions = FoldFunctions::new(chunk, combine, finish).announced(&schema);
+        self.step("reduce(..)".to_owned(), |input| LogicalPlan::fold(input, functions))
     }
 }

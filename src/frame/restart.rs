@@ -17,7 +17,7 @@ pub(super) fn current(plans: &[Arc<LogicalPlan>]) -> Result<Vec<Arc<LogicalPlan>
 
 /// The plans to run in place of those that ended with this error; the error itself if that would not help.
 pub(super) fn wider(session: &Session, plans: &[Arc<LogicalPlan>], error: Error) -> Result<Vec<Arc<LogicalPlan>>> {
-    if !error.is_contradiction() || plans.iter().any(|plan| plan.has_closures()) {
+    if !error.is_contradiction() || plans.iter().any(|plan| plan.has_run_closures()) {
         return Err(error);
     }
     let optimised = plans.iter().map(optimise).collect::<Result<Vec<_>>>()?;

@@ -101,7 +101,7 @@ impl Over {
     /// # }
     /// ```
     ///
-    /// A first or last value of a window without its row is an [`ErrorKind::Config`] error: [`lag`](Over::lag) and [`lead`](Over::lead) give it.
+    /// A window may lie before or behind its row, and have no rows at all.
     pub fn rows(&self, start: impl Into<Option<i64>>, end: impl Into<Option<i64>>) -> Over {
         Over { extent: Extent::Rows(start.into(), end.into()), ..self.clone() }
     }
@@ -167,14 +167,14 @@ impl Over {
         self.lag(value, n.saturating_neg())
     }
 
-    /// The value of the window's first row, null or not.
+    /// The value of the window's first row, null or not; null of a window without rows.
     pub fn first_value(&self, value: impl Into<Expr>) -> WindowExpr {
         let value = value.into();
         let name = value.name();
         self.make(Function::First(value), name)
     }
 
-    /// The value of the window's last row, null or not. It is of the last peer, as long as [`rows`](Over::rows) does not say otherwise.
+    /// The value of the window's last row, null or not; null of a window without rows. It is of the last peer, as long as [`rows`](Over::rows) does not say otherwise.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
@@ -338,10 +338,7 @@ impl Frame {
                 .into_iter()
                 .partition(|window| window.over.sorts_as(&first.over) && window.is_turned() == first.is_turned());
             waiting = later;
-            frame = match sorted_windows(&frame, &first.over, first.is_turned(), now) {
-                Ok(frame) => frame,
-                Err(error) => return self.step("with_windows(..)".to_owned(), |_| Err(error)),
-            };
+            frame = sorted_windows(&frame, &first.over, first.is_turned(), now);
         }
         frame = if wholes.is_empty() { frame } else { frame.with_columns(wholes.into_iter().map(|(_, whole)| whole)) };
         frame.select(columns.iter().chain(&names).map(col).collect::<Vec<_>>())

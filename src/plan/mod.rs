@@ -269,16 +269,16 @@ impl LogicalPlan {
         }
     }
 
-    /// Whether a step runs closures.
-    pub(crate) fn has_closures(&self) -> bool {
-        let own = matches!(
-            self,
-            LogicalPlan::MapBatches { .. }
-                | LogicalPlan::MapPartitions { .. }
-                | LogicalPlan::Apply { .. }
-                | LogicalPlan::Fold { .. }
-        );
-        own || self.inputs().iter().any(|input| input.has_closures())
+    /// Whether a closure of a step has been given rows.
+    pub(crate) fn has_run_closures(&self) -> bool {
+        let own = match self {
+            LogicalPlan::MapBatches { function, .. }
+            | LogicalPlan::MapPartitions { function, .. }
+            | LogicalPlan::Apply { function, .. } => function.has_run(),
+            LogicalPlan::Fold { functions, .. } => functions.has_run(),
+            _ => false,
+        };
+        own || self.inputs().iter().any(|input| input.has_run_closures())
     }
 
     /// The files that are read, from left to right.

@@ -71,12 +71,15 @@ impl LogicalPlan {
             LogicalPlan::Sample { .. } | LogicalPlan::Slice { .. } | LogicalPlan::Partition { .. } => {
                 self.with_inputs(inputs)
             }
-            LogicalPlan::MapBatches { .. }
-            | LogicalPlan::MapPartitions { .. }
-            | LogicalPlan::Apply { .. }
-            | LogicalPlan::Fold { .. } => {
+            _ if self.has_run_closures() => {
                 return Err(Error::new(ErrorKind::Function, "a closure has seen rows of other types"));
             }
+            LogicalPlan::MapBatches { function, .. } => LogicalPlan::map_batches(first()?, function.clone())?,
+            LogicalPlan::MapPartitions { function, fitting, .. } => {
+                LogicalPlan::map_partitions(first()?, function.clone(), *fitting)?
+            }
+            LogicalPlan::Apply { keys, function, .. } => LogicalPlan::apply(first()?, keys.clone(), function.clone())?,
+            LogicalPlan::Fold { functions, .. } => LogicalPlan::fold(first()?, functions.clone())?,
             LogicalPlan::Read { .. } | LogicalPlan::Scan { .. } => return Err(Error::internal("a source has inputs")),
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::{LogicalPlan, unique};
 use crate::batch::{BatchFunction, FoldFunctions};
@@ -26,22 +26,17 @@ const MOST_BUCKETS: usize = 4096;
 
 impl LogicalPlan {
     /// The columns that come out are announced, or found by a call with no rows.
-    pub(crate) fn map_batches(
-        input: Arc<LogicalPlan>,
-        function: BatchFunction,
-        announced: Option<&SchemaRef>,
-    ) -> Result<LogicalPlan> {
-        let schema = function.output(input.schema(), announced)?;
+    pub(crate) fn map_batches(input: Arc<LogicalPlan>, function: BatchFunction) -> Result<LogicalPlan> {
+        let schema = function.output(input.schema())?;
         Ok(LogicalPlan::MapBatches { input, function, schema })
     }
 
     pub(crate) fn map_partitions(
         input: Arc<LogicalPlan>,
         function: BatchFunction,
-        announced: Option<&SchemaRef>,
         fitting: usize,
     ) -> Result<LogicalPlan> {
-        let schema = function.output(input.schema(), announced)?;
+        let schema = function.output(input.schema())?;
         Ok(LogicalPlan::MapPartitions { input, function, fitting, schema })
     }
 
@@ -57,14 +52,9 @@ impl LogicalPlan {
     }
 
     /// `input` is sorted by the keys.
-    pub(crate) fn apply(
-        input: Arc<LogicalPlan>,
-        keys: Vec<Expr>,
-        function: BatchFunction,
-        announced: Option<&SchemaRef>,
-    ) -> Result<LogicalPlan> {
+    pub(crate) fn apply(input: Arc<LogicalPlan>, keys: Vec<Expr>, function: BatchFunction) -> Result<LogicalPlan> {
         keys.iter().try_for_each(|key| key.bind(input.schema()).map(|_| ()))?;
-        let schema = function.output(input.schema(), announced)?;
+        let schema = function.output(input.schema())?;
         Ok(LogicalPlan::Apply { input, keys, function, schema })
     }
 
@@ -134,12 +124,8 @@ impl LogicalPlan {
         Ok(LogicalPlan::Partition { input, number })
     }
 
-    pub(crate) fn fold(
-        input: Arc<LogicalPlan>,
-        functions: FoldFunctions,
-        announced: Option<&SchemaRef>,
-    ) -> Result<LogicalPlan> {
-        let schema = functions.output(input.schema(), announced)?;
+    pub(crate) fn fold(input: Arc<LogicalPlan>, functions: FoldFunctions) -> Result<LogicalPlan> {
+        let schema = functions.output(input.schema())?;
         Ok(LogicalPlan::Fold { input, functions, schema })
     }
 

@@ -10,7 +10,6 @@
 
 use super::super::Frame;
 use super::{Extent, Function, Over, WindowExpr};
-use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, InOrderFn, Literal, Node, SortKey, Summary, Window, coalesce, col, lit, row_number, when};
 
 /// The columns of steps on the way.
@@ -24,7 +23,7 @@ const ENDS: &str = "\0ends";
 const ENDS_PEERS: &str = "\0ends peers";
 
 /// Computes windows that one sort serves.
-pub(super) fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: Vec<WindowExpr>) -> Result<Frame> {
+pub(super) fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: Vec<WindowExpr>) -> Frame {
     let mut frame = frame.with_column(ROW, row_number());
     let (mut keys, mut groups, mut peers) = (vec![], vec![], vec![]);
     for (i, key) in over.partition.iter().enumerate() {
@@ -56,10 +55,10 @@ pub(super) fn sorted_windows(frame: &Frame, over: &Over, turned: bool, windows: 
     let mut frame = frame.with_columns([ends(GROUP).alias(ENDS), ends(PEERS).alias(ENDS_PEERS)]);
     for window in windows {
         let ordered = !over.order.is_empty();
-        let value = window.function.expr(window.over.extent, ordered, turned)?;
+        let value = window.function.expr(window.over.extent, ordered, turned);
         frame = frame.with_column(&window.name, value);
     }
-    Ok(frame.sort([col(ROW)]))
+    frame.sort([col(ROW)])
 }
 
 /// The value at the last row before where a flag holds, this included; null where it is null there.
@@ -87,16 +86,20 @@ fn at(value: Expr, by: i64, other: Expr) -> Expr {
     }
 }
 
+/// The value where the row at a bound of the window is of the partition: windows without their row have no rows elsewhere.
+fn where_it_reaches(bound: Option<i64>, value: Expr) -> Expr {
+    match bound {
+        None => value,
+        Some(by) => when(reaches(by)).then(value).otherwise(Literal::Null),
+    }
+}
+
 fn over_group(summary: InOrderFn, value: &Expr) -> Expr {
     Expr::from_node(Node::InOrder(summary, vec![value.clone(), col(GROUP)]))
 }
 
-fn config(message: String, help: &str) -> Error {
-    Error::new(ErrorKind::Config, message).help(help)
-}
-
 impl Function {
-    fn expr(&self, extent: Extent, ordered: bool, turned: bool) -> Result<Expr> {
+    fn expr(&self, extent: Extent, ordered: bool, turned: bool) -> Expr {
         let extent = match extent {
             Extent::ToPeers if !ordered => Extent::Rows(None, None),
             Extent::Rows(start, end) if turned => {
@@ -105,25 +108,37 @@ impl Function {
             extent => extent,
         };
         let null = || lit(Literal::Null);
-        Ok(match self {
+        match self {
             Function::RowNumber => col(INDEX) - since(BEGINS, col(INDEX)) + 1,
             Function::Rank => since(BEGINS_PEERS, col(INDEX)) - since(BEGINS, col(INDEX)) + 1,
             Function::DenseRank => col(PEERS) - since(BEGINS, col(PEERS)) + 1,
             Function::At(value, by, other) => at(value.clone(), *by, lit(other.clone())),
-            Function::First(value) => match extent {
-                Extent::ToPeers | Extent::Rows(None, None | Some(0..)) => since(BEGINS, value.clone()),
-                Extent::Rows(Some(start @ 1..), None) => at(value.clone(), start, null()),
-                Extent::Rows(Some(start @ ..=0), None | Some(0..)) => {
-                    at(value.clone(), start, since(BEGINS, value.clone()))
+            // Of windows that end before they begin there is neither.
+            Function::First(_) | Function::Last(_) if matches!(extent, Extent::Rows(Some(start), Some(end)) if start > end) => {
+                null()
+            }
+            Function::First(value) => {
+                let begin = || since(BEGINS, value.clone());
+                match extent {
+                    Extent::Rows(Some(start @ 1..), _) => at(value.clone(), start, null()),
+                    Extent::Rows(start, end) => {
+                        let first = start.map_or_else(begin, |start| at(value.clone(), start, begin()));
+                        where_it_reaches(end.filter(|end| *end < 0), first)
+                    }
+                    Extent::ToPeers => begin(),
                 }
-                _ => return Err(config("a first value of a window without its row".to_owned(), "take lag or lead")),
-            },
-            Function::Last(value) => match extent {
-                Extent::ToPeers => until(ENDS_PEERS, value.clone()),
-                Extent::Rows(_, None) => until(ENDS, value.clone()),
-                Extent::Rows(None | Some(..=0), Some(end @ 0..)) => at(value.clone(), end, until(ENDS, value.clone())),
-                _ => return Err(config("a last value of a window without its row".to_owned(), "take lag or lead")),
-            },
+            }
+            Function::Last(value) => {
+                let end_of_part = || until(ENDS, value.clone());
+                match extent {
+                    Extent::ToPeers => until(ENDS_PEERS, value.clone()),
+                    Extent::Rows(_, Some(end @ ..=-1)) => at(value.clone(), end, null()),
+                    Extent::Rows(start, end) => {
+                        let last = end.map_or_else(end_of_part, |end| at(value.clone(), end, end_of_part()));
+                        where_it_reaches(start.filter(|start| *start > 0), last)
+                    }
+                }
+            }
             Function::Summary(summary, value) => {
                 let so_far = || over_group(InOrderFn::Cumulative(*summary), value);
                 let last = |rows: i64| {
@@ -149,6 +164,6 @@ impl Function {
                     _ => of_window,
                 }
             }
-        })
+        }
     }
 }
