@@ -33,6 +33,11 @@
 //!
 //! [`Frame::explain`] prints a query at each of these stops.
 //!
+//! # Any function
+//!
+//! [`delayed`] wraps a closure of yours into a task of the same graphs: it runs beside others, once, when what is made of it is
+//! computed. [`Frame::to_delayed`] and [`Frame::from_delayed`] lead from tables to such tasks and back.
+//!
 //! # The layers
 //!
 //! From what a person holds down to the bytes; imports point one way.
@@ -40,6 +45,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `sql`, `cli` | fronts on the public API: SQL text, the command line |
+//! | `delayed` | [`Delayed`]: functions of any kind as tasks |
 //! | `frame` | [`Frame`], [`Column`], [`GroupBy`], [`read_csv`] |
 //! | `lower` | plan → stages → tasks; the one place that sees both plans and operators |
 //! | `plan` | the logical plan, its text, its rewrites (one a file) |
@@ -60,6 +66,7 @@
 
 mod batch;
 mod config;
+mod delayed;
 mod diagnostics;
 mod error;
 mod expr;
@@ -80,6 +87,7 @@ pub use batch::Table;
 pub use config::parse_bytes;
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
+pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
 pub use diagnostics::Stats;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
@@ -105,10 +113,10 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Delayed, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
         Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WindowExpr,
-        WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date,
-        lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size,
-        submit_all, weeks, when, years,
+        WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, delayed, hours, lit,
+        lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number,
+        seconds, size, submit_all, try_delayed, weeks, when, years,
     };
 }

@@ -33,11 +33,10 @@ use crate::lower::{expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
-use self::compute_all::submit_frames;
-
 pub use crate::plan::Keep;
 pub use column::{Column, Scalar};
 pub use combine::concat;
+pub(crate) use compute_all::{Results, Shape, Wanted, submit_in};
 pub use compute_all::{Lazy, compute_all, submit_all};
 pub use group_by::GroupBy;
 pub use merge::{AsOf, Merge};
@@ -338,7 +337,7 @@ impl Frame {
     /// # }
     /// ```
     pub fn submit(&self) -> Running {
-        submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
+        submit_all(self)
     }
 
     /// For each column that is read, its type and the file and line that decided it: as far as is known by now, which a run may have

@@ -121,7 +121,7 @@ impl Expansion {
             let work = Arc::new(Work { steps: branch.steps.clone(), before, reducer: reducer.clone() });
             states.push(match &branch.source {
                 Source::Csv(scan) => self.scanned(&work, scan, &sides)?,
-                Source::Rows { .. } => self.rows(&work, branch, &sides),
+                Source::Rows { .. } => self.rows(&work, branch, &sides)?,
                 Source::Stage { stage, pick } => self.stage(&work, *stage, *pick, &sides)?,
                 Source::Unmatched { op, stage, branches: lefts } => {
                     let matched = states.get(lefts.clone()).into_iter().flatten().flatten().copied().collect();
@@ -200,28 +200,36 @@ impl Expansion {
     }
 
     /// A state for each partition of a source of rows.
-    fn rows<R: Reducer>(&mut self, work: &Arc<Work<R>>, branch: &Branch, sides: &[TaskId]) -> Vec<TaskId> {
-        let Source::Rows { source, columns, filter } = &branch.source else { return vec![] };
+    fn rows<R: Reducer>(&mut self, work: &Arc<Work<R>>, branch: &Branch, sides: &[TaskId]) -> Result<Vec<TaskId>> {
+        let Source::Rows { source, columns, filter } = &branch.source else { return Ok(vec![]) };
+        let computed = source.expand(&mut self.graph)?;
         let share = Input { bytes: source.bytes() / branch.partitions.max(1) as u64, rows: 0, partitions: 1 };
         self.input.bytes += share.bytes * branch.partitions as u64;
         self.input.partitions += branch.partitions as u64;
         let tasks = (0..branch.partitions).map(|partition| {
             let (work, source, columns, filter) = (work.clone(), source.clone(), columns.clone(), filter.clone());
-            let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
-                if let Some(folded) = work.run_joined(context, partition, &sides) {
+            let computed = computed.get(partition);
+            let inputs = computed.into_iter().chain(sides).copied().collect();
+            let has_given = computed.is_some();
+            let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+                let (given, sides) = inputs.split_at(usize::from(has_given));
+                if let Some(folded) = work.run_joined(context, partition, sides) {
                     return Ok(part(folded?));
                 }
-                let rows = source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?;
+                let rows = match given {
+                    [given] => source.read_given(partition, given, &columns)?,
+                    _ => source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?,
+                };
                 let mut read = 0;
                 let rows = rows.inspect(|batch| read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
-                let folded = work.run_batches(context, rows, &sides)?;
+                let folded = work.run_batches(context, rows, sides)?;
                 context.advance(Input { rows: read, ..share });
                 Ok(part(folded))
             };
             let label = self.label("read", partition);
-            self.graph.add(label, sides.to_vec(), Box::new(run))
+            self.graph.add(label, inputs, Box::new(run))
         });
-        tasks.collect()
+        Ok(tasks.collect())
     }
 
     /// A state for each of the picked partitions of a stage.

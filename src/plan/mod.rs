@@ -278,6 +278,7 @@ impl LogicalPlan {
                 | LogicalPlan::Apply { .. }
                 | LogicalPlan::Fold { .. }
         );
+        let own = own || matches!(self, LogicalPlan::Read { source, .. } if source.has_closures());
         own || self.inputs().iter().any(|input| input.has_closures())
     }
 

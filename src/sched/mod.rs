@@ -21,6 +21,7 @@ mod worker;
 pub use events::{Event, Observer};
 pub(crate) use session::Run;
 pub use session::{Session, SessionBuilder};
+pub(crate) use worker::panicked;
 
 #[cfg(test)]
 mod tests;

@@ -300,7 +300,8 @@ fn discard<T>(unwanted: T) {
     _ = catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
 }
 
-fn panicked(task: &str, panic: &(dyn Any + Send)) -> Error {
+/// The error in place of a task's panic.
+pub(crate) fn panicked(task: &str, panic: &(dyn Any + Send)) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
