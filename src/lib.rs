@@ -85,9 +85,9 @@ mod sql;
 pub use arrow;
 pub use batch::Table;
 pub use config::parse_bytes;
+pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
-pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
 pub use diagnostics::Stats;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
@@ -113,10 +113,10 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, Column, Compression, CsvOptions, Delayed, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
-        Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WindowExpr,
-        WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, delayed, hours, lit,
-        lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Delayed, Error, ErrorKind, Expr, Frame, Interpolation,
+        Interval, Keep, Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type,
+        WindowExpr, WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, delayed, hours,
+        lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number,
         seconds, size, submit_all, try_delayed, weeks, when, years,
     };
 }

@@ -101,7 +101,8 @@ impl RowSource for Tables {
         let table = Value::<Table>::of(given)?.clone();
         let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
         let own = conform_schema(table.schema())?;
-        let types = |schema: &SchemaRef| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
+        let types =
+            |schema: &SchemaRef| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
         if names(&own) != names(&self.schema) || types(&own) != types(&self.schema) {
             let columns = |schema| {
                 names(schema).iter().zip(types(schema)).map(|(n, t)| format!("{n} {t}")).collect::<Vec<_>>().join(", ")
@@ -118,7 +119,8 @@ impl RowSource for Tables {
             .in_step("from_delayed(..)"));
         }
         let columns = columns.to_vec();
-        let batches = (0..table.batches().len()).map(move |nth| Ok(conform(&table.batches()[nth], &self.schema)?.project(&columns)?));
+        let batches = (0..table.batches().len())
+            .map(move |nth| Ok(conform(&table.batches()[nth], &self.schema)?.project(&columns)?));
         Ok(Box::new(batches))
     }
 }
