@@ -290,21 +290,52 @@ const ALL: [(&str, &str); 37] = [
     ("x-user-defined", "x-user-defined"),
 ];
 
+/// Characters that the encoding has, beyond ASCII, and gives back.
+fn letters(name: &str, encoding: &'static Encoding) -> String {
+    let comes_back = |c: &char| {
+        let text = c.to_string();
+        let (bytes, _, unmappable) = encoding.encode(&text);
+        !unmappable && encoding.decode_without_bom_handling(&bytes).0 == text
+    };
+    let letters = ('\u{a1}'..='\u{ffff}').filter(|c| c.is_alphabetic() || name == "x-user-defined");
+    letters.filter(comes_back).take(40).collect()
+}
+
+#[test]
+fn every_label_of_the_standard_is_known() {
+    let list = std::fs::read_to_string("testdata/encodings.txt").unwrap();
+    let mut labels = 0;
+    for line in list.lines() {
+        let (name, of_name) = line.split_once(": ").unwrap();
+        labels += of_name.split(' ').count();
+        if name == "replacement" {
+            // What the standard has nobody decode.
+            for label in of_name.split(' ') {
+                let read = read_csv_with("testdata/baci/country_codes.csv", CsvOptions::new().encoding(label));
+                assert_eq!(read.schema().unwrap_err().kind(), ErrorKind::Config, "{label}");
+            }
+            continue;
+        }
+        // Of UTF-16 the letters of any encoding will do.
+        let of_letters =
+            if name.starts_with("UTF-16") { encoding_rs::UTF_8 } else { Encoding::for_label(name.as_bytes()).unwrap() };
+        let letters = letters(name, of_letters);
+        let files = Files::new(&[("f.csv", &encode(name, &format!("{letters},n\n{letters},1\n")))]);
+        for label in of_name.split(' ').chain([of_name.split(' ').next().unwrap().to_uppercase().as_str()]) {
+            let table = session(20).read_csv_with(files.path("f.csv"), CsvOptions::new().encoding(label)).compute();
+            let table = table.unwrap_or_else(|error| panic!("{label}: {error}"));
+            assert_eq!(table.schema().field(0).name(), &letters, "{label}");
+            assert_eq!(rows(&table), [[t(&letters), Value::Int(1)]], "{label}");
+        }
+    }
+    assert_eq!((list.lines().count(), labels), (40, 228));
+}
+
 #[test]
 fn all_encodings_of_the_standard_are_read() {
     for (name, other) in ALL {
         let encoding = Encoding::for_label(name.as_bytes()).unwrap();
-        // Characters that the encoding has, beyond ASCII, and gives back.
-        let comes_back = |c: &char| {
-            let text = c.to_string();
-            let (bytes, _, unmappable) = encoding.encode(&text);
-            !unmappable && encoding.decode_without_bom_handling(&bytes).0 == text
-        };
-        let letters: String = ('\u{a1}'..='\u{ffff}')
-            .filter(|c| c.is_alphabetic() || name == "x-user-defined")
-            .filter(comes_back)
-            .take(40)
-            .collect();
+        let letters = letters(name, encoding);
         assert!(letters.chars().count() > 20, "{name} {letters}");
         let text = format!("{letters},n\n\"{letters}\n\",1\nx,2\n");
         let files = Files::new(&[("f.csv", &encoding.encode(&text).0)]);

@@ -65,6 +65,13 @@ impl Budget {
         self.shared.limit
     }
 
+    /// What is kept for [overdrafts](Reservation::overdraw), so that they stay within the limit: about a 64th of it.
+    ///
+    /// None of a budget below 4 MiB, which only tests have.
+    fn aside(&self) -> usize {
+        (self.limit() >> 22 << 16).min(16 << 20)
+    }
+
     pub(crate) fn spill(&self) -> &Spill {
         &self.spill
     }
@@ -118,7 +125,7 @@ impl Reservation {
         let booked = self.budget.state(|s| {
             // Saturating: a size that is absurd is refused, not wrapped around.
             let used = (s.used - self.bytes).saturating_add(bytes);
-            if more > 0 && used > self.budget.limit() {
+            if more > 0 && used > self.budget.limit() - self.budget.aside() {
                 return false;
             }
             s.used = used;
@@ -145,7 +152,7 @@ impl Reservation {
         self.try_resize_within(bytes, self.limit() - self.limit() / 4)
     }
 
-    /// Books `bytes` in all, also beyond the limit: for the little that work under way still takes.
+    /// Books `bytes` in all without asking: for the little that work under way still takes, of what is kept aside for it.
     pub(crate) fn overdraw(&mut self, bytes: usize) {
         self.budget.state(|s| {
             s.used = s.used - self.bytes + bytes;
@@ -247,6 +254,17 @@ mod tests {
         assert!(a.try_resize(101).unwrap_err().message().contains("(held: groups 50 B)"));
         drop(a);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn overdrafts_have_a_part_of_the_limit() {
+        let budget = Budget::of(16 << 20);
+        let (mut all, mut little) = (budget.reserve("groups"), budget.reserve("rows"));
+        assert!(all.try_resize(16 << 20).is_err());
+        all.try_resize((16 << 20) - (256 << 10)).unwrap();
+        assert!(little.try_resize(1).is_err());
+        little.overdraw(256 << 10);
+        assert_eq!(budget.used(), budget.limit());
     }
 
     #[test]

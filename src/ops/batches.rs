@@ -46,7 +46,11 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// So many blocks of less than so many bytes become one: when memory is short rows come a few at a time, and what is known of a
 /// block would be as much as they are.
 const SMALL_BLOCKS: usize = 16;
-const SMALL_BYTES: usize = 1 << 13;
+
+/// A block of less is small. One made of small ones is still little of the limit.
+fn small_bytes(limit: usize) -> usize {
+    (limit / 4096).min(1 << 13)
+}
 
 impl Batches {
     /// No rows yet; `memory` is kept for those to come.
@@ -69,7 +73,7 @@ impl Batches {
 
     /// Whether any rows are on disk.
     pub(crate) fn is_spilled(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece.place, Place::Spilled(_)))
+        self.pieces.iter().any(Piece::is_spilled)
     }
 
     /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is.
@@ -98,7 +102,8 @@ impl Batches {
 
     /// Joins the last blocks if they are small.
     fn join_small(&mut self) -> Result<()> {
-        let small = self.pieces.iter().rev().take_while(|piece| piece.is_small()).count();
+        let most = small_bytes(self.memory.limit());
+        let small = self.pieces.iter().rev().take_while(|piece| piece.is_spilled() && piece.bytes < most).count();
         if small < SMALL_BLOCKS {
             return Ok(());
         }
@@ -191,7 +196,7 @@ impl Batches {
         let mut memory = self.memory.sibling();
         let mut batches = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
-            if let Place::Spilled(_) = piece.place {
+            if piece.is_spilled() {
                 memory.try_resize(memory.bytes() + piece.bytes)?;
             }
             batches.push(piece.read(&self.whole, &self.schema)?.slice(piece.first, piece.rows));
@@ -218,9 +223,8 @@ impl Batches {
 }
 
 impl Piece {
-    /// Whether it is a small block.
-    fn is_small(&self) -> bool {
-        matches!(&self.place, Place::Spilled(_)) && self.bytes < SMALL_BYTES
+    fn is_spilled(&self) -> bool {
+        matches!(self.place, Place::Spilled(_))
     }
 
     /// Moves `at` behind the piece. Gives which of its rows are within `range`, if any.
@@ -357,7 +361,9 @@ mod tests {
 
     #[test]
     fn small_blocks_become_larger_ones() {
-        let budget = Budget::of(0);
+        let budget = Budget::of(1 << 25);
+        let mut others = budget.reserve("others");
+        others.try_resize(1 << 25).unwrap();
         let mut batches = Batches::new(batch(0, 0).schema(), budget.reserve("rows"));
         (0..10_000).for_each(|i| batches.push(batch(i * 10, 10)).unwrap());
         assert!(batches.pieces.len() < 800, "{} blocks", batches.pieces.len());

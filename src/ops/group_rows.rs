@@ -65,7 +65,7 @@ pub(crate) struct GroupRowsState {
 /// Rows that were pushed out may be so many, whatever is held.
 const SLACK: usize = 1 << 12;
 
-/// So much is taken also beyond the limit, by who has nothing to give up: others may have all there is, and wait for it.
+/// So much is taken without asking, by who has nothing to give up: others may have all there is, and wait for it.
 const LITTLE: usize = 1 << 16;
 
 /// The rows that are counted at a time take little.
@@ -400,7 +400,7 @@ impl GroupRows {
     }
 }
 
-/// Books so many bytes in all, a [`LITTLE`] also beyond the limit.
+/// Books so many bytes in all, a [`LITTLE`] without asking.
 fn book_in_all(memory: &mut Reservation, bytes: usize) -> Result<()> {
     memory.try_resize(bytes).or_else(|refused| {
         if bytes > LITTLE {
