@@ -55,6 +55,10 @@
 //! | `batch` | [`Table`] |
 //! | `sched`, `graph` | runs task graphs; knows nothing of tables |
 //! | `mem` | the memory budget, what lies on disk beyond it, and what passes along the edges of a graph |
+//! | `diagnostics` | observers of runs: [`Stats`], [`Profile`], the progress bar |
+//! | `plot` | [`Chart`]: bars and lines of a table |
+//! | `visual` | [`Picture`]: what is lazy as SVG or DOT |
+//! | `text_file` | pages and pictures, written whole |
 //! | `error`, `config` | open to all |
 //!
 //! # What holds everywhere
@@ -77,9 +81,13 @@ mod lower;
 mod mem;
 mod ops;
 mod plan;
+#[cfg(feature = "plot")]
+mod plot;
 mod sched;
 #[cfg(feature = "sql")]
 mod sql;
+mod text_file;
+mod visual;
 
 /// The arrow version that [`Table`]s are made of, so that a program need not name it among its own dependencies.
 pub use arrow;
@@ -88,7 +96,9 @@ pub use config::parse_bytes;
 pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
 #[cfg(feature = "cli")]
 pub use diagnostics::ProgressBar;
-pub use diagnostics::Stats;
+#[cfg(feature = "tracing")]
+pub use diagnostics::Spans;
+pub use diagnostics::{Profile, Stats};
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
     AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
@@ -97,16 +107,19 @@ pub use expr::{
 };
 pub use frame::{
     AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Over, Running, Scalar, Stop, TaskCount, WindowExpr,
-    compute_all, concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
+    compute_all, concat, picture, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{
     ColumnReport, CsvOptions, Delimiter, Infer, LineEnd, NamedOption, OnBadRow, OptionValue, Ragged, Simd,
 };
 pub use io::write::{Compression, WriteOptions, Written};
+#[cfg(feature = "plot")]
+pub use plot::{Chart, Plot};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
 pub use sql::{sql, sql_statements};
+pub use visual::Picture;
 
 /// What most programs import.
 pub mod prelude {

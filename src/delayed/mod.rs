@@ -298,6 +298,14 @@ impl<T: Send + Sync + 'static> Delayed<T> {
         submit_all(self)
     }
 
+    /// Writes a picture of the tasks, as [`picture`](crate::picture()) draws them: SVG to a name that ends in `.svg`, DOT to one in `.dot`.
+    ///
+    /// # Errors
+    /// As [`Picture::write`](crate::Picture::write) has.
+    pub fn visualize(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::frame::picture(self).write(path)
+    }
+
     /// Runs the task once and keeps its value: the one returned has it, and tasks that take it run nothing again.
     ///
     /// ```

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn finished(run: u64) -> Event {
-        Event::Advanced { run, bytes: 0, rows: 0, partitions: 1 }
+        Event::Advanced { run, bytes: 0, rows: 0, partitions: 1, booked: 0 }
     }
 
     fn ended(run: u64) -> Event {
@@ -198,8 +198,8 @@ mod tests {
         bar.on(&started(1, 2_000_000));
         // Another run at the same time is not shown.
         bar.on(&started(2, 9_000_000));
-        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1, partitions: 0 });
-        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10, partitions: 0 });
+        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1, partitions: 0, booked: 0 });
+        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10, partitions: 0, booked: 0 });
         bar.on(&finished(1));
         bar.on(&finished(2));
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
         }
         let bar = ProgressBar::new(no_target, Duration::from_secs(3600));
         bar.on(&started(1, 10));
-        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0 });
+        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0, booked: 0 });
         bar.on(&finished(1));
         bar.on(&ended(1));
         assert!(bar.shown.lock().unwrap().is_none());

@@ -43,10 +43,10 @@ pub enum Shape {
 /// One thing to compute.
 #[doc(hidden)]
 #[derive(Clone)]
-pub struct Wanted(Session, What);
+pub struct Wanted(pub(super) Session, pub(super) What);
 
 #[derive(Clone)]
-enum What {
+pub(super) enum What {
     Frame(Frame),
     Tasks(Arc<dyn Expand>),
 }

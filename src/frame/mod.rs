@@ -18,6 +18,7 @@ mod restart;
 mod rows;
 mod running;
 mod sample;
+mod visualize;
 mod window;
 mod write;
 
@@ -43,6 +44,7 @@ pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
 pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
+pub use visualize::picture;
 pub use window::{Over, WindowExpr};
 
 /// A lazy table in partitions: a description of what to read and what to do with it.

@@ -36,19 +36,26 @@ pub(super) struct Expansion {
 /// # Errors
 /// [`ErrorKind::Memory`] when the limit is too small for any of the stages.
 pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
-    stages.admit(config)?;
-    let mut expansion = Expansion::new(config.split_every);
-    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
-        expansion.manner.in_pieces = *in_pieces;
-        expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
-        let end = end.expand(branches, &mut expansion)?;
-        expansion.ends.push(end);
-    }
+    let (mut expansion, _) = expansion(&stages, config)?;
     expansion.graph.set_input(expansion.input);
     expansion.report_rejects(&stages.roots);
     let ends = stages.roots.iter().map(|root| expansion.ends.get(*root).cloned());
     let ends: Option<Vec<_>> = ends.collect();
     Ok((expansion.graph, ends.ok_or_else(|| Error::internal("a plan became no stage"))?))
+}
+
+/// The tasks of all stages, and for each stage how many there are up to its end.
+pub(super) fn expansion(stages: &Stages, config: &Config) -> Result<(Expansion, Vec<usize>)> {
+    stages.admit(config)?;
+    let (mut expansion, mut ends) = (Expansion::new(config.split_every), vec![]);
+    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
+        expansion.manner.in_pieces = *in_pieces;
+        expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
+        let end = end.expand(branches, &mut expansion)?;
+        expansion.ends.push(end);
+        ends.push(expansion.graph.len());
+    }
+    Ok((expansion, ends))
 }
 
 /// The batches of the tasks that [`expand`] named, from what their run gave.

@@ -60,8 +60,10 @@ pub enum Event {
         task: usize,
         /// What the task is.
         name: Arc<str>,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A running task has read some more input.
+    /// A running task has read some more input. It is told on the task's thread.
     #[non_exhaustive]
     Advanced {
         /// The number of the run.
@@ -72,8 +74,10 @@ pub enum Event {
         rows: u64,
         /// Partitions that were read to their end with them.
         partitions: u64,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A task has ended, well or not.
+    /// A task has ended, well or not. It is told on the thread that ran it, where tasks that it waited for may have run in between.
     #[non_exhaustive]
     TaskFinished {
         /// The number of the run.
@@ -86,8 +90,10 @@ pub enum Event {
         seconds: f64,
         /// What its result holds; 0 when it failed.
         bytes: usize,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A running task has written rows or other state to disk, for want of memory.
+    /// A running task has written rows or other state to disk, for want of memory. It is told on the task's thread.
     #[non_exhaustive]
     Spilled {
         /// The number of the run.
