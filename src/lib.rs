@@ -94,7 +94,7 @@ pub use arrow;
 pub use batch::Table;
 pub use config::parse_bytes;
 pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
-#[cfg(feature = "cli")]
+#[cfg(feature = "progress")]
 pub use diagnostics::ProgressBar;
 #[cfg(feature = "tracing")]
 pub use diagnostics::Spans;

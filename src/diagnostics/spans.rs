@@ -51,7 +51,7 @@ impl Spans {
 impl Observer for Spans {
     fn on(&self, event: &Event) {
         match event {
-            Event::RunStarted { run, tasks, bytes, partitions } => {
+            Event::RunStarted { run, tasks, bytes, partitions, .. } => {
                 let span = info_span!(parent: None, "run", run, tasks, bytes, partitions);
                 self.runs(|runs| runs.insert(*run, span));
             }
@@ -160,7 +160,7 @@ mod tests {
         let spans = Spans::new();
         let name: Arc<str> = "scan → sort 3".into();
         tracing::subscriber::with_default(journal.clone(), || {
-            spans.on(&Event::RunStarted { run: 7, tasks: 1, bytes: 0, partitions: 0 });
+            spans.on(&Event::RunStarted { run: 7, tasks: 1, bytes: 0, partitions: 0, stages: vec![] });
             spans.on(&Event::TaskStarted { run: 7, task: 0, name: name.clone(), booked: 0 });
             tracing::info!("from a closure");
             spans.on(&Event::TaskFinished { run: 7, task: 0, name, seconds: 0.5, bytes: 1, booked: 0 });

@@ -50,6 +50,9 @@ pub enum Event {
         bytes: u64,
         /// How many partitions of input it is going to read.
         partitions: u64,
+        /// The kinds of its tasks, which are their names without the number of the partition, and how many there are of each: the first
+        /// hundred, in the order of the run.
+        stages: Vec<(String, usize)>,
     },
     /// A task begins, on the thread that tells it.
     #[non_exhaustive]
@@ -136,6 +139,14 @@ pub enum Event {
         /// Why it stopped, when it did not come to its end.
         error: Option<Error>,
     },
+}
+
+/// The kind of a task: its name without the number of its partition.
+pub(crate) fn kind(task: &str) -> &str {
+    match task.rsplit_once(' ') {
+        Some((kind, number)) if number.bytes().all(|b| b.is_ascii_digit()) => kind,
+        _ => task,
+    }
 }
 
 /// The observers of a session.

@@ -18,6 +18,7 @@ mod queue;
 mod session;
 mod worker;
 
+pub(crate) use events::kind;
 pub use events::{Event, Observer};
 pub(crate) use session::Run;
 pub use session::{Session, SessionBuilder};

@@ -61,7 +61,13 @@ impl Engine {
                 return id;
             }
         };
-        self.observers.tell(|| Event::RunStarted { run: id, tasks: run.left(), bytes, partitions });
+        self.observers.tell(|| Event::RunStarted {
+            run: id,
+            tasks: run.left(),
+            bytes,
+            partitions,
+            stages: run.stages(),
+        });
         let closing = run.close(id);
         let mut queue = self.lock();
         queue.runs.insert(id, run);

@@ -214,12 +214,8 @@ fn spread(rows: &[Vec<usize>], vertices: &mut [Vertex]) {
             let row = if sweep % 2 == 0 { &rows[i] } else { &rows[rows.len() - 1 - i] };
             let wanted = |v: &usize| {
                 let Vertex { before, after, at, .. } = &vertices[*v];
-                // First one side, at last both.
-                let near: Vec<usize> = match sweep {
-                    SWEEPS => [before.as_slice(), after].concat(),
-                    _ if sweep % 2 == 0 => before.clone(),
-                    _ => after.clone(),
-                };
+                // To and fro; the last time forwards, so that what takes stands in the middle of what gives.
+                let near = if sweep % 2 == 0 { before } else { after };
                 match near.len() {
                     0 => *at,
                     n => near.iter().map(|u| vertices[*u].at).sum::<f64>() / n as f64,

@@ -132,7 +132,7 @@ mod tests {
         let nasty = "</script><script>alert(\"1\")</script> \\ \n\t\u{0} \u{2028} é & @DATA@";
         let profile = Profile::new();
         profile.add_plan(nasty, nasty);
-        profile.on(&Event::RunStarted { run: 1, tasks: 3, bytes: 0, partitions: 0 });
+        profile.on(&Event::RunStarted { run: 1, tasks: 3, bytes: 0, partitions: 0, stages: vec![] });
         let names: [Arc<str>; 3] = [nasty.into(), "scan → sort 0".into(), "scan → sort 1".into()];
         for (task, name) in names.iter().enumerate() {
             profile.on(&Event::TaskStarted { run: 1, task, name: name.clone(), booked: 5 });

@@ -18,7 +18,7 @@ impl Log {
     /// The events, without the times.
     fn lines(&self) -> Vec<String> {
         let line = |event: &Event| match event {
-            Event::RunStarted { run, tasks, bytes, partitions } => {
+            Event::RunStarted { run, tasks, bytes, partitions, .. } => {
                 format!("run {run}: {tasks} tasks, {bytes} bytes, {partitions} partitions")
             }
             Event::TaskStarted { run, task, name, .. } => format!("run {run}: task {task} {name}"),
