@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Sql,
     /// The run was cancelled.
     Cancelled,
+    /// A task took longer than the time it was given.
+    Timeout,
     /// A closure that was handed in gave an error of its own.
     Function,
     /// A task panicked: a defect of the engine, or of a closure given to it.

@@ -33,6 +33,11 @@
 //!
 //! [`Frame::explain`] prints a query at each of these stops.
 //!
+//! # Any function
+//!
+//! [`delayed`] wraps a closure of yours into a task of the same graphs: it runs beside others, once, when what is made of it is
+//! computed. [`Frame::to_delayed`] and [`Frame::from_delayed`] lead from tables to such tasks and back.
+//!
 //! # The layers
 //!
 //! From what a person holds down to the bytes; imports point one way.
@@ -40,6 +45,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `sql`, `cli` | fronts on the public API: SQL text, the command line |
+//! | `delayed` | [`Delayed`]: functions of any kind as tasks |
 //! | `frame` | [`Frame`], [`Column`], [`GroupBy`], [`read_csv`] |
 //! | `lower` | plan → stages → tasks; the one place that sees both plans and operators |
 //! | `plan` | the logical plan, its text, its rewrites (one a file) |
@@ -49,6 +55,10 @@
 //! | `batch` | [`Table`] |
 //! | `sched`, `graph` | runs task graphs; knows nothing of tables |
 //! | `mem` | the memory budget, what lies on disk beyond it, and what passes along the edges of a graph |
+//! | `diagnostics` | observers of runs: [`Stats`], [`Profile`], the progress bar |
+//! | `plot` | [`Chart`]: bars and lines of a table |
+//! | `visual` | [`Picture`]: what is lazy as SVG or DOT |
+//! | `text_file` | pages and pictures, written whole |
 //! | `error`, `config` | open to all |
 //!
 //! # What holds everywhere
@@ -60,6 +70,7 @@
 
 mod batch;
 mod config;
+mod delayed;
 mod diagnostics;
 mod error;
 mod expr;
@@ -70,17 +81,24 @@ mod lower;
 mod mem;
 mod ops;
 mod plan;
+#[cfg(feature = "plot")]
+mod plot;
 mod sched;
 #[cfg(feature = "sql")]
 mod sql;
+mod text_file;
+mod visual;
 
 /// The arrow version that [`Table`]s are made of, so that a program need not name it among its own dependencies.
 pub use arrow;
 pub use batch::Table;
 pub use config::parse_bytes;
-#[cfg(feature = "cli")]
+pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
+#[cfg(feature = "progress")]
 pub use diagnostics::ProgressBar;
-pub use diagnostics::Stats;
+#[cfg(feature = "tracing")]
+pub use diagnostics::Spans;
+pub use diagnostics::{Profile, Stats};
 pub use error::{Error, ErrorKind, Position, Result};
 pub use expr::{
     AggExpr, Expr, Interpolation, Interval, IntoOperand, Literal, RankMethod, Ranking, Rolling, SortKey, Then, Type,
@@ -89,26 +107,29 @@ pub use expr::{
 };
 pub use frame::{
     AsOf, BatchStream, Column, Frame, GroupBy, Keep, Lazy, Merge, Over, Running, Scalar, Stop, TaskCount, WindowExpr,
-    compute_all, concat, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
+    compute_all, concat, picture, read_csv, read_csv_with, read_ipc, read_parquet, submit_all,
 };
 pub use io::Paths;
 pub use io::csv::{
     ColumnReport, CsvOptions, Delimiter, Infer, LineEnd, NamedOption, OnBadRow, OptionValue, Ragged, Simd,
 };
 pub use io::write::{Compression, WriteOptions, Written};
+#[cfg(feature = "plot")]
+pub use plot::{Chart, Plot};
 pub use sched::{Event, Observer, Session, SessionBuilder};
 #[cfg(feature = "sql")]
 pub use sql::{sql, sql_statements};
+pub use visual::Picture;
 
 /// What most programs import.
 pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::sql;
     pub use crate::{
-        AggExpr, AsOf, Column, Compression, CsvOptions, Error, ErrorKind, Expr, Frame, Interpolation, Interval, Keep,
-        Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type, WindowExpr,
-        WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, hours, lit, lit_date,
-        lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number, seconds, size,
-        submit_all, weeks, when, years,
+        AggExpr, AsOf, Column, Compression, CsvOptions, Delayed, Error, ErrorKind, Expr, Frame, Interpolation,
+        Interval, Keep, Literal, Merge, Over, RankMethod, Result, Scalar, Session, SortKey, Stop, Table, Type,
+        WindowExpr, WriteOptions, coalesce, col, compute_all, concat, concat_text, corr, cov, days, delayed, hours,
+        lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number,
+        seconds, size, submit_all, try_delayed, weeks, when, years,
     };
 }

@@ -109,7 +109,8 @@ fn other_formats() {
     let expected = result(dir.path(), &["sql", query, "--format", "csv"]);
     for name in ["out.parquet", "out.arrow", "out.csv", "out.tsv"] {
         let format = name.split_once('.').unwrap().1;
-        fs::write(dir.path().join(name), &partita(dir.path(), &["sql", query, "--format", format]).get_output().stdout).unwrap();
+        fs::write(dir.path().join(name), &partita(dir.path(), &["sql", query, "--format", format]).get_output().stdout)
+            .unwrap();
         let read = if format == "tsv" { format!("read_csv('{name}', delim => '\\t')") } else { format!("'{name}'") };
         let again = format!("SELECT * FROM {read}");
         assert_eq!(result(dir.path(), &["sql", &again, "--format", "csv"]), expected, "{name}");

@@ -36,7 +36,7 @@ pub(super) struct Convert {
     #[command(flatten)]
     csv: CsvFlags,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -69,7 +69,9 @@ impl Convert {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
         let input = Input { paths: self.paths, csv: self.csv };
-        let written = input.open(&session)?.write(&self.output, write)?;
+        let frame = input.open(&session)?;
+        self.options.show_plan("the rows to convert", &frame);
+        let written = frame.write(&self.output, write)?;
         let mut out = io::stdout().lock();
         for file in &written.files {
             writeln!(out, "{}", file.display())?;

@@ -14,7 +14,7 @@ pub(super) struct Count {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 const EXAMPLES: &str = "\

@@ -21,7 +21,7 @@ pub(super) struct Head {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -34,6 +34,7 @@ impl Head {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
         let rows = self.input.open(&session)?.head(self.rows);
+        self.options.show_plan("the first rows", &rows);
         output::write(rows.stream()?, self.format, io::stdout())?;
         Ok(())
     }

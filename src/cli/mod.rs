@@ -15,12 +15,14 @@ mod signals;
 mod sql;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use partita::{ErrorKind, Event, Observer, ProgressBar, Session, SessionBuilder, parse_bytes};
+use partita::{
+    Error, ErrorKind, Event, Frame, Observer, Profile, ProgressBar, Session, SessionBuilder, Stop, parse_bytes,
+};
 
 /// Asks questions of CSV files, however large.
 ///
@@ -57,6 +59,20 @@ enum Command {
     Generate(generate::GenerateOptions),
 }
 
+impl Command {
+    /// How it is run, if it runs anything.
+    fn options(&self) -> Option<&RunOptions> {
+        match self {
+            Command::Sql(sql) => Some(&sql.options),
+            Command::Head(head) => Some(&head.options),
+            Command::Count(count) => Some(&count.options),
+            Command::Schema(schema) => Some(&schema.options),
+            Command::Convert(convert) => Some(&convert.options),
+            Command::Generate(_) => None,
+        }
+    }
+}
+
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   partita generate /tmp/baci --years 2012-2018 --rows 8000
@@ -82,6 +98,12 @@ struct RunOptions {
     /// The size of the pieces that files are read in [env: PARTITA_PARTITION_SIZE] [default: 100MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     partition_size: Option<usize>,
+    /// Writes a profile of the run as one HTML page that opens offline: threads, memory, spills, stages and plan
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// What the profile shows.
+    #[arg(skip)]
+    recorded: Arc<Profile>,
     /// Shows no progress on stderr (there is none anyway when stderr is no terminal)
     #[arg(long, short)]
     quiet: bool,
@@ -108,6 +130,10 @@ impl RunOptions {
         if let Some(size) = setting(self.partition_size, "PARTITA_PARTITION_SIZE", parse_bytes)? {
             session = session.partition_size(size);
         }
+        if let Some(path) = &self.profile {
+            check_folder(path)?;
+            session = session.observer(self.recorded.clone());
+        }
         if !self.quiet
             && let Some(bar) = ProgressBar::on_terminal()
         {
@@ -115,6 +141,32 @@ impl RunOptions {
         }
         Ok(session)
     }
+
+    /// Shows the plan of what is run in the profile, if there is to be one.
+    fn show_plan(&self, title: &str, frame: &Frame) {
+        // What is wrong with it comes out when it is run.
+        if self.profile.is_some()
+            && let Ok(plan) = frame.explain(Stop::All)
+        {
+            self.recorded.add_plan(title, plan);
+        }
+    }
+
+    /// What is to be written at the end: the profile, and where.
+    fn recording(&self) -> Option<(Arc<Profile>, PathBuf)> {
+        Some((self.recorded.clone(), self.profile.clone()?))
+    }
+}
+
+/// Tells before a long run that there is no place for a file that is written at its end.
+fn check_folder(path: &Path) -> partita::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let what = match (folder.is_dir(), path.is_dir()) {
+        (true, false) => return Ok(()),
+        (true, true) => "it is a folder".to_owned(),
+        (false, _) => format!("there is no folder '{}'", folder.display()),
+    };
+    Err(Error::new(ErrorKind::Io, format!("the file '{}' can't be written: {what}", path.display())))
 }
 
 /// What a flag says, else what an environment variable does.
@@ -169,6 +221,8 @@ impl From<io::Error> for Failure {
 /// Reads the command line and carries it out.
 pub(crate) fn main() -> ExitCode {
     let Cli { command, shell } = Cli::parse();
+    let options = command.as_ref().map_or(Some(&shell), Command::options);
+    let recording = options.and_then(RunOptions::recording);
     let result = match command {
         Some(Command::Sql(command)) => command.run(),
         Some(Command::Head(command)) => command.run(),
@@ -181,6 +235,14 @@ pub(crate) fn main() -> ExitCode {
             let message = "there is no command, and the shell needs a terminal";
             Cli::command().error(clap::error::ErrorKind::MissingSubcommand, message).exit()
         }
+    };
+    let result = match (recording, result) {
+        // A run that failed has a profile too; one that a signal stopped is to end soon.
+        (Some((profile, path)), result) if !is_cancelled(&result) => {
+            let written = profile.write(path);
+            result.and(written.map_err(Failure::from))
+        }
+        (_, result) => result,
     };
     let (message, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -197,6 +259,10 @@ pub(crate) fn main() -> ExitCode {
     // When stderr is gone too, the exit code is all that is left to tell it.
     _ = writeln!(io::stderr(), "error: {message}");
     ExitCode::from(code)
+}
+
+fn is_cancelled(result: &Result<(), Failure>) -> bool {
+    matches!(result, Err(Failure::Run(error)) if error.kind() == ErrorKind::Cancelled)
 }
 
 /// Generates, and tells the names of the files.

@@ -19,7 +19,7 @@ pub(super) struct Schema {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 const EXAMPLES: &str = "\

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -10,7 +10,7 @@ use partita::{Error, ErrorKind, Frame, Stats, Stop, WriteOptions, sql_statements
 
 use super::input::CsvFlags;
 use super::output::{self, Format};
-use super::{Failure, RunOptions, signals};
+use super::{Failure, RunOptions, check_folder, signals};
 
 /// Runs SQL over files
 ///
@@ -39,10 +39,13 @@ pub(super) struct Sql {
     /// Prints on stderr, after the result, what the run took: rows and bytes read, what was spilled by which operator, peak memory, time
     #[arg(long)]
     stats: bool,
+    /// Writes a picture of the query's stages, coloured by the time that each took: SVG, or DOT for a name that ends in .dot
+    #[arg(long, value_name = "FILE", conflicts_with = "explain")]
+    graph: Option<PathBuf>,
     #[command(flatten)]
     csv: CsvFlags,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 /// How far a plan is taken before it is printed.
@@ -71,7 +74,7 @@ impl Sql {
         let text = self.text()?;
         let stats = Arc::new(Stats::new());
         let mut session = self.options.session()?;
-        if self.stats {
+        if self.stats || self.graph.is_some() {
             session = session.observer(stats.clone());
         }
         let session = session.build()?;
@@ -81,12 +84,21 @@ impl Sql {
             // The parser tells what is wrong.
             statements.push(&text);
         }
+        if let Some(path) = &self.graph {
+            check_picture(path, statements.len())?;
+        }
         let mut rows = 0;
         for statement in statements {
             let frame = session.sql_with(statement, &self.csv.options()?);
             match self.explain {
                 Some(explain) => writeln!(io::stdout(), "{}", frame.explain(explain.stop())?.trim_end())?,
-                None => rows += self.print(&frame)?,
+                None => {
+                    self.options.show_plan(statement.trim(), &frame);
+                    rows += self.print(&frame)?;
+                    if let Some(path) = &self.graph {
+                        frame.picture().by_time(&stats).write(path)?;
+                    }
+                }
             }
         }
         if self.stats {
@@ -134,6 +146,21 @@ impl Sql {
         };
         Ok(frame.write(path, options.overwrite())?.rows)
     }
+}
+
+/// Tells before a run what would be wrong with its picture.
+fn check_picture(path: &Path, statements: usize) -> Result<(), Failure> {
+    if statements > 1 {
+        let error = Error::new(ErrorKind::Config, format!("one picture can't show {statements} statements"));
+        return Err(error.help("run them one by one, each with a --graph of its own").into());
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    if !matches!(ending.as_deref(), Some("svg" | "dot")) {
+        let error =
+            Error::new(ErrorKind::Config, format!("'{}' names no format of pictures by its ending", path.display()));
+        return Err(error.help("name a file that ends in .svg or .dot").into());
+    }
+    Ok(check_folder(path)?)
 }
 
 impl Explain {

@@ -1,9 +1,17 @@
-//! Observers of runs: the progress line, and what runs took.
+//! Observers of runs: the progress line, what runs took, and their profile.
 
-#[cfg(feature = "cli")]
+mod profile;
+#[cfg(feature = "progress")]
 mod progress;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stats;
 
-#[cfg(feature = "cli")]
+pub use profile::Profile;
+#[cfg(feature = "progress")]
 pub use progress::ProgressBar;
+#[cfg(feature = "tracing")]
+pub use spans::Spans;
 pub use stats::Stats;
+
+pub(crate) use crate::sched::kind;

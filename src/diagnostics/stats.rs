@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use super::kind;
 use crate::config::{count, format_bytes};
 use crate::sched::{Event, Observer};
 
@@ -48,6 +49,8 @@ struct Busy {
     kind: String,
     tasks: u64,
     seconds: f64,
+    /// What their results held.
+    bytes: u64,
 }
 
 impl Stats {
@@ -97,6 +100,11 @@ impl Stats {
         self.totals(|totals| totals.busy.iter().map(|busy| (busy.kind.clone(), busy.seconds)).collect())
     }
 
+    /// How much memory the results of each kind of task held, one added to the other, in the same order.
+    pub fn held(&self) -> Vec<(String, u64)> {
+        self.totals(|totals| totals.busy.iter().map(|busy| (busy.kind.clone(), busy.bytes)).collect())
+    }
+
     fn totals<R>(&self, f: impl FnOnce(&mut Totals) -> R) -> R {
         // Whatever happened to the thread that held it: each sum is whole.
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -112,23 +120,16 @@ impl Totals {
         self.spilled.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     }
 
-    fn add_busy(&mut self, task: &str, seconds: f64) {
+    fn add_busy(&mut self, task: &str, seconds: f64, bytes: u64) {
         let kind = kind(task);
         match self.busy.iter_mut().find(|busy| busy.kind == kind) {
             Some(busy) => {
                 busy.tasks += 1;
                 busy.seconds += seconds;
+                busy.bytes += bytes;
             }
-            None => self.busy.push(Busy { kind: kind.to_owned(), tasks: 1, seconds }),
+            None => self.busy.push(Busy { kind: kind.to_owned(), tasks: 1, seconds, bytes }),
         }
-    }
-}
-
-/// The name of a task without the number of its partition.
-fn kind(task: &str) -> &str {
-    match task.rsplit_once(' ') {
-        Some((kind, number)) if number.bytes().all(|b| b.is_ascii_digit()) => kind,
-        _ => task,
     }
 }
 
@@ -139,7 +140,7 @@ impl Observer for Stats {
                 totals.bytes += bytes;
                 totals.rows += rows;
             }
-            Event::TaskFinished { name, seconds, .. } => totals.add_busy(name, *seconds),
+            Event::TaskFinished { name, seconds, bytes, .. } => totals.add_busy(name, *seconds, *bytes as u64),
             Event::Spilled { operator, bytes, .. } => totals.add_spilled(operator, *bytes),
             Event::RunFinished { seconds, peak, limit, .. } => {
                 totals.seconds += seconds;
@@ -165,7 +166,7 @@ impl fmt::Display for Stats {
             }
             writeln!(f, "peak memory  {} of {}", format_bytes(*peak as u64), format_bytes(*limit as u64))?;
             write!(f, "time         {seconds:.3} s, of which threads were busy")?;
-            for Busy { kind, tasks, seconds } in busy {
+            for Busy { kind, tasks, seconds, .. } in busy {
                 write!(f, "\n  {seconds:>9.3} s  {kind} ({})", count(*tasks, "task"))?;
             }
             Ok(())
@@ -190,9 +191,9 @@ mod tests {
             for (name, seconds) in
                 [("scan → sort 0", 1.0), ("scan → sort 12", 0.25), ("merge", 0.5), ("part 1 b", 0.125)]
             {
-                stats.on(&Event::TaskFinished { run, task: 0, name: name.into(), seconds, bytes: 1 });
+                stats.on(&Event::TaskFinished { run, task: 0, name: name.into(), seconds, bytes: 1, booked: 0 });
             }
-            stats.on(&Event::Advanced { run, bytes: 1_000_000, rows: 2500, partitions: 1 });
+            stats.on(&Event::Advanced { run, bytes: 1_000_000, rows: 2500, partitions: 1, booked: 0 });
         }
         assert!(stats.to_string().contains("spilled      nothing\n"), "{stats}");
         for (operator, bytes) in [("rows to sort", 100), ("groups", 300), ("rows to sort", 150)] {
@@ -213,6 +214,6 @@ time         3.000 s, of which threads were busy
       0.250 s  part 1 b (2 tasks)";
         assert_eq!(stats.to_string(), expected);
         assert_eq!((stats.spilled(), stats.spilled_by().len(), stats.seconds()), (550, 2, 3.0));
-        assert_eq!(stats.busy()[1], ("merge".to_owned(), 1.0));
+        assert_eq!((&stats.busy()[1], &stats.held()[0]), (&("merge".to_owned(), 1.0), &("scan → sort".to_owned(), 4)));
     }
 }

@@ -7,24 +7,27 @@ use super::{Column, Frame, Running, Scalar};
 use crate::batch::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Literal;
+use crate::graph::Expand;
 use crate::lower::{answer, expand, lower};
+use crate::mem::Part;
 use crate::plan::{LogicalPlan, optimise};
 use crate::sched::Session;
 
-/// What a run can give: a [`Frame`], a [`Column`], a [`Scalar`], and tuples, arrays and vectors of these.
+/// What a run can give: a [`Frame`], a [`Column`], a [`Scalar`], a [`Delayed`](crate::Delayed) value, and tuples, arrays and
+/// vectors of these.
 pub trait Lazy {
     /// What it is when it is computed.
     type Output: 'static;
 
-    /// The frames to compute.
+    /// What to compute.
     #[doc(hidden)]
-    fn frames(&self) -> Vec<Frame>;
+    fn wanted(&self) -> Vec<Wanted>;
 
-    /// The result, from the tables of these frames, one after the other.
+    /// The result, from the results of what was wanted, one after the other.
     #[doc(hidden)]
-    fn output(tables: &mut dyn Iterator<Item = Table>, shape: &Shape) -> Result<Self::Output>;
+    fn output(results: &mut Results, shape: &Shape) -> Result<Self::Output>;
 
-    /// How many frames each part has.
+    /// How many results each part has.
     #[doc(hidden)]
     fn shape(&self) -> Shape;
 }
@@ -35,6 +38,52 @@ pub trait Lazy {
 pub enum Shape {
     One,
     Many(Vec<Shape>),
+}
+
+/// One thing to compute.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Wanted(pub(super) Session, pub(super) What);
+
+#[derive(Clone)]
+pub(super) enum What {
+    Frame(Frame),
+    Tasks(Arc<dyn Expand>),
+}
+
+/// What a run gave: for each thing that was wanted, its result.
+#[doc(hidden)]
+pub struct Results(std::vec::IntoIter<Answer>);
+
+enum Answer {
+    Table(Table),
+    Part(Arc<dyn Part>),
+}
+
+impl Wanted {
+    fn frame(frame: &Frame) -> Wanted {
+        Wanted(frame.session.clone(), What::Frame(frame.clone()))
+    }
+
+    pub(crate) fn tasks(session: Session, tasks: Arc<dyn Expand>) -> Wanted {
+        Wanted(session, What::Tasks(tasks))
+    }
+}
+
+impl Results {
+    pub(crate) fn table(&mut self) -> Result<Table> {
+        match self.0.next() {
+            Some(Answer::Table(table)) => Ok(table),
+            _ => Err(lacking()),
+        }
+    }
+
+    pub(crate) fn part(&mut self) -> Result<Arc<dyn Part>> {
+        match self.0.next() {
+            Some(Answer::Part(part)) => Ok(part),
+            _ => Err(lacking()),
+        }
+    }
 }
 
 /// Computes several results in one run; those that read the same files share one scan of them.
@@ -75,44 +124,75 @@ pub fn compute_all<L: Lazy>(lazies: L) -> Result<L::Output> {
 /// # }
 /// ```
 pub fn submit_all<L: Lazy>(lazies: L) -> Running<L::Output> {
-    let shape = lazies.shape();
-    submit_frames(lazies.frames(), move |tables| L::output(tables, &shape))
+    submit_in(None, lazies)
 }
 
-/// Starts one run of all these frames, in the session of the first.
-pub(super) fn submit_frames<T: 'static>(
-    frames: Vec<Frame>,
-    finish: impl FnOnce(&mut dyn Iterator<Item = Table>) -> Result<T> + Send + 'static,
+/// Starts one run of all that is wanted, in this session or in that of the first.
+pub(crate) fn submit_in<L: Lazy>(session: Option<Session>, lazies: L) -> Running<L::Output> {
+    let (wanted, shape) = (lazies.wanted(), lazies.shape());
+    let session = session.or_else(|| wanted.first().map(|first| first.0.clone())).unwrap_or_default();
+    submit_wanted(session, wanted, move |results| L::output(results, &shape))
+}
+
+fn submit_wanted<T: 'static>(
+    session: Session,
+    wanted: Vec<Wanted>,
+    finish: impl FnOnce(&mut Results) -> Result<T> + Send + 'static,
 ) -> Running<T> {
-    let session = frames.first().map_or_else(Session::default, |frame| frame.session.clone());
-    let plans = frames.iter().map(|frame| frame.plan().cloned()).collect::<Result<Vec<_>>>();
-    // What the run that gave the results was of.
+    let plans = wanted.iter().filter_map(|wanted| match &wanted.1 {
+        What::Frame(frame) => Some(frame.plan().cloned()),
+        What::Tasks(_) => None,
+    });
+    let plans = plans.collect::<Result<Vec<_>>>();
+    // What the run that gave the results was of: for each thing wanted, the columns and partitions of a frame.
     let shape = Arc::new(Mutex::new(vec![]));
+    let has_tasks = wanted.iter().any(|wanted| matches!(wanted.1, What::Tasks(_)));
     let start = {
         let shape = shape.clone();
         let session = session.clone();
         move |plans: &[Arc<LogicalPlan>]| {
             let optimised = plans.iter().map(optimise).collect::<Result<Vec<_>>>()?;
-            let (graph, ends) = expand(lower(&optimised)?, session.config())?;
-            let schemas = plans.iter().map(|plan| plan.schema().clone());
-            *shape.lock().unwrap_or_else(PoisonError::into_inner) = schemas.zip(ends.iter().map(Vec::len)).collect();
-            Ok(session.start(graph, &ends.concat()))
+            let (mut graph, ends) = expand(lower(&optimised)?, session.config())?;
+            let mut frames = plans.iter().map(|plan| plan.schema().clone()).zip(ends);
+            let (mut shapes, mut outputs) = (vec![], vec![]);
+            for Wanted(_, what) in &wanted {
+                shapes.push(match what {
+                    What::Frame(_) => {
+                        let (schema, ends) = frames.next().ok_or_else(lacking)?;
+                        outputs.extend(&ends);
+                        Some((schema, ends.len()))
+                    }
+                    What::Tasks(tasks) => {
+                        outputs.push(tasks.expand(&mut graph)?);
+                        None
+                    }
+                });
+            }
+            *shape.lock().unwrap_or_else(PoisonError::into_inner) = shapes;
+            Ok(session.start(graph, &outputs))
         }
     };
     let run = plans.and_then(|plans| current(&plans)).and_then(|plans| Ok((start(&plans)?, plans)));
     let (run, mut plans) = run.map_or_else(|error| (Err(error), vec![]), |(run, plans)| (Ok(run), plans));
     let restart = move |error| {
+        // Tasks run once: what they do beside giving a value would be done again.
+        if has_tasks {
+            return Err(error);
+        }
         plans = wider(&session, &plans, error)?;
         start(&plans)
     };
-    Running::new(run, restart, move |mut parts| {
-        let mut tables = Vec::new();
-        let shape = std::mem::take(&mut *shape.lock().unwrap_or_else(PoisonError::into_inner));
-        for (schema, partitions) in shape {
-            let rest = parts.split_off(partitions.min(parts.len()));
-            tables.push(Table::new(schema, answer(std::mem::replace(&mut parts, rest))?)?);
+    Running::new(run, restart, move |parts| {
+        let (mut parts, mut answers) = (parts.into_iter(), vec![]);
+        for shape in std::mem::take(&mut *shape.lock().unwrap_or_else(PoisonError::into_inner)) {
+            answers.push(match shape {
+                Some((schema, partitions)) => {
+                    Answer::Table(Table::new(schema, answer(parts.by_ref().take(partitions).collect())?)?)
+                }
+                None => Answer::Part(parts.next().ok_or_else(lacking)?),
+            });
         }
-        finish(&mut tables.into_iter())
+        finish(&mut Results(answers.into_iter()))
     })
 }
 
@@ -123,12 +203,12 @@ fn lacking() -> Error {
 impl Lazy for Frame {
     type Output = Table;
 
-    fn frames(&self) -> Vec<Frame> {
-        vec![self.clone()]
+    fn wanted(&self) -> Vec<Wanted> {
+        vec![Wanted::frame(self)]
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, _: &Shape) -> Result<Table> {
-        tables.next().ok_or_else(lacking)
+    fn output(results: &mut Results, _: &Shape) -> Result<Table> {
+        results.table()
     }
 
     fn shape(&self) -> Shape {
@@ -139,12 +219,12 @@ impl Lazy for Frame {
 impl Lazy for Column {
     type Output = Table;
 
-    fn frames(&self) -> Vec<Frame> {
-        vec![self.frame().clone()]
+    fn wanted(&self) -> Vec<Wanted> {
+        vec![Wanted::frame(self.frame())]
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, _: &Shape) -> Result<Table> {
-        tables.next().ok_or_else(lacking)
+    fn output(results: &mut Results, _: &Shape) -> Result<Table> {
+        results.table()
     }
 
     fn shape(&self) -> Shape {
@@ -155,12 +235,12 @@ impl Lazy for Column {
 impl Lazy for Scalar {
     type Output = Literal;
 
-    fn frames(&self) -> Vec<Frame> {
-        vec![self.frame().clone()]
+    fn wanted(&self) -> Vec<Wanted> {
+        vec![Wanted::frame(self.frame())]
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, _: &Shape) -> Result<Literal> {
-        Scalar::value(&tables.next().ok_or_else(lacking)?)
+    fn output(results: &mut Results, _: &Shape) -> Result<Literal> {
+        Scalar::value(&results.table()?)
     }
 
     fn shape(&self) -> Shape {
@@ -171,12 +251,12 @@ impl Lazy for Scalar {
 impl<L: Lazy> Lazy for &L {
     type Output = L::Output;
 
-    fn frames(&self) -> Vec<Frame> {
-        L::frames(self)
+    fn wanted(&self) -> Vec<Wanted> {
+        L::wanted(self)
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, shape: &Shape) -> Result<L::Output> {
-        L::output(tables, shape)
+    fn output(results: &mut Results, shape: &Shape) -> Result<L::Output> {
+        L::output(results, shape)
     }
 
     fn shape(&self) -> Shape {
@@ -187,12 +267,12 @@ impl<L: Lazy> Lazy for &L {
 impl<L: Lazy> Lazy for Vec<L> {
     type Output = Vec<L::Output>;
 
-    fn frames(&self) -> Vec<Frame> {
-        self.iter().flat_map(Lazy::frames).collect()
+    fn wanted(&self) -> Vec<Wanted> {
+        self.iter().flat_map(Lazy::wanted).collect()
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, shape: &Shape) -> Result<Vec<L::Output>> {
-        shape.parts().iter().map(|part| L::output(tables, part)).collect()
+    fn output(results: &mut Results, shape: &Shape) -> Result<Vec<L::Output>> {
+        shape.parts().iter().map(|part| L::output(results, part)).collect()
     }
 
     fn shape(&self) -> Shape {
@@ -203,12 +283,12 @@ impl<L: Lazy> Lazy for Vec<L> {
 impl<L: Lazy, const N: usize> Lazy for [L; N] {
     type Output = [L::Output; N];
 
-    fn frames(&self) -> Vec<Frame> {
-        self.iter().flat_map(Lazy::frames).collect()
+    fn wanted(&self) -> Vec<Wanted> {
+        self.iter().flat_map(Lazy::wanted).collect()
     }
 
-    fn output(tables: &mut dyn Iterator<Item = Table>, shape: &Shape) -> Result<[L::Output; N]> {
-        <Vec<L>>::output(tables, shape)?.try_into().map_err(|_| lacking())
+    fn output(results: &mut Results, shape: &Shape) -> Result<[L::Output; N]> {
+        <Vec<L>>::output(results, shape)?.try_into().map_err(|_| lacking())
     }
 
     fn shape(&self) -> Shape {
@@ -234,12 +314,12 @@ macro_rules! tuples {
         impl<$($lazy: Lazy),+> Lazy for ($($lazy,)+) {
             type Output = ($($lazy::Output,)+);
 
-            fn frames(&self) -> Vec<Frame> {
-                [$(self.$nth.frames()),+].concat()
+            fn wanted(&self) -> Vec<Wanted> {
+                [$(self.$nth.wanted()),+].concat()
             }
 
-            fn output(tables: &mut dyn Iterator<Item = Table>, shape: &Shape) -> Result<Self::Output> {
-                Ok(($($lazy::output(tables, shape.part($nth)?)?,)+))
+            fn output(results: &mut Results, shape: &Shape) -> Result<Self::Output> {
+                Ok(($($lazy::output(results, shape.part($nth)?)?,)+))
             }
 
             fn shape(&self) -> Shape {

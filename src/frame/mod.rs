@@ -18,6 +18,7 @@ mod restart;
 mod rows;
 mod running;
 mod sample;
+mod visualize;
 mod window;
 mod write;
 
@@ -33,17 +34,17 @@ use crate::lower::{expand, lower};
 use crate::plan::{LogicalPlan, list, optimise};
 use crate::sched::Session;
 
-use self::compute_all::submit_frames;
-
 pub use crate::plan::Keep;
 pub use column::{Column, Scalar};
 pub use combine::concat;
 pub use compute_all::{Lazy, compute_all, submit_all};
+pub(crate) use compute_all::{Results, Shape, Wanted, submit_in};
 pub use group_by::GroupBy;
 pub use merge::{AsOf, Merge};
 pub use persist::BatchStream;
 pub use read::{read_csv, read_csv_with, read_ipc, read_parquet};
 pub use running::Running;
+pub use visualize::picture;
 pub use window::{Over, WindowExpr};
 
 /// A lazy table in partitions: a description of what to read and what to do with it.
@@ -338,7 +339,7 @@ impl Frame {
     /// # }
     /// ```
     pub fn submit(&self) -> Running {
-        submit_frames(vec![self.clone()], |tables| tables.next().ok_or_else(|| Error::internal("a query gave nothing")))
+        submit_all(self)
     }
 
     /// For each column that is read, its type and the file and line that decided it: as far as is known by now, which a run may have

@@ -11,7 +11,8 @@ use arrow::error::ArrowError;
 use super::restart::{current, wider};
 use super::{Frame, Running};
 use crate::error::{Error, Result};
-use crate::io::{Kept, Persisted};
+use crate::graph::{TaskGraph, TaskId};
+use crate::io::{Kept, Persisted, RowSource};
 use crate::lower::{deliver, expand, lower_persisted};
 use crate::mem::{Part, take, view};
 use crate::plan::{LogicalPlan, optimise};
@@ -126,6 +127,25 @@ impl Frame {
         };
         rows.start(current(std::slice::from_ref(plan))?)?;
         Ok(BatchStream { schema: plan.schema().clone(), rows: Mutex::new(rows) })
+    }
+}
+
+impl Frame {
+    /// Adds the tasks that keep the rows, and says which of them give the partitions: [`Kept`] ones.
+    pub(crate) fn expand_partitions(&self, to: &mut TaskGraph) -> Result<Vec<TaskId>> {
+        let plans = current(std::slice::from_ref(self.plan()?))?;
+        let (graph, ends) = expand(lower_persisted(&*optimise(first(&plans)?)?)?, self.session.config())?;
+        let offset = to.append(graph);
+        Ok(ends.concat().into_iter().map(|end| TaskId(end.0 + offset)).collect())
+    }
+
+    /// A frame that begins with these rows.
+    pub(crate) fn of_rows(session: Session, rows: Result<Arc<dyn RowSource>>, step: &str) -> Frame {
+        Frame::new(session, rows.map(LogicalPlan::read), step.to_owned())
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 }
 

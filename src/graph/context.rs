@@ -49,6 +49,11 @@ impl TaskContext {
         self.cancelled.load(Ordering::Relaxed)
     }
 
+    /// The flag itself, for who asks without a context at hand.
+    pub(crate) fn cancelled_flag(&self) -> &Arc<AtomicBool> {
+        &self.cancelled
+    }
+
     /// An error to give up with when the run is over.
     ///
     /// # Errors

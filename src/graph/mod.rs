@@ -9,7 +9,10 @@ mod context;
 mod order;
 mod tree;
 
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
 
 pub(crate) use context::{Input, Progress, TaskContext, cancelled};
 pub(crate) use order::order;
@@ -30,6 +33,15 @@ pub(crate) struct TaskId(pub(crate) usize);
 pub(crate) struct TaskGraph {
     pub(crate) tasks: Vec<Task>,
     input: Input,
+    /// The tasks that stand for what several may ask for, by its address: they are added once. Whoever says so keeps it alive
+    /// in the work of the task.
+    pub(crate) shared: HashMap<usize, TaskId, BuildHasherDefault<ahash::AHasher>>,
+}
+
+/// Something lazy that adds its tasks to a graph: those that it shares with what was added before it, once.
+pub(crate) trait Expand: Send + Sync {
+    /// Adds the tasks, and says which of them gives the result.
+    fn expand(&self, to: &mut TaskGraph) -> Result<TaskId>;
 }
 
 pub(crate) struct Task {
@@ -63,6 +75,20 @@ impl TaskGraph {
     pub(crate) fn add(&mut self, name: impl Into<Arc<str>>, inputs: Vec<TaskId>, work: Work) -> TaskId {
         self.tasks.push(Task { name: name.into(), inputs, work });
         TaskId(self.tasks.len() - 1)
+    }
+
+    /// Adds all tasks of another graph. Gives by how much their numbers have grown.
+    pub(crate) fn append(&mut self, other: TaskGraph) -> usize {
+        let offset = self.len();
+        let moved = |mut task: Task| {
+            task.inputs.iter_mut().for_each(|input| input.0 += offset);
+            task
+        };
+        self.tasks.extend(other.tasks.into_iter().map(moved));
+        self.input.bytes += other.input.bytes;
+        self.input.rows += other.input.rows;
+        self.input.partitions += other.input.partitions;
+        offset
     }
 
     /// The number of tasks.

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::Table;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::Expr;
-use crate::mem::Reservation;
+use crate::graph::{TaskGraph, TaskId};
+use crate::mem::{Part, Reservation};
 
 /// The batches of a partition, one after the other.
 pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
@@ -30,7 +32,19 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
     fn bytes(&self) -> u64 {
         0
     }
-    /// The batches of a partition: these columns, as places in the schema. Rows for which `filter` is certainly false
+    /// Whether reading runs closures of a user's, which should not run twice.
+    fn has_closures(&self) -> bool {
+        false
+    }
+    /// Adds the tasks that rows are yet to be computed by: one for each partition, or none at all, if they can be read.
+    fn expand(&self, _: &mut TaskGraph) -> Result<Vec<TaskId>> {
+        Ok(Vec::new())
+    }
+    /// The batches of a partition, from what its task gave: these columns.
+    fn read_given<'a>(&'a self, _partition: usize, _given: &Arc<dyn Part>, _columns: &[usize]) -> Result<Rows<'a>> {
+        Err(Error::internal("a source has no tasks"))
+    }
+    /// The batches of a partition, these columns, as places in the schema. Rows for which `filter` is certainly false
     /// may be left out; it runs again behind the source.
     fn read<'a>(
         &'a self,

@@ -6,6 +6,7 @@
 //! partitions ([`Each`]); or every partition is gone over twice, with what it needs of those before it ([`InOrder`]).
 
 mod admit;
+mod draw;
 mod end;
 mod explain;
 mod gate;

@@ -36,19 +36,26 @@ pub(super) struct Expansion {
 /// # Errors
 /// [`ErrorKind::Memory`] when the limit is too small for any of the stages.
 pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<Vec<TaskId>>)> {
-    stages.admit(config)?;
-    let mut expansion = Expansion::new(config.split_every);
-    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
-        expansion.manner.in_pieces = *in_pieces;
-        expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
-        let end = end.expand(branches, &mut expansion)?;
-        expansion.ends.push(end);
-    }
+    let (mut expansion, _) = expansion(&stages, config)?;
     expansion.graph.set_input(expansion.input);
     expansion.report_rejects(&stages.roots);
     let ends = stages.roots.iter().map(|root| expansion.ends.get(*root).cloned());
     let ends: Option<Vec<_>> = ends.collect();
     Ok((expansion.graph, ends.ok_or_else(|| Error::internal("a plan became no stage"))?))
+}
+
+/// The tasks of all stages, and for each stage how many there are up to its end.
+pub(super) fn expansion(stages: &Stages, config: &Config) -> Result<(Expansion, Vec<usize>)> {
+    stages.admit(config)?;
+    let (mut expansion, mut ends) = (Expansion::new(config.split_every), vec![]);
+    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
+        expansion.manner.in_pieces = *in_pieces;
+        expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
+        let end = end.expand(branches, &mut expansion)?;
+        expansion.ends.push(end);
+        ends.push(expansion.graph.len());
+    }
+    Ok((expansion, ends))
 }
 
 /// The batches of the tasks that [`expand`] named, from what their run gave.
@@ -121,7 +128,7 @@ impl Expansion {
             let work = Arc::new(Work { steps: branch.steps.clone(), before, reducer: reducer.clone() });
             states.push(match &branch.source {
                 Source::Csv(scan) => self.scanned(&work, scan, &sides)?,
-                Source::Rows { .. } => self.rows(&work, branch, &sides),
+                Source::Rows { .. } => self.rows(&work, branch, &sides)?,
                 Source::Stage { stage, pick } => self.stage(&work, *stage, *pick, &sides)?,
                 Source::Unmatched { op, stage, branches: lefts } => {
                     let matched = states.get(lefts.clone()).into_iter().flatten().flatten().copied().collect();
@@ -200,28 +207,36 @@ impl Expansion {
     }
 
     /// A state for each partition of a source of rows.
-    fn rows<R: Reducer>(&mut self, work: &Arc<Work<R>>, branch: &Branch, sides: &[TaskId]) -> Vec<TaskId> {
-        let Source::Rows { source, columns, filter } = &branch.source else { return vec![] };
+    fn rows<R: Reducer>(&mut self, work: &Arc<Work<R>>, branch: &Branch, sides: &[TaskId]) -> Result<Vec<TaskId>> {
+        let Source::Rows { source, columns, filter } = &branch.source else { return Ok(vec![]) };
+        let computed = source.expand(&mut self.graph)?;
         let share = Input { bytes: source.bytes() / branch.partitions.max(1) as u64, rows: 0, partitions: 1 };
         self.input.bytes += share.bytes * branch.partitions as u64;
         self.input.partitions += branch.partitions as u64;
         let tasks = (0..branch.partitions).map(|partition| {
             let (work, source, columns, filter) = (work.clone(), source.clone(), columns.clone(), filter.clone());
-            let run = move |context: &TaskContext, sides: Vec<Arc<dyn Part>>| {
-                if let Some(folded) = work.run_joined(context, partition, &sides) {
+            let computed = computed.get(partition);
+            let inputs = computed.into_iter().chain(sides).copied().collect();
+            let has_given = computed.is_some();
+            let run = move |context: &TaskContext, inputs: Vec<Arc<dyn Part>>| {
+                let (given, sides) = inputs.split_at(usize::from(has_given));
+                if let Some(folded) = work.run_joined(context, partition, sides) {
                     return Ok(part(folded?));
                 }
-                let rows = source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?;
+                let rows = match given {
+                    [given] => source.read_given(partition, given, &columns)?,
+                    _ => source.read(partition, &columns, filter.as_ref(), context.budget().reserve("scan"))?,
+                };
                 let mut read = 0;
                 let rows = rows.inspect(|batch| read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
-                let folded = work.run_batches(context, rows, &sides)?;
+                let folded = work.run_batches(context, rows, sides)?;
                 context.advance(Input { rows: read, ..share });
                 Ok(part(folded))
             };
             let label = self.label("read", partition);
-            self.graph.add(label, sides.to_vec(), Box::new(run))
+            self.graph.add(label, inputs, Box::new(run))
         });
-        tasks.collect()
+        Ok(tasks.collect())
     }
 
     /// A state for each of the picked partitions of a stage.

@@ -77,7 +77,6 @@ impl Budget {
     }
 
     /// The bytes booked now.
-    #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
         self.state(|s| s.used)
     }

@@ -269,13 +269,14 @@ impl LogicalPlan {
         }
     }
 
-    /// Whether a closure of a step has been given rows.
+    /// Whether a closure of a step has been given rows; those within a source count as if they had been.
     pub(crate) fn has_run_closures(&self) -> bool {
         let own = match self {
             LogicalPlan::MapBatches { function, .. }
             | LogicalPlan::MapPartitions { function, .. }
             | LogicalPlan::Apply { function, .. } => function.has_run(),
             LogicalPlan::Fold { functions, .. } => functions.has_run(),
+            LogicalPlan::Read { source, .. } => source.has_closures(),
             _ => false,
         };
         own || self.inputs().iter().any(|input| input.has_run_closures())

@@ -50,6 +50,9 @@ pub enum Event {
         bytes: u64,
         /// How many partitions of input it is going to read.
         partitions: u64,
+        /// The kinds of its tasks, which are their names without the number of the partition, and how many there are of each: the first
+        /// hundred, in the order of the run.
+        stages: Vec<(String, usize)>,
     },
     /// A task begins, on the thread that tells it.
     #[non_exhaustive]
@@ -60,8 +63,10 @@ pub enum Event {
         task: usize,
         /// What the task is.
         name: Arc<str>,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A running task has read some more input.
+    /// A running task has read some more input. It is told on the task's thread.
     #[non_exhaustive]
     Advanced {
         /// The number of the run.
@@ -72,8 +77,10 @@ pub enum Event {
         rows: u64,
         /// Partitions that were read to their end with them.
         partitions: u64,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A task has ended, well or not.
+    /// A task has ended, well or not. It is told on the thread that ran it, where tasks that it waited for may have run in between.
     #[non_exhaustive]
     TaskFinished {
         /// The number of the run.
@@ -86,8 +93,10 @@ pub enum Event {
         seconds: f64,
         /// What its result holds; 0 when it failed.
         bytes: usize,
+        /// The memory that is booked now, by all runs of the session.
+        booked: usize,
     },
-    /// A running task has written rows or other state to disk, for want of memory.
+    /// A running task has written rows or other state to disk, for want of memory. It is told on the task's thread.
     #[non_exhaustive]
     Spilled {
         /// The number of the run.
@@ -130,6 +139,14 @@ pub enum Event {
         /// Why it stopped, when it did not come to its end.
         error: Option<Error>,
     },
+}
+
+/// The kind of a task: its name without the number of its partition.
+pub(crate) fn kind(task: &str) -> &str {
+    match task.rsplit_once(' ') {
+        Some((kind, number)) if number.bytes().all(|b| b.is_ascii_digit()) => kind,
+        _ => task,
+    }
 }
 
 /// The observers of a session.

@@ -18,9 +18,11 @@ mod queue;
 mod session;
 mod worker;
 
+pub(crate) use events::kind;
 pub use events::{Event, Observer};
 pub(crate) use session::Run;
 pub use session::{Session, SessionBuilder};
+pub(crate) use worker::panicked;
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,7 @@ use std::mem;
 use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
+use super::events::kind;
 use crate::error::{Error, Result};
 use crate::graph::{TaskContext, TaskGraph, TaskId, Work};
 use crate::mem::{Part, Usage};
@@ -278,6 +279,23 @@ impl Running {
     /// The number of tasks that have not finished.
     pub(super) fn left(&self) -> usize {
         self.left
+    }
+
+    /// The kinds of its tasks, and how many there are of each: the first hundred.
+    pub(super) fn stages(&self) -> Vec<(String, usize)> {
+        let (mut stages, mut places) = (Vec::<(String, usize)>::new(), HashMap::<&str, usize>::new());
+        for node in &self.nodes {
+            let kind = kind(&node.name);
+            match places.get(kind) {
+                Some(place) => stages[*place].1 += 1,
+                None if stages.len() < 100 => {
+                    places.insert(kind, stages.len());
+                    stages.push((kind.to_owned(), 1));
+                }
+                None => {}
+            }
+        }
+        stages
     }
 
     /// Whether a task could start now.

@@ -61,7 +61,13 @@ impl Engine {
                 return id;
             }
         };
-        self.observers.tell(|| Event::RunStarted { run: id, tasks: run.left(), bytes, partitions });
+        self.observers.tell(|| Event::RunStarted {
+            run: id,
+            tasks: run.left(),
+            bytes,
+            partitions,
+            stages: run.stages(),
+        });
         let closing = run.close(id);
         let mut queue = self.lock();
         queue.runs.insert(id, run);
@@ -156,10 +162,10 @@ impl Engine {
 
     /// How the tasks of a run tell of their progress: not at all if nobody listens.
     fn progress(&self, run: RunId) -> Option<Progress> {
-        let observers = self.observers.clone();
+        let (observers, budget) = (self.observers.clone(), self.budget.clone());
         let listening = observers.len() > 0;
         let tell = move |Input { bytes, rows, partitions }| {
-            observers.tell(|| Event::Advanced { run, bytes, rows, partitions });
+            observers.tell(|| Event::Advanced { run, bytes, rows, partitions, booked: budget.used() });
         };
         listening.then(|| Arc::new(tell) as Progress)
     }
@@ -194,7 +200,7 @@ impl Engine {
     fn execute(self: &Arc<Engine>, job: Job) {
         let Job { run, rank, id, name, work, inputs, context } = job;
         let task = id.0;
-        self.observers.tell(|| Event::TaskStarted { run, task, name: Arc::clone(&name) });
+        self.observers.tell(|| Event::TaskStarted { run, task, name: Arc::clone(&name), booked: self.budget.used() });
         let started = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| match grown(work(&context, inputs)?)? {
             Ok((graph, output)) => {
@@ -209,7 +215,7 @@ impl Engine {
         .unwrap_or_else(|panic| Err(panicked(&name, &*panic)));
         let seconds = started.elapsed().as_secs_f64();
         let bytes = if let Ok(Given::Part(_, bytes)) = result { bytes } else { 0 };
-        self.observers.tell(|| Event::TaskFinished { run, task, name, seconds, bytes });
+        self.observers.tell(|| Event::TaskFinished { run, task, name, seconds, bytes, booked: self.budget.used() });
         match result {
             Ok(Given::Part(part, bytes)) => self.finish(run, rank, part, bytes),
             Ok(Given::Tasks(graph, order, output)) => {
@@ -300,7 +306,8 @@ fn discard<T>(unwanted: T) {
     _ = catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
 }
 
-fn panicked(task: &str, panic: &(dyn Any + Send)) -> Error {
+/// The error in place of a task's panic.
+pub(crate) fn panicked(task: &str, panic: &(dyn Any + Send)) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -18,14 +18,14 @@ impl Log {
     /// The events, without the times.
     fn lines(&self) -> Vec<String> {
         let line = |event: &Event| match event {
-            Event::RunStarted { run, tasks, bytes, partitions } => {
+            Event::RunStarted { run, tasks, bytes, partitions, .. } => {
                 format!("run {run}: {tasks} tasks, {bytes} bytes, {partitions} partitions")
             }
-            Event::TaskStarted { run, task, name } => format!("run {run}: task {task} {name}"),
-            Event::Advanced { run, bytes, rows, partitions } => {
+            Event::TaskStarted { run, task, name, .. } => format!("run {run}: task {task} {name}"),
+            Event::Advanced { run, bytes, rows, partitions, .. } => {
                 format!("run {run}: {bytes} bytes, {rows} rows, {partitions} partitions")
             }
-            Event::TaskFinished { run, task, name, seconds, bytes } => {
+            Event::TaskFinished { run, task, name, seconds, bytes, .. } => {
                 assert!(*seconds >= 0.0);
                 format!("run {run}: task {task} {name} done, {bytes} bytes")
             }

@@ -1,20 +1,24 @@
-//! The progress line of a run: how much is read, how fast, and how long it will take still.
+//! The progress of a run: how much is read, how fast, and how long it will take still; and the same of each stage.
+
+mod stages;
 
 use std::fmt;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar as Line, ProgressDrawTarget, ProgressStyle};
 
+use self::stages::Stages;
 use crate::config::format_bytes;
-use crate::sched::{Event, Observer};
+use crate::sched::{Event, Observer, SessionBuilder};
 
 /// Runs shorter than this show nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A line on stderr that shows how far a run is: partitions done and all, bytes read, bytes per second, time left; and once
-/// something had to go to disk, how much, and what most of it is. It goes away when the run ends, and shows one run at a time.
+/// Lines on stderr that show how far a run is: partitions done and all, bytes read, bytes per second, time left; and once
+/// something had to go to disk, how much, and what most of it is. Below, the same of each stage that has begun. They go away when the run ends,
+/// and show one run at a time. [`SessionBuilder::progress`] adds them where there is a terminal.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -43,6 +47,9 @@ struct Shown {
     partitions: u64,
     /// What went to disk, by what it is.
     spilled: Vec<(&'static str, u64)>,
+    stages: Stages,
+    /// When the stages were drawn last.
+    drawn: Option<Instant>,
     is_visible: bool,
 }
 
@@ -63,19 +70,28 @@ impl Observer for ProgressBar {
         // Whatever happened to the thread that held it: the state is whole between any two lines below.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         match (event, &mut *shown) {
-            (&Event::RunStarted { run, bytes, partitions, .. }, None) => {
+            (&Event::RunStarted { run, bytes, partitions, ref stages, .. }, None) => {
                 self.line.reset();
                 self.line.set_length(bytes);
                 self.line.set_style(style(bytes > 0));
-                let (started, spilled) = (Instant::now(), Vec::new());
-                *shown = Some(Shown { run, started, done: 0, partitions, spilled, is_visible: false });
+                self.line.set_prefix("");
+                let (started, spilled, stages) = (Instant::now(), Vec::new(), Stages::new(stages));
+                let (drawn, is_visible) = (None, false);
+                *shown = Some(Shown { run, started, done: 0, partitions, spilled, stages, drawn, is_visible });
             }
-            (&Event::Advanced { run, bytes, partitions, .. }, Some(state)) if state.run == run => {
+            (Event::TaskStarted { run, name, .. }, Some(state)) if state.run == *run => state.stages.begin(name),
+            (&Event::TaskFinished { run, .. }, Some(state)) if state.run == run => {
+                state.stages.end();
+                self.show(state);
+            }
+            (&Event::Advanced { run, bytes, rows, partitions, .. }, Some(state)) if state.run == run => {
+                state.stages.read(rows, bytes);
                 self.line.inc(bytes);
                 state.done += partitions;
                 self.show(state);
             }
             (&Event::Spilled { run, operator, bytes }, Some(state)) if state.run == run => {
+                state.stages.spill(bytes);
                 match state.spilled.iter_mut().find(|(name, _)| *name == operator) {
                     Some((_, total)) => *total += bytes,
                     None => state.spilled.push((operator, bytes)),
@@ -92,6 +108,23 @@ impl Observer for ProgressBar {
     }
 }
 
+impl SessionBuilder {
+    /// Shows on stderr how far runs are, as a [`ProgressBar`] does, if that is a terminal.
+    ///
+    /// ```
+    /// use partita::Session;
+    /// let session = Session::builder().progress(true).build()?;
+    /// # drop(session);
+    /// # Ok::<(), partita::Error>(())
+    /// ```
+    pub fn progress(self, is_shown: bool) -> Self {
+        match ProgressBar::on_terminal().filter(|_| is_shown) {
+            Some(bar) => self.observer(Arc::new(bar)),
+            None => self,
+        }
+    }
+}
+
 impl ProgressBar {
     fn show(&self, state: &mut Shown) {
         if !state.is_visible && state.started.elapsed() >= self.patience {
@@ -100,6 +133,12 @@ impl ProgressBar {
         }
         if state.is_visible {
             self.line.set_message(state.message());
+            // Text for each of a million tasks would take longer than they do.
+            if state.drawn.is_none_or(|drawn| drawn.elapsed() >= self.patience / 6) {
+                state.drawn = Some(Instant::now());
+                let lines: String = state.stages.lines().iter().map(|line| format!("\n{line}")).collect();
+                self.line.set_prefix(lines);
+            }
         }
     }
 }
@@ -123,9 +162,9 @@ impl fmt::Debug for ProgressBar {
 /// Without bytes to go by, the partitions tell.
 fn style(bytes_known: bool) -> ProgressStyle {
     let template = if bytes_known {
-        "{wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left"
+        "{wide_bar} {msg}  {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left{prefix}"
     } else {
-        "{spinner} {msg}  {elapsed}"
+        "{spinner} {msg}  {elapsed}{prefix}"
     };
     // The templates are constants, and a test has them parsed.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -181,11 +220,11 @@ mod tests {
     }
 
     fn started(run: u64, bytes: u64) -> Event {
-        Event::RunStarted { run, tasks: 5, bytes, partitions: 3 }
+        Event::RunStarted { run, tasks: 5, bytes, partitions: 3, stages: vec![("scan → sort".into(), 4)] }
     }
 
     fn finished(run: u64) -> Event {
-        Event::Advanced { run, bytes: 0, rows: 0, partitions: 1 }
+        Event::Advanced { run, bytes: 0, rows: 0, partitions: 1, booked: 0 }
     }
 
     fn ended(run: u64) -> Event {
@@ -198,8 +237,8 @@ mod tests {
         bar.on(&started(1, 2_000_000));
         // Another run at the same time is not shown.
         bar.on(&started(2, 9_000_000));
-        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1, partitions: 0 });
-        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10, partitions: 0 });
+        bar.on(&Event::Advanced { run: 2, bytes: 5, rows: 1, partitions: 0, booked: 0 });
+        bar.on(&Event::Advanced { run: 1, bytes: 1_500_000, rows: 10, partitions: 0, booked: 0 });
         bar.on(&finished(1));
         bar.on(&finished(2));
         assert_eq!(
@@ -216,7 +255,13 @@ mod tests {
             }
         }
         assert_eq!(bar.line.message(), "1/3 partitions, spilled 3.00 MB (mostly rows to sort)");
-        WRITTEN.lock().unwrap().clear();
+        // Under the line, those of the stages.
+        let name: Arc<str> = "scan → sort 0".into();
+        bar.on(&Event::TaskStarted { run: 1, task: 0, name: name.clone(), booked: 0 });
+        bar.on(&Event::TaskFinished { run: 1, task: 0, name, seconds: 0.1, bytes: 5, booked: 0 });
+        bar.line.force_draw();
+        let shown = std::mem::take(&mut *WRITTEN.lock().unwrap());
+        assert!(shown.contains("left") && shown.contains("  scan → sort ████░░░░░░░░░░░░ 1/4 tasks"), "{shown}");
         bar.on(&ended(1));
         let last = std::mem::take(&mut *WRITTEN.lock().unwrap());
         assert!(last.contains("<cleared>") && !last.contains("partitions"), "{last}");
@@ -234,7 +279,7 @@ mod tests {
         }
         let bar = ProgressBar::new(no_target, Duration::from_secs(3600));
         bar.on(&started(1, 10));
-        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0 });
+        bar.on(&Event::Advanced { run: 1, bytes: 10, rows: 1, partitions: 0, booked: 0 });
         bar.on(&finished(1));
         bar.on(&ended(1));
         assert!(bar.shown.lock().unwrap().is_none());
