@@ -12,11 +12,13 @@ use crate::expr::type_name;
 
 mod codec;
 mod conform;
+mod decimals;
 mod display;
 mod function;
 
 pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
+pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.

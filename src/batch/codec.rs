@@ -1,16 +1,17 @@
-//! Batches as bytes, for what is spilled: integers as narrow as their range allows, text without its views.
+//! Batches as bytes, for what is spilled: integers as narrow as their range allows, decimals as integers, text without its views.
 //!
 //! | part | bytes |
 //! |---|---|
 //! | rows | 4 |
 //! | a column's nulls | `00` none, or `01` and a bit a row, set where there is a value |
-//! | integers, dates, timestamps | least value (8), bytes a value (`0`, `1`, `2`, `4` or `8`), each value less the least one |
-//! | floats | 8 a value, as they are |
+//! | integers, dates, timestamps | least value (8), bytes a value (`0` to `8`), each value less the least one |
+//! | floats | their decimal places, then the integers that they are without the point; or `ff`, then 8 a value, as they are |
 //! | bools | a bit a row |
 //! | text | lengths, as integers; then all the bytes |
 //!
 //! All little-endian. The schema is not written: who reads it knows it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -18,13 +19,17 @@ use arrow::array::{
     RecordBatchOptions, StringViewArray, TimestampMicrosecondArray, make_view,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 
+use super::decimals::Places;
 use crate::error::{Error, Result};
 use crate::expr::Type;
 
 /// The most rows in a batch that is spilled: some bytes that are damaged can't ask for all memory.
 const MAX_ROWS: usize = 1 << 24;
+
+/// In the place of the number of decimal places: floats as they are.
+const NO_DECIMALS: u8 = 0xff;
 
 /// Writes a batch of columns of our types behind what `out` holds.
 pub(crate) fn encode(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
@@ -48,9 +53,7 @@ fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
             put_ints(valid_or_zero(column.as_primitive::<TimestampMicrosecondType>(), is_valid), out);
         }
         Some(Type::Date) => put_ints(valid_or_zero(column.as_primitive::<Date32Type>(), is_valid), out),
-        Some(Type::Float64) => {
-            out.extend(column.as_primitive::<Float64Type>().values().iter().flat_map(|value| value.to_le_bytes()));
-        }
+        Some(Type::Float64) => put_floats(column.as_primitive(), out),
         Some(Type::Bool) => put_bits(column.as_boolean().values(), out),
         Some(Type::Text) => {
             let texts = column.as_string_view();
@@ -77,23 +80,48 @@ fn put_ints(values: impl Iterator<Item = i64> + Clone, out: &mut Vec<u8>) {
     let (least, most) = values.clone().fold((i64::MAX, i64::MIN), |(a, b), value| (a.min(value), b.max(value)));
     let least = least.min(most);
     let range = most.wrapping_sub(least) as u64;
-    let width: u8 = match range {
-        0 => 0,
-        1..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
-        _ => 8,
-    };
+    let width = range.checked_ilog2().map_or(0, |bit| bit / 8 + 1);
     out.extend(least.to_le_bytes());
-    out.push(width);
+    out.push(width as u8);
     let offsets = values.map(|value| value.wrapping_sub(least) as u64);
     match width {
         0 => {}
-        1 => out.extend(offsets.map(|offset| offset as u8)),
-        2 => out.extend(offsets.flat_map(|offset| (offset as u16).to_le_bytes())),
-        4 => out.extend(offsets.flat_map(|offset| (offset as u32).to_le_bytes())),
-        _ => out.extend(offsets.flat_map(u64::to_le_bytes)),
+        1 => put_low_bytes::<1>(offsets, out),
+        2 => put_low_bytes::<2>(offsets, out),
+        3 => put_low_bytes::<3>(offsets, out),
+        4 => put_low_bytes::<4>(offsets, out),
+        5 => put_low_bytes::<5>(offsets, out),
+        6 => put_low_bytes::<6>(offsets, out),
+        7 => put_low_bytes::<7>(offsets, out),
+        _ => put_low_bytes::<8>(offsets, out),
     }
+}
+
+fn put_low_bytes<const N: usize>(values: impl Iterator<Item = u64> + Clone, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + N * values.clone().count(), 0);
+    for (bytes, value) in out[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        bytes.copy_from_slice(&value.to_le_bytes()[..N]);
+    }
+}
+
+fn put_floats(column: &Float64Array, out: &mut Vec<u8>) {
+    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+    let values: Cow<'_, [f64]> = match nulls {
+        None => column.values().as_ref().into(),
+        // What is in the place of a null must not be more than the others.
+        Some(nulls) => {
+            let instead = nulls.valid_indices().next().map_or(0.0, |row| column.value(row));
+            (0..column.len()).map(|row| if nulls.is_valid(row) { column.value(row) } else { instead }).collect()
+        }
+    };
+    let mut integers = Vec::new();
+    if let Some(places) = Places::of(&values, &mut integers) {
+        out.push(places.number());
+        return put_ints(integers.into_iter(), out);
+    }
+    out.push(NO_DECIMALS);
+    put_low_bytes::<8>(values.iter().map(|value| value.to_bits()), out);
 }
 
 fn put_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
@@ -123,11 +151,7 @@ pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
                 let days: Vec<i32> = bytes.ints(rows)?.into_iter().map(|day| day as i32).collect();
                 Arc::new(Date32Array::new(days.into(), nulls))
             }
-            Some(Type::Float64) => {
-                let raw = bytes.take(rows.checked_mul(8).ok_or_else(broken)?)?;
-                let values: Vec<f64> = raw.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
-                Arc::new(Float64Array::new(values.into(), nulls))
-            }
+            Some(Type::Float64) => Arc::new(Float64Array::new(bytes.floats(rows)?.into(), nulls)),
             Some(Type::Bool) => Arc::new(BooleanArray::new(bytes.bits(rows)?, nulls)),
             Some(Type::Text) => Arc::new(bytes.texts(rows, nulls)?),
             None => return Err(Error::internal("a column of a foreign type is spilled")),
@@ -135,6 +159,16 @@ pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+/// The integers of whose distances from the least one the low bytes are these.
+fn low_bytes<const N: usize>(raw: &[u8], least: i64) -> Vec<i64> {
+    let value = |bytes: &[u8; N]| {
+        let mut word = [0; 8];
+        word[..N].copy_from_slice(bytes);
+        least.wrapping_add(i64::from_le_bytes(word))
+    };
+    raw.as_chunks::<N>().0.iter().map(value).collect()
 }
 
 fn broken() -> Error {
@@ -164,15 +198,28 @@ impl<'a> Bytes<'a> {
         let least = i64::from_le_bytes(self.array()?);
         let [width] = self.array()?;
         let raw = self.take(rows.checked_mul(usize::from(width)).ok_or_else(broken)?)?;
-        let value = |offset: u64| least.wrapping_add(offset as i64);
         Ok(match width {
             0 => vec![least; rows],
-            1 => raw.iter().map(|byte| value(u64::from(*byte))).collect(),
-            2 => raw.as_chunks::<2>().0.iter().map(|bytes| value(u64::from(u16::from_le_bytes(*bytes)))).collect(),
-            4 => raw.as_chunks::<4>().0.iter().map(|bytes| value(u64::from(u32::from_le_bytes(*bytes)))).collect(),
-            8 => raw.as_chunks::<8>().0.iter().map(|bytes| value(u64::from_le_bytes(*bytes))).collect(),
+            1 => low_bytes::<1>(raw, least),
+            2 => low_bytes::<2>(raw, least),
+            3 => low_bytes::<3>(raw, least),
+            4 => low_bytes::<4>(raw, least),
+            5 => low_bytes::<5>(raw, least),
+            6 => low_bytes::<6>(raw, least),
+            7 => low_bytes::<7>(raw, least),
+            8 => low_bytes::<8>(raw, least),
             _ => return Err(broken()),
         })
+    }
+
+    fn floats(&mut self, rows: usize) -> Result<Vec<f64>> {
+        let [places] = self.array()?;
+        if places == NO_DECIMALS {
+            let raw = self.take(rows.checked_mul(8).ok_or_else(broken)?)?;
+            return Ok(raw.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect());
+        }
+        let places = Places::of_number(places).ok_or_else(broken)?;
+        Ok(self.ints(rows)?.into_iter().map(|integer| places.float(integer)).collect())
     }
 
     fn texts(&mut self, rows: usize, nulls: Option<NullBuffer>) -> Result<StringViewArray> {
@@ -218,7 +265,8 @@ mod tests {
     fn row() -> impl Strategy<Value = Row> {
         let narrow = prop::sample::select(vec![i64::MIN, -1, 0, 1, 255, 256, 65_536, 1 << 32, i64::MAX]);
         let texts = prop_oneof!["[a-zé]{0,20}", Just(String::new())];
-        let float = prop_oneof![any::<f64>(), Just(-0.0), Just(f64::INFINITY)];
+        let decimal = (-9_999_999i64..9_999_999).prop_map(|cents| cents as f64 / 100.0);
+        let float = prop_oneof![1 => any::<f64>(), 1 => Just(-0.0), 1 => Just(f64::INFINITY), 97 => decimal];
         (
             prop::option::of(prop_oneof![any::<i64>(), narrow, 0..9i64]),
             prop::option::of(float),
@@ -271,6 +319,29 @@ mod tests {
         assert_eq!(size((0..1000).map(|i| Some((1 << 40) | (i % 200))).collect()), head + 1000);
         assert_eq!(size((0..1000).map(|i| (i % 2 == 0).then_some(1_000_000 + i)).collect()), head + 125 + 2000);
         assert_eq!(size(vec![Some(i64::MIN), Some(i64::MAX)]), head + 16);
+        for bytes in 1..=8 {
+            let most = u64::MAX >> (64 - 8 * bytes);
+            assert_eq!(size(vec![Some(i64::MIN), Some(i64::MIN.wrapping_add(most as i64))]), head + 2 * bytes);
+        }
+    }
+
+    #[test]
+    fn decimals_take_as_few_bytes_as_integers() {
+        let size = |values: Vec<Option<f64>>| {
+            let column: ArrayRef = Arc::new(Float64Array::from(values));
+            let batch = RecordBatch::try_from_iter_with_nullable([("x", column, true)]).unwrap();
+            let mut bytes = vec![];
+            encode(&batch, &mut bytes).unwrap();
+            assert_eq!(decode(&bytes, &batch.schema()).unwrap(), batch);
+            bytes.len()
+        };
+        let head = 4 + 1 + 1;
+        assert_eq!(size((0..1000).map(|i| Some(f64::from(i) / 1000.0)).collect()), head + 9 + 2000);
+        assert_eq!(
+            size((0..1000).map(|i| (i % 2 == 0).then_some(f64::from(i % 9) / 8.0)).collect()),
+            head + 9 + 125 + 2000
+        );
+        assert_eq!(size((0..1000).map(|i| Some(f64::from(i) / 7.0)).collect()), head + 8000);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::ops::Range;
 
 use super::vec_bytes_to;
+use crate::batch::Places;
+use crate::expr::Type;
+use crate::ops::key::{float_to_int, int_to_float};
 
 /// Values of groups that came in one after another, in the order of the rows.
 #[derive(Default)]
@@ -30,6 +33,8 @@ pub(super) struct Index {
 
 /// Integers as their distance from the least of them, in the fewest bytes that hold the greatest.
 struct Codes {
+    /// Floats that are decimals are the integers without the point.
+    decimals: Option<Places>,
     least: i64,
     distances: Distances,
 }
@@ -65,8 +70,8 @@ impl Log {
         vec_bytes_to(&self.groups, self.len() + more) + vec_bytes_to(&self.values, self.len() + more)
     }
 
-    /// Empties the log into a run, of distinct values if asked. Groups are below `groups`.
-    pub(super) fn take_run(&mut self, groups: usize, distinct: bool) -> Run {
+    /// Empties the log into a run, of distinct values if asked. Groups are below `groups`; the values are of this type.
+    pub(super) fn take_run(&mut self, groups: usize, distinct: bool, kind: Type) -> Run {
         // Where the values of every group begin, and, once they are there, end.
         let mut places = vec![0u32; groups];
         self.groups.iter().for_each(|group| places[*group as usize] += 1);
@@ -94,10 +99,12 @@ impl Log {
                 builder.end_slice(group as u32, start);
             }
         }
-        if !distinct {
+        if distinct {
+            drop(values);
+        } else {
             builder.values = values;
         }
-        builder.build()
+        builder.build(kind)
     }
 }
 
@@ -123,10 +130,10 @@ impl RunBuilder {
         self.ends.push(end as u32);
     }
 
-    pub(super) fn build(mut self) -> Run {
+    pub(super) fn build(mut self, kind: Type) -> Run {
         self.groups.shrink_to_fit();
         self.ends.shrink_to_fit();
-        Run { groups: self.groups, ends: self.ends, values: Codes::new(self.values) }
+        Run { groups: self.groups, ends: self.ends, values: Codes::new(self.values, kind) }
     }
 }
 
@@ -154,12 +161,12 @@ impl Run {
         self.groups.iter_mut().for_each(|group| *group = ids[*group as usize]);
     }
 
-    /// Puts other values in the place of all.
+    /// Puts other integers in the place of all.
     pub(super) fn map_values(&mut self, value: impl Fn(i64) -> i64) {
         let mut values = Vec::with_capacity(self.len());
         self.values.append(0..self.len(), &mut values);
         values.iter_mut().for_each(|v| *v = value(*v));
-        self.values = Codes::new(values);
+        self.values = Codes::new(values, Type::Int64);
     }
 
     /// The bytes allocated.
@@ -221,7 +228,16 @@ impl Index {
 }
 
 impl Codes {
-    fn new(values: Vec<i64>) -> Codes {
+    fn new(mut values: Vec<i64>, kind: Type) -> Codes {
+        let mut decimals = None;
+        if kind == Type::Float64 {
+            let floats: Vec<f64> = values.iter().map(|value| int_to_float(*value)).collect();
+            let mut integers = Vec::new();
+            decimals = Places::of(&floats, &mut integers);
+            if decimals.is_some() {
+                values = integers;
+            }
+        }
         let least = values.iter().copied().min().unwrap_or(0);
         let greatest = values.iter().copied().max().unwrap_or(0);
         let distances = values.iter().map(|v| v.wrapping_sub(least) as u64);
@@ -231,16 +247,20 @@ impl Codes {
             0x1_0000..=0xFFFF_FFFF => Distances::Four(distances.map(|d| d as u32).collect()),
             _ => Distances::Eight(distances.collect()),
         };
-        Codes { least, distances }
+        Codes { decimals, least, distances }
     }
 
     fn append(&self, range: Range<usize>, out: &mut Vec<i64>) {
         let value = |distance: u64| self.least.wrapping_add(distance as i64);
+        let start = out.len();
         match &self.distances {
             Distances::One(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
             Distances::Two(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
             Distances::Four(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
             Distances::Eight(d) => out.extend(d[range].iter().map(|d| value(*d))),
+        }
+        if let Some(places) = self.decimals {
+            out[start..].iter_mut().for_each(|value| *value = float_to_int(places.float(*value)));
         }
     }
 

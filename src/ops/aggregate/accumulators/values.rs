@@ -1,7 +1,7 @@
 //! `nunique`, `mode`, `median`, `quantile`: all values of every group, or all distinct ones.
 //!
 //! 1. Values, as integers that order alike, go to the end of one log beside their groups: nothing is looked up.
-//! 2. A full log becomes a run: by group, narrow, distinct where that is enough.
+//! 2. A full log becomes a run: by group, narrow, decimals as integers, distinct where that is enough.
 //! 3. A later accumulator's runs are taken over as they are, under other group numbers.
 //! 4. At the end the values of one group after another are gathered from all runs; a quantile is selected, not sorted for.
 
@@ -63,7 +63,7 @@ impl Values {
     /// The log becomes a run.
     fn end_run(&mut self) {
         if self.log.len() > 0 {
-            let run = self.log.take_run(self.groups, self.distinct);
+            let run = self.log.take_run(self.groups, self.distinct, self.kind);
             self.add_run(run);
         }
     }
@@ -87,7 +87,7 @@ impl Values {
             self.scratch.sort_unstable();
             builder.push_distinct(group, &self.scratch);
         }
-        let run = builder.build();
+        let run = builder.build(self.kind);
         self.len = run.len();
         self.distinct_len = run.len();
         self.runs = vec![run];
@@ -351,8 +351,8 @@ impl Accumulator for Values {
 }
 
 impl Values {
-    /// What a log takes that becomes a run, beside itself: the places of the groups, the values by group as they are and
-    /// narrow, and the slices.
+    /// What a log takes that becomes a run, beside itself: the places of the groups, the values by group as they are, as floats,
+    /// as decimals and narrow, and the slices.
     fn run_bytes(&self, groups: usize, rows: usize) -> usize {
         match self.log.len() + rows {
             0 => 0,
