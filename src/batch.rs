@@ -15,11 +15,13 @@ mod conform;
 mod decimals;
 mod display;
 mod function;
+mod narrow;
 
 pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
+pub(crate) use narrow::Narrow;
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///

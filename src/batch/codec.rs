@@ -4,7 +4,7 @@
 //! |---|---|
 //! | rows | 4 |
 //! | a column's nulls | `00` none, or `01` and a bit a row, set where there is a value |
-//! | integers, dates, timestamps | least value (8), bytes a value (`0` to `8`), each value less the least one |
+//! | integers, dates, timestamps | least value (8), bytes a value (`0` to `8`), each value less the least one; how many need more (4), the places of those (4), their values (8) |
 //! | floats | their decimal places, then the integers that they are without the point; or `ff`, then 8 a value, as they are |
 //! | bools | a bit a row |
 //! | text | lengths, as integers; then all the bytes |
@@ -15,13 +15,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringViewArray, TimestampMicrosecondArray, make_view,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringViewArray, TimestampMicrosecondArray, make_view,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 
 use super::decimals::Places;
+use super::narrow::{Narrow, append_low};
 use crate::error::{Error, Result};
 use crate::expr::Type;
 
@@ -46,19 +47,21 @@ fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
     if let Some(nulls) = nulls {
         put_bits(nulls.inner(), out);
     }
-    let is_valid = |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row));
     match Type::of(column.data_type()) {
-        Some(Type::Int64) => put_ints(valid_or_zero(column.as_primitive::<Int64Type>(), is_valid), out),
+        Some(Type::Int64) => put_ints(&valid(column.as_primitive::<Int64Type>().values(), nulls), out),
         Some(Type::Timestamp) => {
-            put_ints(valid_or_zero(column.as_primitive::<TimestampMicrosecondType>(), is_valid), out);
+            put_ints(&valid(column.as_primitive::<TimestampMicrosecondType>().values(), nulls), out);
         }
-        Some(Type::Date) => put_ints(valid_or_zero(column.as_primitive::<Date32Type>(), is_valid), out),
-        Some(Type::Float64) => put_floats(column.as_primitive(), out),
+        Some(Type::Date) => {
+            let days: Vec<i64> = column.as_primitive::<Date32Type>().values().iter().map(|day| (*day).into()).collect();
+            put_ints(&valid(&days, nulls), out);
+        }
+        Some(Type::Float64) => put_floats(&valid(column.as_primitive::<Float64Type>().values(), nulls), out),
         Some(Type::Bool) => put_bits(column.as_boolean().values(), out),
         Some(Type::Text) => {
             let texts = column.as_string_view();
-            let length = |row| if is_valid(row) { i64::from(texts.views()[row] as u32) } else { 0 };
-            put_ints((0..texts.len()).map(length), out);
+            let length = |text: Option<&str>| text.map_or(0, |text| text.len() as i64);
+            put_ints(&texts.iter().map(length).collect::<Vec<_>>(), out);
             texts.iter().flatten().for_each(|text| out.extend(text.as_bytes()));
         }
         None => return Err(Error::internal("a column of a foreign type is spilled")),
@@ -66,62 +69,31 @@ fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The values as integers. What is in the place of a null is no value: it must not widen the others.
-fn valid_or_zero<T: ArrowPrimitiveType<Native: Into<i64>>>(
-    column: &PrimitiveArray<T>,
-    is_valid: impl Fn(usize) -> bool + Clone,
-) -> impl Iterator<Item = i64> + Clone {
-    let known = column.nulls().and_then(|nulls| nulls.valid_indices().next());
-    let instead: i64 = known.map_or(0, |row| column.value(row).into());
-    (0..column.len()).map(move |row| if is_valid(row) { column.value(row).into() } else { instead })
+/// The values. What is in the place of a null is none: it must not widen the others.
+fn valid<'a, T: Copy + Default>(values: &'a [T], nulls: Option<&NullBuffer>) -> Cow<'a, [T]> {
+    let Some(nulls) = nulls else { return values.into() };
+    let instead = nulls.valid_indices().next().map_or(T::default(), |row| values[row]);
+    (0..values.len()).map(|row| if nulls.is_valid(row) { values[row] } else { instead }).collect()
 }
 
-fn put_ints(values: impl Iterator<Item = i64> + Clone, out: &mut Vec<u8>) {
-    let (least, most) = values.clone().fold((i64::MAX, i64::MIN), |(a, b), value| (a.min(value), b.max(value)));
-    let least = least.min(most);
-    let range = most.wrapping_sub(least) as u64;
-    let width = range.checked_ilog2().map_or(0, |bit| bit / 8 + 1);
+fn put_ints(values: &[i64], out: &mut Vec<u8>) {
+    let Narrow { least, width, low, outliers } = Narrow::new(values);
     out.extend(least.to_le_bytes());
-    out.push(width as u8);
-    let offsets = values.map(|value| value.wrapping_sub(least) as u64);
-    match width {
-        0 => {}
-        1 => put_low_bytes::<1>(offsets, out),
-        2 => put_low_bytes::<2>(offsets, out),
-        3 => put_low_bytes::<3>(offsets, out),
-        4 => put_low_bytes::<4>(offsets, out),
-        5 => put_low_bytes::<5>(offsets, out),
-        6 => put_low_bytes::<6>(offsets, out),
-        7 => put_low_bytes::<7>(offsets, out),
-        _ => put_low_bytes::<8>(offsets, out),
-    }
+    out.push(width);
+    out.extend(low);
+    out.extend((outliers.len() as u32).to_le_bytes());
+    outliers.iter().for_each(|(place, _)| out.extend(place.to_le_bytes()));
+    outliers.iter().for_each(|(_, value)| out.extend(value.to_le_bytes()));
 }
 
-fn put_low_bytes<const N: usize>(values: impl Iterator<Item = u64> + Clone, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + N * values.clone().count(), 0);
-    for (bytes, value) in out[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
-        bytes.copy_from_slice(&value.to_le_bytes()[..N]);
-    }
-}
-
-fn put_floats(column: &Float64Array, out: &mut Vec<u8>) {
-    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
-    let values: Cow<'_, [f64]> = match nulls {
-        None => column.values().as_ref().into(),
-        // What is in the place of a null must not be more than the others.
-        Some(nulls) => {
-            let instead = nulls.valid_indices().next().map_or(0.0, |row| column.value(row));
-            (0..column.len()).map(|row| if nulls.is_valid(row) { column.value(row) } else { instead }).collect()
-        }
-    };
+fn put_floats(values: &[f64], out: &mut Vec<u8>) {
     let mut integers = Vec::new();
-    if let Some(places) = Places::of(&values, &mut integers) {
+    if let Some(places) = Places::of(values, &mut integers) {
         out.push(places.number());
-        return put_ints(integers.into_iter(), out);
+        return put_ints(&integers, out);
     }
     out.push(NO_DECIMALS);
-    put_low_bytes::<8>(values.iter().map(|value| value.to_bits()), out);
+    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
 }
 
 fn put_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
@@ -161,16 +133,6 @@ pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
-/// The integers of whose distances from the least one the low bytes are these.
-fn low_bytes<const N: usize>(raw: &[u8], least: i64) -> Vec<i64> {
-    let value = |bytes: &[u8; N]| {
-        let mut word = [0; 8];
-        word[..N].copy_from_slice(bytes);
-        least.wrapping_add(i64::from_le_bytes(word))
-    };
-    raw.as_chunks::<N>().0.iter().map(value).collect()
-}
-
 fn broken() -> Error {
     Error::internal("spilled bytes are no batch")
 }
@@ -197,19 +159,20 @@ impl<'a> Bytes<'a> {
     fn ints(&mut self, rows: usize) -> Result<Vec<i64>> {
         let least = i64::from_le_bytes(self.array()?);
         let [width] = self.array()?;
-        let raw = self.take(rows.checked_mul(usize::from(width)).ok_or_else(broken)?)?;
-        Ok(match width {
-            0 => vec![least; rows],
-            1 => low_bytes::<1>(raw, least),
-            2 => low_bytes::<2>(raw, least),
-            3 => low_bytes::<3>(raw, least),
-            4 => low_bytes::<4>(raw, least),
-            5 => low_bytes::<5>(raw, least),
-            6 => low_bytes::<6>(raw, least),
-            7 => low_bytes::<7>(raw, least),
-            8 => low_bytes::<8>(raw, least),
-            _ => return Err(broken()),
-        })
+        if width > 8 {
+            return Err(broken());
+        }
+        let low = self.take(rows * usize::from(width))?;
+        let mut values = Vec::with_capacity(rows);
+        append_low(least, width, low, 0..rows, &mut values);
+        let outliers = u32::from_le_bytes(self.array()?) as usize;
+        let places = self.take(outliers.checked_mul(4).ok_or_else(broken)?)?.as_chunks().0;
+        let outlying = self.take(outliers.checked_mul(8).ok_or_else(broken)?)?.as_chunks().0;
+        for (place, value) in places.iter().zip(outlying) {
+            let place = values.get_mut(u32::from_le_bytes(*place) as usize);
+            *place.ok_or_else(broken)? = i64::from_le_bytes(*value);
+        }
+        Ok(values)
     }
 
     fn floats(&mut self, rows: usize) -> Result<Vec<f64>> {
@@ -314,14 +277,18 @@ mod tests {
             encode(&RecordBatch::try_from_iter_with_nullable([("x", column, true)]).unwrap(), &mut bytes).unwrap();
             bytes.len()
         };
-        let head = 4 + 1 + 8 + 1;
+        let head = 4 + 1 + 8 + 1 + 4;
         assert_eq!(size(vec![Some(7); 1000]), head);
         assert_eq!(size((0..1000).map(|i| Some((1 << 40) | (i % 200))).collect()), head + 1000);
         assert_eq!(size((0..1000).map(|i| (i % 2 == 0).then_some(1_000_000 + i)).collect()), head + 125 + 2000);
-        assert_eq!(size(vec![Some(i64::MIN), Some(i64::MAX)]), head + 16);
+        assert_eq!(size([Some(i64::MIN), Some(i64::MAX)].repeat(50)), head + 800);
+        assert_eq!(size((0..1000).map(|i| Some(if i == 5 { i64::MAX } else { i % 200 })).collect()), head + 1000 + 12);
         for bytes in 1..=8 {
-            let most = u64::MAX >> (64 - 8 * bytes);
-            assert_eq!(size(vec![Some(i64::MIN), Some(i64::MIN.wrapping_add(most as i64))]), head + 2 * bytes);
+            let most = i64::MIN.wrapping_add((u64::MAX >> (64 - 8 * bytes)) as i64);
+            assert_eq!(
+                size((0..100).map(|i| Some(if i % 2 == 0 { i64::MIN } else { most })).collect()),
+                head + 100 * bytes
+            );
         }
     }
 
@@ -336,10 +303,10 @@ mod tests {
             bytes.len()
         };
         let head = 4 + 1 + 1;
-        assert_eq!(size((0..1000).map(|i| Some(f64::from(i) / 1000.0)).collect()), head + 9 + 2000);
+        assert_eq!(size((0..1000).map(|i| Some(f64::from(i) / 1000.0)).collect()), head + 13 + 2000);
         assert_eq!(
             size((0..1000).map(|i| (i % 2 == 0).then_some(f64::from(i % 9) / 8.0)).collect()),
-            head + 9 + 125 + 2000
+            head + 13 + 125 + 2000
         );
         assert_eq!(size((0..1000).map(|i| Some(f64::from(i) / 7.0)).collect()), head + 8000);
     }

@@ -146,6 +146,12 @@ impl Reservation {
         self.try_resize_within(bytes, self.limit() / 2)
     }
 
+    /// Books `bytes` in all unless more than five eighths of the limit would be booked then: for what is being gathered. What waits
+    /// already does not starve it, nor it the work that is done meanwhile.
+    pub(crate) fn try_resize_to_gather(&mut self, bytes: usize) -> bool {
+        self.try_resize_within(bytes, self.limit() / 2 + self.limit() / 8)
+    }
+
     /// Books `bytes` in all unless that leaves less than a quarter of the limit: for what can go to disk, while others can't.
     pub(crate) fn try_resize_with_some_left(&mut self, bytes: usize) -> bool {
         self.try_resize_within(bytes, self.limit() - self.limit() / 4)
@@ -248,6 +254,7 @@ mod tests {
         assert_eq!((budget.used(), budget.peak(), budget.limit()), (10, 100, 100));
         let mut c = budget.reserve("rows");
         assert!(c.try_resize_within_half(40) && !c.try_resize_within_half(41));
+        assert!(c.try_resize_to_gather(52) && !c.try_resize_to_gather(53) && c.try_resize_to_gather(40));
         a.absorb(c);
         assert_eq!((budget.used(), a.bytes()), (50, 50));
         assert!(a.try_resize(101).unwrap_err().message().contains("(held: groups 50 B)"));

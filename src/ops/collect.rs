@@ -114,7 +114,7 @@ impl Reducer for CollectOp {
             state.small.push(kept);
             state.small_rows += wanted;
             let full = state.small_rows >= 2 * SMALL_ROWS || bytes >= SMALL_BYTES;
-            if full || !state.memory.try_resize_within_half(bytes) {
+            if full || !state.memory.try_resize_to_gather(bytes) {
                 self.join_small(state)?;
             }
         }

@@ -447,7 +447,7 @@ impl Reducer for GroupRowsOp {
         let many = state.hashed.is_some() || state.groups.len() > MANY_GROUPS;
         // It waits now, while others work.
         let bytes = self.0.bytes_of(state);
-        if many || !state.memory.try_resize_within_half(bytes) { self.0.flush(state) } else { Ok(()) }
+        if many || !state.memory.try_resize_to_gather(bytes) { self.0.flush(state) } else { Ok(()) }
     }
 
     fn merge(&self, state: &mut GroupRowsState, mut later: GroupRowsState) -> Result<()> {

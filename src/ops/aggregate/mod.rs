@@ -491,7 +491,7 @@ impl Reducer for AggregateOp {
         }
         // It waits now, while others work.
         let bytes = state.table_bytes();
-        if state.memory.try_resize_within_half(bytes) { Ok(()) } else { self.0.flush(state) }
+        if state.memory.try_resize_to_gather(bytes) { Ok(()) } else { self.0.flush(state) }
     }
 
     fn merge(&self, state: &mut AggregateState, mut later: AggregateState) -> Result<()> {

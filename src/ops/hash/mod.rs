@@ -89,7 +89,7 @@ impl HashBuckets {
         if let Coming::Nothing = self.coming {
             let memory = &mut self.memory;
             let fits = |chunk: &usize| {
-                Lanes::bytes_for(schema, *chunk).is_some_and(|bytes| memory.try_resize_within_half(bytes))
+                Lanes::bytes_for(schema, *chunk).is_some_and(|bytes| memory.try_resize_to_gather(bytes))
             };
             if let Some(chunk) = lanes::CHUNKS.into_iter().find(fits) {
                 self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
@@ -107,12 +107,12 @@ impl HashBuckets {
         let Coming::Rows { batches, buckets } = &mut self.coming else {
             self.coming = Coming::Rows { batches: vec![rows], buckets: of_rows };
             // They are copied when they go to their buckets.
-            return if self.memory.try_resize_within_half(2 * bytes) { Ok(()) } else { self.settle() };
+            return if self.memory.try_resize_to_gather(2 * bytes) { Ok(()) } else { self.settle() };
         };
         batches.push(rows);
         buckets.extend(of_rows);
         let most = 2 * output_rows(buckets.len(), bytes);
-        let enough = buckets.len() >= most || !self.memory.try_resize_within_half(2 * bytes);
+        let enough = buckets.len() >= most || !self.memory.try_resize_to_gather(2 * bytes);
         if enough { self.settle() } else { Ok(()) }
     }
 

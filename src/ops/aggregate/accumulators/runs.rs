@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::vec_bytes_to;
-use crate::batch::Places;
+use crate::batch::{Narrow, Places};
 use crate::expr::Type;
 use crate::ops::key::{float_to_int, int_to_float};
 
@@ -31,19 +31,11 @@ pub(super) struct Index {
     places: Vec<(u32, u32)>,
 }
 
-/// Integers as their distance from the least of them, in the fewest bytes that hold the greatest.
+/// Values in few bytes.
 struct Codes {
     /// Floats that are decimals are the integers without the point.
     decimals: Option<Places>,
-    least: i64,
-    distances: Distances,
-}
-
-enum Distances {
-    One(Vec<u8>),
-    Two(Vec<u16>),
-    Four(Vec<u32>),
-    Eight(Vec<u64>),
+    narrow: Narrow,
 }
 
 impl Log {
@@ -238,38 +230,18 @@ impl Codes {
                 values = integers;
             }
         }
-        let least = values.iter().copied().min().unwrap_or(0);
-        let greatest = values.iter().copied().max().unwrap_or(0);
-        let distances = values.iter().map(|v| v.wrapping_sub(least) as u64);
-        let distances = match greatest.abs_diff(least) {
-            0..=0xFF => Distances::One(distances.map(|d| d as u8).collect()),
-            0x100..=0xFFFF => Distances::Two(distances.map(|d| d as u16).collect()),
-            0x1_0000..=0xFFFF_FFFF => Distances::Four(distances.map(|d| d as u32).collect()),
-            _ => Distances::Eight(distances.collect()),
-        };
-        Codes { decimals, least, distances }
+        Codes { decimals, narrow: Narrow::new(&values) }
     }
 
     fn append(&self, range: Range<usize>, out: &mut Vec<i64>) {
-        let value = |distance: u64| self.least.wrapping_add(distance as i64);
         let start = out.len();
-        match &self.distances {
-            Distances::One(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
-            Distances::Two(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
-            Distances::Four(d) => out.extend(d[range].iter().map(|d| value(u64::from(*d)))),
-            Distances::Eight(d) => out.extend(d[range].iter().map(|d| value(*d))),
-        }
+        self.narrow.append(range, out);
         if let Some(places) = self.decimals {
             out[start..].iter_mut().for_each(|value| *value = float_to_int(places.float(*value)));
         }
     }
 
     fn bytes(&self) -> usize {
-        match &self.distances {
-            Distances::One(d) => d.capacity(),
-            Distances::Two(d) => d.capacity() * 2,
-            Distances::Four(d) => d.capacity() * 4,
-            Distances::Eight(d) => d.capacity() * 8,
-        }
+        self.narrow.bytes()
     }
 }
