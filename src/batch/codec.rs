@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(size(vec![Some(7); 1000]), head);
         assert_eq!(size((0..1000).map(|i| Some((1 << 40) | (i % 200))).collect()), head + 1000);
         assert_eq!(size((0..1000).map(|i| (i % 2 == 0).then_some(1_000_000 + i)).collect()), head + 125 + 2000);
-        assert_eq!(size([Some(i64::MIN), Some(i64::MAX)].repeat(50)), head + 800);
+        assert_eq!(size([Some(i64::MIN), Some(i64::MAX), Some(0)].repeat(50)), head + 1200);
         assert_eq!(size((0..1000).map(|i| Some(if i == 5 { i64::MAX } else { i % 200 })).collect()), head + 1000 + 12);
         for bytes in 1..=8 {
             let most = i64::MIN.wrapping_add((u64::MAX >> (64 - 8 * bytes)) as i64);
