@@ -88,10 +88,11 @@ impl HashBuckets {
         let schema = self.collect.schema();
         if let Coming::Nothing = self.coming {
             let memory = &mut self.memory;
-            let fits = |chunk: &usize| {
-                Lanes::bytes_for(schema, *chunk).is_some_and(|bytes| memory.try_resize_to_gather(bytes))
-            };
-            if let Some(chunk) = lanes::CHUNKS.into_iter().find(fits) {
+            let [large, small] = lanes::CHUNKS;
+            let bytes = |chunk| Lanes::bytes_for(schema, chunk);
+            let large = bytes(large).is_some_and(|bytes| memory.try_resize_within_half(bytes)).then_some(large);
+            let small = || bytes(small).is_some_and(|bytes| memory.try_resize_to_gather(bytes)).then_some(small);
+            if let Some(chunk) = large.or_else(small) {
                 self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
             }
         }
