@@ -45,6 +45,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `sql`, `cli` | fronts on the public API: SQL text, the command line |
+//! | `bag` | [`Bag`]: items of any type, from text and JSON |
 //! | `delayed` | [`Delayed`]: functions of any kind as tasks |
 //! | `frame` | [`Frame`], [`Column`], [`GroupBy`], [`read_csv`] |
 //! | `lower` | plan → stages → tasks; the one place that sees both plans and operators |
@@ -68,6 +69,8 @@
 //! - Nulls are skipped by aggregates; NaN is a value, above all numbers. The types of columns are those of [`Type`].
 //! - Bad input is an [`Error`] that says what, where and how to mend it; never a panic, a hang or a wrong answer.
 
+#[cfg(feature = "bag")]
+mod bag;
 mod batch;
 mod config;
 mod delayed;
@@ -91,6 +94,11 @@ mod visual;
 
 /// The arrow version that [`Table`]s are made of, so that a program need not name it among its own dependencies.
 pub use arrow;
+#[cfg(feature = "bag")]
+pub use bag::{
+    Bag, Number, Spillable, TextOptions, read_json, read_json_with, read_text, read_text_with, read_text_with_path,
+    try_read_json, try_read_json_with,
+};
 pub use batch::Table;
 pub use config::parse_bytes;
 pub use delayed::{Delayed, Inputs, Zip, checkpoint, delayed, try_delayed};
@@ -132,4 +140,6 @@ pub mod prelude {
         lit, lit_date, lit_timestamp, minutes, months, read_csv, read_csv_with, read_ipc, read_parquet, row_number,
         seconds, size, submit_all, try_delayed, weeks, when, years,
     };
+    #[cfg(feature = "bag")]
+    pub use crate::{Bag, read_json, read_text, try_read_json};
 }

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lower", &["plan", "ops", "graph", "sched", "io", "expr", "batch", "mem", "visual", "diagnostics"]),
     ("frame", &["plan", "expr", "io", "lower", "graph", "sched", "batch", "mem", "visual"]),
     ("delayed", &["graph", "sched", "mem", "expr", "io", "batch", "frame"]),
-    ("bag", &["graph", "sched", "mem", "io", "frame"]),
+    ("bag", &["graph", "sched", "mem", "expr", "io", "batch", "frame", "delayed"]),
     ("array", &["graph", "sched", "mem", "io", "frame"]),
     ("sql", &["frame", "expr", "io", "batch", "sched", PUBLIC]),
     ("text_file", &[]),

@@ -101,7 +101,7 @@ fn once(node: &Node, call: &Call, context: &TaskContext, inputs: &[Arc<dyn Part>
     let limit = node.limit.map(|time| Limit { begun: Instant::now(), time });
     let current = Current { cancelled: context.cancelled_flag().clone(), limit };
     let leave = Leave(CURRENT.replace(Some(current)));
-    let result = catch_unwind(AssertUnwindSafe(|| call(inputs)));
+    let result = catch_unwind(AssertUnwindSafe(|| call(context, inputs)));
     drop(leave);
     let value = result.unwrap_or_else(|panic| Err(panicked(&node.name, &*panic)))?;
     // Late is late, whether the closure asks or not.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::node::{Node, Value};
 use super::{Delayed, function_error};
 use crate::error::{Error, Result};
+use crate::graph::TaskContext;
 use crate::mem::Part;
 use crate::sched::Session;
 
@@ -132,7 +133,7 @@ pub(super) fn task<I: Inputs + 'static, U: Send + Sync + 'static>(
     let mut nodes = vec![];
     inputs.nodes(&mut nodes);
     nodes.shrink_to_fit();
-    let call = move |given: &[Arc<dyn Part>]| {
+    let call = move |_: &TaskContext, given: &[Arc<dyn Part>]| {
         let values = I::values(&mut Given(given.iter()))?;
         Ok(Value::part(function(values)?))
     };

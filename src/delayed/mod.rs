@@ -25,14 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::inputs::task;
-use self::node::{Node, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Lazy, Results, Running, Shape, Wanted, submit_all};
+use crate::graph::TaskContext;
 use crate::mem::Part;
 use crate::sched::Session;
 
 pub use attempt::checkpoint;
 pub use inputs::{Inputs, Zip};
+pub(crate) use node::{Node, Value};
 
 /// A value that is not computed yet: a task, and the tasks that it takes the values of.
 ///
@@ -112,6 +113,26 @@ impl<T: Send + Sync + 'static> Delayed<T> {
         Delayed { session, node: Arc::new(node), value: PhantomData }
     }
 
+    /// A task that takes what these tasks give, and may ask what a run knows.
+    pub(crate) fn of_call(
+        session: Session,
+        name: Arc<str>,
+        inputs: Vec<Arc<Node>>,
+        call: impl Fn(&TaskContext, &[Arc<dyn Part>]) -> Result<T> + Send + Sync + 'static,
+    ) -> Delayed<T> {
+        let call = move |context: &TaskContext, given: &[Arc<dyn Part>]| Ok(Value::part(call(context, given)?));
+        Delayed::new(session, Node::call(name, inputs, Arc::new(call)))
+    }
+
+    /// The task itself.
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// A value that is there already, for tasks to take.
     ///
     /// ```
@@ -174,7 +195,7 @@ impl<T: Send + Sync + 'static> Delayed<T> {
     /// ```
     pub fn all(list: impl IntoIterator<Item = Delayed<T>>) -> Delayed<Vec<Arc<T>>> {
         let (session, nodes) = of_list(list);
-        let call = |given: &[Arc<dyn Part>]| {
+        let call = |_: &TaskContext, given: &[Arc<dyn Part>]| {
             let values = given.iter().map(|part| Value::<T>::of(part).cloned());
             Ok(Value::part(values.collect::<Result<Vec<_>>>()?))
         };
@@ -215,7 +236,7 @@ impl<T: Send + Sync + 'static> Delayed<T> {
         combine: impl Fn(&T, &T) -> Result<T, E> + Send + Sync + 'static,
     ) -> Delayed<T> {
         let name = name.into();
-        let call: Arc<node::Call> = Arc::new(move |given: &[Arc<dyn Part>]| match given {
+        let call: Arc<node::Call> = Arc::new(move |_: &TaskContext, given: &[Arc<dyn Part>]| match given {
             [a, b] => {
                 let value = combine(Value::<T>::of(a)?, Value::<T>::of(b)?).map_err(function_error)?;
                 Ok(Value::part(value))

@@ -11,7 +11,7 @@ use crate::graph::{Expand, TaskContext, TaskGraph, TaskId};
 use crate::mem::{Part, view};
 
 /// From the values that a task takes to its own.
-pub(super) type Call = dyn Fn(&[Arc<dyn Part>]) -> Result<Arc<dyn Part>> + Send + Sync;
+pub(super) type Call = dyn Fn(&TaskContext, &[Arc<dyn Part>]) -> Result<Arc<dyn Part>> + Send + Sync;
 
 /// A task that may be run. Those who use it hold it together; it is told from others by its address.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ enum Work {
 }
 
 /// A value on its way from task to task.
-pub(super) struct Value<T> {
+pub(crate) struct Value<T> {
     pub(super) value: Arc<T>,
     /// What books its memory, if anything does.
     pub(super) booked: Option<Arc<dyn Part>>,
@@ -55,7 +55,7 @@ impl<T: Send + Sync + 'static> Value<T> {
     }
 
     /// The value in a part.
-    pub(super) fn of(part: &Arc<dyn Part>) -> Result<&Arc<T>> {
+    pub(crate) fn of(part: &Arc<dyn Part>) -> Result<&Arc<T>> {
         Ok(&view::<Value<T>>(part)?.value)
     }
 }

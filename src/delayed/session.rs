@@ -16,7 +16,7 @@ impl Session {
         name: impl Into<Arc<str>>,
         function: impl Fn() -> T + Send + Sync + 'static,
     ) -> Delayed<T> {
-        let call = move |_: &[_]| Ok(Value::part(function()));
+        let call = move |_: &_, _: &[_]| Ok(Value::part(function()));
         Delayed::new(self.clone(), Node::call(name.into(), vec![], Arc::new(call)))
     }
 
@@ -26,7 +26,7 @@ impl Session {
         name: impl Into<Arc<str>>,
         function: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Delayed<T> {
-        let call = move |_: &[_]| Ok(Value::part(function().map_err(function_error)?));
+        let call = move |_: &_, _: &[_]| Ok(Value::part(function().map_err(function_error)?));
         Delayed::new(self.clone(), Node::call(name.into(), vec![], Arc::new(call)))
     }
 

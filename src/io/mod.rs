@@ -10,6 +10,8 @@ mod read_at;
 mod rows;
 mod sample;
 mod spool;
+#[cfg(feature = "bag")]
+mod text;
 mod typed;
 pub(crate) mod write;
 
@@ -20,3 +22,5 @@ pub(crate) use parquet::ParquetSource;
 pub(crate) use rows::{RowSource, Rows};
 pub(crate) use sample::Sample;
 pub(crate) use spool::Spool;
+#[cfg(feature = "bag")]
+pub(crate) use text::{Lines, TextSource};

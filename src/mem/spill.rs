@@ -295,7 +295,7 @@ impl Block {
     }
 
     /// The bytes that come back.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "bag"))]
     pub(crate) fn raw(&self) -> usize {
         self.raw as usize
     }

@@ -201,6 +201,14 @@ impl TextFile {
         Position { file: self.input.path.clone(), line, byte, ..Position::default() }
     }
 
+    /// The place of a byte of `input` without the line, but where only decoding once more tells the byte, which counts lines too.
+    pub(crate) fn position_of_byte(&self, byte: u64) -> Position {
+        if self.original.is_some() {
+            return self.position(byte);
+        }
+        Position { file: self.input.path.clone(), byte: Some(byte), ..Position::default() }
+    }
+
     /// What the file itself is encoded in, if not UTF-8.
     pub(crate) fn told_encoding(&self) -> Option<&'static Encoding> {
         self.original.as_ref().map_or(self.encoding, |original| Some(original.encoding))

@@ -12,7 +12,11 @@ impl TextFile {
     /// Adds to an error the line that holds this byte, marked there for `len` bytes, the character's place in it, and what the
     /// file is read as.
     pub(crate) fn with_excerpt(&self, error: Error, byte: u64, len: usize) -> Error {
-        let error = error.note(format!("read with {}", self.describe()));
+        self.with_line(error.note(format!("read with {}", self.describe())), byte, len)
+    }
+
+    /// Adds to an error the line that holds this byte, marked there for `len` bytes, and the character's place in it.
+    pub(crate) fn with_line(&self, error: Error, byte: u64, len: usize) -> Error {
         let Ok(input) = self.input.open() else { return error };
         let from = byte.saturating_sub(REACH);
         let mut data = vec![0; (2 * REACH) as usize];

@@ -5,11 +5,11 @@
 //! partition in blocks, finds the fields of each ([`fields`]), and makes columns of those that are wanted ([`decode`]). What can't be
 //! read is an error ([`endless`], [`excerpt`]) or left out ([`rejects`], [`rejected`]). What can be set: [`options`], [`settings`], by name [`named`].
 
-mod boundary;
+pub(super) mod boundary;
 mod columns;
 mod decode;
 mod dialect;
-mod encoding;
+pub(super) mod encoding;
 mod endless;
 mod excerpt;
 mod fields;
