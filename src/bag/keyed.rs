@@ -45,20 +45,26 @@ type Row<K, A> = (Place, K, A);
 /// What a partition, or a bucket that is cut, is written into.
 type Buckets<K, A> = Vec<Arc<Stored<Row<K, A>>>>;
 
-/// The keys of a bucket: runs in the order of their places, each cut where the partition changes.
-struct Merged<K, A>(Vec<Vec<(u32, Arc<Stored<Row<K, A>>>)>>);
+/// The keys of a bucket: one run, or those of the buckets that it was cut into.
+struct Merged<K, A>(Vec<Run<K, A>>);
+
+/// Keys in the order of their places, and the partition of each piece.
+type Run<K, A> = Vec<(u32, Arc<Stored<Row<K, A>>>)>;
 
 const BUCKETS: usize = 64;
 /// How often a bucket is cut again, at most: 64 to this power is more than keys fit on any disk.
 const LEVELS: u32 = 4;
+
+/// Brings something into a value.
+type Update<A, V> = dyn Fn(&mut A, V) + Send + Sync;
 
 /// Items of one key made one value: as `fold` has them.
 struct Rules<T, K, V, A> {
     name: &'static str,
     split: Box<dyn Fn(T) -> (K, V) + Send + Sync>,
     init: Box<dyn Fn() -> A + Send + Sync>,
-    step: Box<dyn Fn(&mut A, V) + Send + Sync>,
-    combine: Box<dyn Fn(&mut A, A) + Send + Sync>,
+    step: Box<Update<A, V>>,
+    combine: Box<Update<A, A>>,
 }
 
 impl<T: Send + 'static> Bag<T> {
@@ -218,7 +224,7 @@ fn folded<T, K: Spillable + Hash + Eq, V, A: Spillable>(
 fn merge<K: Spillable + Hash + Eq, A: Spillable>(
     sources: &[Arc<Stored<Row<K, A>>>],
     level: u32,
-    combine: &dyn Fn(&mut A, A),
+    combine: &Update<A, A>,
     context: &TaskContext,
     to: &mut Merged<K, A>,
 ) -> Result<()> {
@@ -357,7 +363,7 @@ impl<'a, K: Spillable + Hash + Eq, A: Spillable> Map<'a, K, A> {
     /// it holds until they have doubled again.
     fn has_room(&mut self) -> Result<bool> {
         self.steps += 1;
-        if self.steps % 1024 == 0 {
+        if self.steps.is_multiple_of(1024) {
             self.context.check()?;
         }
         if self.steps < self.next_look {
