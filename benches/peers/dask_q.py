@@ -1,9 +1,11 @@
 """Dask's answer to a benchmark query: dask_q.py DIR Q1 [--threads 2]; CSV on stdout."""
 
+import json
 import os
 import sys
 
 import dask
+import dask.bag as db
 import dask.dataframe as dd
 import pandas as pd
 from questions import arguments
@@ -86,6 +88,12 @@ def m1():
 
 def m2():
     return pd.DataFrame({"n": [len(read(*KEYS).drop_duplicates(split_out=8))]})
+
+
+def b1():
+    lines = db.read_text(os.path.join(args.dir, "tweets.jsonl"), blocksize="64MB")
+    counts = lines.map(json.loads).map(lambda tweet: tweet["user"]["screen_name"]).frequencies().compute()
+    return pd.DataFrame(counts, columns=["author", "n"])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ pub enum Set {
     Join,
     /// Temperatures as in the one billion row challenge.
     Stations,
+    /// Short messages as JSON lines.
+    Tweets,
 }
 
 impl Set {
@@ -26,6 +28,7 @@ impl Set {
             Set::Baci => 8_000_000,
             Set::Groupby | Set::Join => 10_000_000,
             Set::Stations => 100_000_000,
+            Set::Tweets => 4_200_000,
         }
     }
 
@@ -41,6 +44,7 @@ impl Set {
             Set::Groupby => ("groupby", "groupby.csv"),
             Set::Join => ("join", "big.csv"),
             Set::Stations => ("stations", "measurements.csv"),
+            Set::Tweets => ("tweets", "tweets.jsonl"),
         }
     }
 
@@ -74,6 +78,7 @@ pub fn pattern(dir: &Path, table: &str) -> PathBuf {
         "trade_2018" => "BACI_HS12_Y2018.csv",
         "products" => "product_codes_HS12.csv",
         "countries" => "country_codes.csv",
+        "tweets" => "tweets.jsonl",
         name => return dir.join(format!("{name}.csv")),
     })
 }

@@ -51,9 +51,13 @@ impl Engine {
         self != Engine::Partita
     }
 
-    /// Whether it is asked this query. Dask is asked about trade alone: it was far behind there.
+    /// Whether it is asked this query. Dask is asked about trade, where it was far behind, and about bags, which no other has.
     pub fn answers(self, query: &Query) -> bool {
-        self != Engine::Dask || query.set == Set::Baci
+        match query.set {
+            Set::Baci => true,
+            Set::Tweets => matches!(self, Engine::Partita | Engine::Dask),
+            _ => self != Engine::Dask,
+        }
     }
 
     /// The ways to ask it under a cap on its process: with its own limit as its documentation advises, or where that

@@ -65,7 +65,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench suite --")]
 struct Options {
-    /// The rows of every file [default: 8000000 of a year of trade, 10000000 of a table of G and J, 100000000 of S]
+    /// The rows of every file [default: 8000000 of a year of trade, 10000000 of a table of G and J, 100000000 of S, 4200000 of B]
     #[arg(long, value_delimiter = ',')]
     rows: Vec<u64>,
     /// The queries, such as Q1,Q3; a letter for all that begin with it [default: those about trade]
@@ -148,7 +148,7 @@ fn folder() -> PathBuf {
 
 fn run(options: &Options) -> Result<()> {
     let queries = queries::named(&options.query)?;
-    if options.loaded && queries.iter().any(|query| query.set == Set::Baci) {
+    if options.loaded && queries.iter().any(|query| matches!(query.set, Set::Baci | Set::Tweets)) {
         return Err("--loaded is for the queries of G, J and S".into());
     }
     let engines = match options {

@@ -41,6 +41,11 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// A file of JSON records.
+    pub fn bag<T: serde::de::DeserializeOwned + Send + 'static>(&self, table: &str) -> Bag<T> {
+        self.session.read_json(data::pattern(&self.dir, table))
+    }
+
     pub fn get(&self, table: &str) -> Frame {
         if let Some(frame) = self.loaded.get(table) {
             return frame.clone();

@@ -1,6 +1,7 @@
 //! The questions: their names, how answers to them are compared, and Partita's way to ask. The peers' are in `benches/peers`.
 
 use partita::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::answers::Compare;
 use crate::data::Set;
@@ -39,10 +40,40 @@ const BACI: Query = Query {
     partita: |t| t.get("trade"),
 };
 
-/// Those about trade (Q and M), db-benchmark's (G and J), and the one billion row challenge's (S).
+/// Those about trade (Q and M), db-benchmark's (G and J), the one billion row challenge's (S), and those for bags (B).
 pub fn all() -> impl Iterator<Item = &'static Query> {
-    TRADE.iter().chain(db_benchmark::QUERIES).chain(STATIONS)
+    TRADE.iter().chain(db_benchmark::QUERIES).chain(STATIONS).chain(TWEETS)
 }
+
+/// A message, as far as it is used.
+#[derive(Deserialize)]
+struct Tweet {
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    screen_name: String,
+}
+
+#[derive(Serialize)]
+struct Count {
+    author: String,
+    n: u64,
+}
+
+/// How many messages each author wrote.
+const TWEETS: &[Query] = &[Query {
+    name: "B1",
+    set: Set::Tweets,
+    tables: &["tweets"],
+    partita: |t| {
+        let authors = t.bag::<Tweet>("tweets").map(|tweet| tweet.user.screen_name);
+        let counts = authors.frequencies().map(|(author, n)| Count { author, n });
+        counts.to_frame([("author", Type::Text), ("n", Type::Int64)])
+    },
+    ..BACI
+}];
 
 /// The least, mean and greatest temperature of each station.
 const STATIONS: &[Query] = &[Query {

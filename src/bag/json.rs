@@ -51,7 +51,7 @@ pub fn read_json_with<T: DeserializeOwned + Send + 'static>(paths: impl Into<Pat
 /// # Ok::<(), partita::Error>(())
 /// ```
 pub fn try_read_json<T: DeserializeOwned + Send + 'static>(paths: impl Into<Paths>) -> Bag<Result<T>> {
-    Session::default().try_read_json_with(paths, TextOptions::new())
+    Session::default().try_read_json(paths)
 }
 
 /// As [`try_read_json`], with options.
@@ -78,6 +78,11 @@ impl Session {
             let mut records = Records { lines, ready: VecDeque::new() };
             Ok(ending_in_error(move || records.next().transpose().map(|record| record.and_then(|record| record))))
         })
+    }
+
+    /// As [`try_read_json`](crate::try_read_json), in this session.
+    pub fn try_read_json<T: DeserializeOwned + Send + 'static>(&self, paths: impl Into<Paths>) -> Bag<Result<T>> {
+        self.try_read_json_with(paths, TextOptions::new())
     }
 
     /// As [`try_read_json_with`](crate::try_read_json_with), in this session.

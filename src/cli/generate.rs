@@ -13,6 +13,7 @@ mod permutation;
 mod random;
 mod rows;
 mod stations;
+mod tweets;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -28,6 +29,7 @@ use join::Join;
 use keys::{Keys, Pair};
 use rows::Rows;
 use stations::Stations;
+use tweets::Tweets;
 
 /// Rows made in one go by one thread: about two megabytes.
 const STRETCH_ROWS: u64 = 65_536;
@@ -80,6 +82,8 @@ pub(crate) enum Kind {
     Join,
     /// Temperatures as in the one billion row challenge, measurements.csv.
     Stations,
+    /// Short messages as JSON, tweets.jsonl.
+    Tweets,
 }
 
 /// How the rows of a file are written. Both are found among the published releases.
@@ -152,7 +156,7 @@ pub(crate) fn generate(options: &GenerateOptions) -> Result<Generated> {
     let (least, most) = match options.kind {
         Kind::Baci => (1, keys::max_rows()),
         Kind::Join => (join::LEAST_ROWS, MOST_ROWS),
-        Kind::Groupby | Kind::Stations => (1, MOST_ROWS),
+        Kind::Groupby | Kind::Stations | Kind::Tweets => (1, MOST_ROWS),
     };
     if !(least..=most).contains(&options.rows) {
         let (rows, help) = (options.rows, format!("ask for {least} to {most}"));
@@ -229,6 +233,11 @@ fn writers(options: &GenerateOptions) -> Result<Vec<(String, Writer<'static>)>> 
             let table = Stations::new(seed);
             let write: Writer = Box::new(move |out| write_rows("", rows, |row, to| table.write(row, to), out));
             Ok(vec![("measurements.csv".into(), write)])
+        }
+        (Kind::Tweets, None) => {
+            let tweets = Tweets::new(seed);
+            let write: Writer = Box::new(move |out| write_rows("", rows, |row, to| tweets.write(row, to), out));
+            Ok(vec![("tweets.jsonl".into(), write)])
         }
     }
 }
