@@ -38,6 +38,9 @@
 //! [`delayed`] wraps a closure of yours into a task of the same graphs: it runs beside others, once, when what is made of it is
 //! computed. [`Frame::to_delayed`] and [`Frame::from_delayed`] lead from tables to such tasks and back.
 //!
+//! A [`Bag`] has items of any type, from lines of text or JSON ([`read_text`], [`read_json`]): closures over its items are fused into a task
+//! a partition, items are brought together by keys within the memory limit, and [`Bag::to_frame`] makes a table of them.
+//!
 //! # The layers
 //!
 //! From what a person holds down to the bytes; imports point one way.

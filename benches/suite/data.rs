@@ -28,7 +28,7 @@ impl Set {
             Set::Baci => 8_000_000,
             Set::Groupby | Set::Join => 10_000_000,
             Set::Stations => 100_000_000,
-            Set::Tweets => 4_200_000,
+            Set::Tweets => 4_600_000,
         }
     }
 

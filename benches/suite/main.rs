@@ -65,7 +65,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench suite --")]
 struct Options {
-    /// The rows of every file [default: 8000000 of a year of trade, 10000000 of a table of G and J, 100000000 of S, 4200000 of B]
+    /// The rows of every file [default: 8000000 of a year of trade, 10000000 of a table of G and J, 100000000 of S, 4600000 of B]
     #[arg(long, value_delimiter = ',')]
     rows: Vec<u64>,
     /// The queries, such as Q1,Q3; a letter for all that begin with it [default: those about trade]
