@@ -286,6 +286,34 @@ fn a_million_tasks_in_a_row() {
     drop(top);
 }
 
+/// The most memory that this process ever had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+}
+
+/// In a process of its own, as the others' memory would count.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_million_tasks_have_half_a_gigabyte() {
+    const ALONE: &str = "PARTITA_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        let session = session(2);
+        let leaves = (0..500_000).map(|n: u64| session.delayed("leaf", move || n));
+        let sum = Delayed::tree_reduce("add", leaves, |a, b| a + b);
+        assert_eq!(*sum.compute().unwrap(), 499_999 * 250_000);
+        assert!(peak() < 500_000_000, "{} bytes", peak());
+        return;
+    }
+    let name = "a_million_tasks_have_half_a_gigabyte";
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let told = alone.args([name, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(String::from_utf8_lossy(&told.stdout).contains("1 passed"));
+}
+
 #[test]
 fn frames_to_tables_and_back() {
     for (threads, bytes) in [(1, 100_000_000), (2, 30_000), (8, 30_000)] {

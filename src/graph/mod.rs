@@ -18,7 +18,7 @@ pub(crate) use context::{Input, Progress, TaskContext, cancelled};
 pub(crate) use order::order;
 pub(crate) use tree::tree_reduce;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mem::{Part, known};
 
 /// What a task does: from the results of its inputs to its own.
@@ -107,6 +107,11 @@ impl TaskGraph {
 
     /// That the outputs exist and that inputs come before their tasks.
     fn check(&self, outputs: &[TaskId]) -> Result<()> {
+        // The order counts in 32 bits.
+        if self.tasks.iter().map(|task| 1 + task.inputs.len()).sum::<usize>() > u32::MAX as usize {
+            return Err(Error::new(ErrorKind::Config, "a run of more than 4 billion tasks and inputs")
+                .help("compute in several runs, or do more in each task"));
+        }
         if let Some(output) = outputs.iter().find(|output| output.0 >= self.len()) {
             return Err(Error::internal(format!("an output is task {} of {}", output.0, self.len())));
         }
@@ -132,6 +137,9 @@ pub(crate) fn grown(given: Arc<dyn Part>) -> Result<std::result::Result<(TaskGra
 impl Task {
     /// The inputs without repetition, in the order of their first mention.
     pub(crate) fn distinct_inputs(&self) -> Vec<TaskId> {
+        if self.inputs.len() < 2 {
+            return self.inputs.clone();
+        }
         let mut firsts: Vec<(TaskId, usize)> = self.inputs.iter().copied().zip(0..).collect();
         firsts.sort_unstable();
         firsts.dedup_by_key(|&mut (input, _)| input);

@@ -15,6 +15,7 @@
 //! overflow the stack), in O(n log n) for n tasks and edges.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use super::{TaskGraph, TaskId};
 use crate::error::Result;
@@ -29,21 +30,55 @@ pub(crate) fn order(graph: &TaskGraph, outputs: &[TaskId]) -> Result<Vec<TaskId>
     for output in outputs {
         walk.visit(output.0);
     }
-    Ok(walk.placed.into_iter().map(TaskId).collect())
+    Ok(walk.placed)
 }
 
 struct Walk {
     /// By task: what it takes, the hungriest first; nothing for tasks that no output needs.
-    inputs: Vec<Vec<usize>>,
+    inputs: Lists,
     /// By task: who takes it.
-    consumers: Vec<Vec<usize>>,
+    consumers: Lists,
     /// By task: how many inputs are not placed yet.
-    missing: Vec<usize>,
+    missing: Vec<u32>,
     /// By task: how many consumers are not placed yet; the caller is one more, of outputs.
-    users: Vec<usize>,
+    users: Vec<u32>,
     is_placed: Vec<bool>,
     /// The order as far as it is made.
-    placed: Vec<usize>,
+    placed: Vec<TaskId>,
+}
+
+/// A list of tasks for each task, all in one piece: a graph may have millions.
+struct Lists {
+    /// Where the list of each task ends, behind a 0.
+    ends: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Lists {
+    /// Lists of these lengths, to be filled.
+    fn new(lengths: &[u32]) -> Lists {
+        let mut ends = Vec::with_capacity(lengths.len() + 1);
+        ends.push(0);
+        let mut end = 0;
+        ends.extend(lengths.iter().map(|length| {
+            end += length;
+            end
+        }));
+        Lists { ends, all: vec![0; end as usize] }
+    }
+
+    fn range(&self, task: usize) -> Range<usize> {
+        self.ends[task] as usize..self.ends[task + 1] as usize
+    }
+
+    fn of(&self, task: usize) -> &[u32] {
+        &self.all[self.range(task)]
+    }
+
+    fn of_mut(&mut self, task: usize) -> &mut [u32] {
+        let range = self.range(task);
+        &mut self.all[range]
+    }
 }
 
 impl Walk {
@@ -53,26 +88,34 @@ impl Walk {
         for output in outputs {
             users[output.0] = 1;
         }
-        let mut inputs = vec![Vec::new(); n];
-        let mut consumers = vec![Vec::new(); n];
+        let (mut taken, mut missing) = (vec![0; n], vec![0; n]);
         // Consumers come after their inputs: backwards, everyone who needs a task has been seen before it.
-        for id in (0..n).rev() {
-            if users[id] == 0 {
-                continue;
+        for id in (0..n).rev().filter(|&id| !graph.tasks[id].inputs.is_empty()) {
+            if users[id] > 0 {
+                for input in graph.tasks[id].distinct_inputs() {
+                    users[input.0] += 1;
+                    taken[input.0] += 1;
+                    missing[id] += 1;
+                }
             }
-            inputs[id] = graph.tasks[id].distinct_inputs().into_iter().map(|input| input.0).collect::<Vec<_>>();
-            for &input in &inputs[id] {
-                users[input] += 1;
-                consumers[input].push(id);
+        }
+        let (mut inputs, mut consumers) = (Lists::new(&missing), Lists::new(&taken));
+        for id in (0..n).filter(|&id| missing[id] > 0) {
+            for (place, input) in inputs.of_mut(id).iter_mut().zip(graph.tasks[id].distinct_inputs()) {
+                *place = input.0 as u32;
+                // From behind: the last consumer is the first of the list.
+                taken[input.0] -= 1;
+                consumers.of_mut(input.0)[taken[input.0] as usize] = id as u32;
             }
         }
         // The room that a task needs: as its i-th input is computed, i results are held already.
-        let mut room = vec![1; n];
-        for id in 0..n {
-            inputs[id].sort_by_key(|&input| Reverse(room[input]));
-            room[id] = inputs[id].iter().enumerate().map(|(held, &input)| room[input] + held).max().unwrap_or(1);
+        let mut room = taken;
+        room.fill(1);
+        for id in (0..n).filter(|&id| missing[id] > 0) {
+            let own = inputs.of_mut(id);
+            own.sort_by_key(|&input| Reverse(room[input as usize]));
+            room[id] = own.iter().zip(0..).map(|(&input, held)| room[input as usize] + held).max().unwrap_or(1);
         }
-        let missing = inputs.iter().map(Vec::len).collect();
         Walk { inputs, consumers, missing, users, is_placed: vec![false; n], placed: Vec::new() }
     }
 
@@ -81,11 +124,11 @@ impl Walk {
         // The way down from the output: tasks, and how many of their inputs have been looked at.
         let mut way = vec![(output, 0)];
         while let Some((task, seen)) = way.last_mut() {
-            match self.inputs[*task].get(*seen) {
+            match self.inputs.of(*task).get(*seen) {
                 _ if self.is_placed[*task] => _ = way.pop(),
                 Some(&input) => {
                     *seen += 1;
-                    way.push((input, 0));
+                    way.push((input as usize, 0));
                 }
                 None => {
                     let task = *task;
@@ -102,17 +145,20 @@ impl Walk {
             if std::mem::replace(&mut self.is_placed[task], true) {
                 continue;
             }
-            self.placed.push(task);
-            for &input in &self.inputs[task] {
-                self.users[input] -= 1;
-                if self.users[input] == 1 {
-                    let last = self.consumers[input].iter().find(|&&c| !self.is_placed[c]);
-                    now.extend(last.filter(|&&c| self.missing[c] == 0));
+            self.placed.push(TaskId(task));
+            for &input in self.inputs.of(task) {
+                self.users[input as usize] -= 1;
+                if self.users[input as usize] == 1 {
+                    let mut consumers = self.consumers.of(input as usize).iter().map(|&consumer| consumer as usize);
+                    let last = consumers.find(|&consumer| !self.is_placed[consumer]);
+                    now.extend(last.filter(|&consumer| self.missing[consumer] == 0));
                 }
             }
-            for &consumer in &self.consumers[task] {
+            for &consumer in self.consumers.of(task) {
+                let consumer = consumer as usize;
                 self.missing[consumer] -= 1;
-                if self.missing[consumer] == 0 && self.inputs[consumer].iter().any(|&input| self.users[input] == 1) {
+                let lets_go = |&input: &u32| self.users[input as usize] == 1;
+                if self.missing[consumer] == 0 && self.inputs.of(consumer).iter().any(lets_go) {
                     now.push(consumer);
                 }
             }

@@ -27,7 +27,7 @@
 //! # [`Node`]: a task of a run
 //! - `work`: what to do; gone once started.
 //! - `place`: where it stands among all: its rank, of tasks that another gave in its place the rank of that one.
-//! - `inputs`: ranks, as the work wants them, perhaps with repetitions; `needs`: the same without.
+//! - `inputs`: ranks, as the work wants them; `needs`: the same without repetitions, where there are any.
 //! - `consumers`: who needs this task; `missing`: how many of `needs` have no result yet.
 //! - `users`: how many of `consumers` have not started, one more if it is an output. At 0, the queue's handle on
 //!   `part` goes.
@@ -84,13 +84,22 @@ pub(super) struct Node {
     id: TaskId,
     name: Arc<str>,
     work: Option<Work>,
-    inputs: Vec<usize>,
-    needs: Vec<usize>,
-    consumers: Vec<usize>,
-    missing: usize,
-    users: usize,
+    inputs: Box<[usize]>,
+    needs: Option<Box<[usize]>>,
+    consumers: Consumers,
+    missing: u32,
+    users: u32,
     part: Option<(Arc<dyn Part>, usize)>,
     urgency: usize,
+}
+
+/// The ranks of who needs a task: of most, a single one, for which nothing is allocated.
+#[derive(Default)]
+enum Consumers {
+    #[default]
+    None,
+    One(usize),
+    Many(Vec<usize>),
 }
 
 /// A task to be run by whoever took it, who then owes the queue a `leave`.
@@ -230,13 +239,16 @@ impl Running {
         let mut ranks = vec![usize::MAX; graph.len()];
         let first_id = self.ids;
         self.ids += graph.len();
+        self.nodes.reserve(order.len());
         let mut tasks: Vec<_> = graph.tasks.into_iter().map(Some).collect();
         for &id in order {
             // The order names no task twice.
             let Some(task) = tasks[id.0].take() else { continue };
             let rank = self.nodes.len();
             ranks[id.0] = rank;
-            let needs: Vec<usize> = task.distinct_inputs().iter().map(|input| ranks[input.0]).collect();
+            let rank_of = |input: &TaskId| ranks[input.0];
+            let needs: Box<[usize]> = task.distinct_inputs().iter().map(rank_of).collect();
+            let inputs: Box<[usize]> = task.inputs.iter().map(rank_of).collect();
             for &need in &needs {
                 self.nodes[need].consumers.push(rank);
                 self.nodes[need].users += 1;
@@ -247,10 +259,10 @@ impl Running {
                 id: TaskId(first_id + id.0),
                 name: task.name,
                 work: Some(task.work),
-                inputs: task.inputs.iter().map(|input| ranks[input.0]).collect(),
-                missing: needs.len(),
-                needs,
-                consumers: Vec::new(),
+                missing: needs.len() as u32,
+                needs: (needs.len() < inputs.len()).then_some(needs),
+                inputs,
+                consumers: Consumers::default(),
                 users: 0,
                 part: None,
                 urgency: 0,
@@ -273,7 +285,7 @@ impl Running {
             inputs.into_iter().next().ok_or_else(|| Error::internal("a task that grew has no result"))
         };
         node.work = Some(Box::new(handed_on));
-        (node.inputs, node.needs, node.missing) = (vec![output], vec![output], 1);
+        (node.inputs, node.needs, node.missing) = ([output].into(), None, 1);
     }
 
     /// The number of tasks that have not finished.
@@ -309,9 +321,9 @@ impl Running {
         // It was ready, so it had not started.
         let work = node.work.take()?;
         let (id, name) = (node.id, Arc::clone(&node.name));
-        let (inputs, needs) = (mem::take(&mut node.inputs), mem::take(&mut node.needs));
-        let inputs = inputs.iter().map(|&input| self.nodes[input].result()).collect();
-        for need in needs {
+        let (inputs, needs) = (mem::take(&mut node.inputs), node.needs.take());
+        let given = inputs.iter().map(|&input| self.nodes[input].result()).collect();
+        for need in needs.unwrap_or(inputs) {
             self.nodes[need].users -= 1;
             match self.nodes[need].users {
                 // Nothing is dropped here: the task has a handle.
@@ -321,14 +333,14 @@ impl Running {
             }
         }
         self.busy += 1;
-        Some(Job { run, rank, id, name, work, inputs, context: self.context.clone() })
+        Some(Job { run, rank, id, name, work, inputs: given, context: self.context.clone() })
     }
 
     /// A part has one user left, who is going to let it go: if that one is ready, it has become more urgent.
     fn last_user_of(&mut self, part: usize) {
         let waits = |&&consumer: &&usize| self.nodes[consumer].work.is_some();
         // None when the user is the caller, to whom it is an output.
-        let Some(&last) = self.nodes[part].consumers.iter().find(waits) else { return };
+        let Some(&last) = self.nodes[part].consumers.all().iter().find(waits) else { return };
         if self.nodes[last].missing == 0 {
             self.ready.remove(&self.nodes[last].urgency(last));
             self.enqueue(last);
@@ -338,8 +350,9 @@ impl Running {
     fn finish(&mut self, rank: usize, part: Arc<dyn Part>, bytes: usize) {
         self.left -= 1;
         self.nodes[rank].part = Some((part, bytes));
-        for i in 0..self.nodes[rank].consumers.len() {
-            let consumer = self.nodes[rank].consumers[i];
+        let mut seen = 0;
+        while let Some(&consumer) = self.nodes[rank].consumers.all().get(seen) {
+            seen += 1;
             self.nodes[consumer].missing -= 1;
             if self.nodes[consumer].missing == 0 {
                 self.enqueue(consumer);
@@ -353,7 +366,7 @@ impl Running {
             Node { users: 1, part: Some((_, bytes)), .. } => *bytes,
             _ => 0,
         };
-        let urgency = self.nodes[rank].needs.iter().map(lets_go).fold(0, usize::saturating_add);
+        let urgency = self.nodes[rank].needs().iter().map(lets_go).fold(0, usize::saturating_add);
         self.nodes[rank].urgency = urgency;
         self.ready.insert(self.nodes[rank].urgency(rank));
     }
@@ -374,7 +387,30 @@ impl Running {
     }
 }
 
+impl Consumers {
+    fn push(&mut self, rank: usize) {
+        match self {
+            Consumers::None => *self = Consumers::One(rank),
+            Consumers::One(first) => *self = Consumers::Many(vec![*first, rank]),
+            Consumers::Many(all) => all.push(rank),
+        }
+    }
+
+    fn all(&self) -> &[usize] {
+        match self {
+            Consumers::None => &[],
+            Consumers::One(only) => std::slice::from_ref(only),
+            Consumers::Many(all) => all,
+        }
+    }
+}
+
 impl Node {
+    /// What must be there before it starts.
+    fn needs(&self) -> &[usize] {
+        self.needs.as_deref().unwrap_or(&self.inputs)
+    }
+
     /// Under what it stands among the ready ones.
     fn urgency(&self, rank: usize) -> Urgency {
         (self.urgency, Reverse(self.place), Reverse(rank))

@@ -47,7 +47,9 @@ impl Engine {
     }
 
     /// Starts a run. What is wrong with it comes out of `wait`.
-    pub(super) fn start(self: &Arc<Engine>, graph: TaskGraph, outputs: &[TaskId]) -> RunId {
+    pub(super) fn start(self: &Arc<Engine>, mut graph: TaskGraph, outputs: &[TaskId]) -> RunId {
+        // Nothing is added any more.
+        graph.shared = Default::default();
         let id = self.lock().next_run();
         let Input { bytes, partitions, .. } = graph.input();
         let run = self.pool().and_then(|_| order(&graph, outputs)).map(|order| {
