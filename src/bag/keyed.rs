@@ -185,7 +185,7 @@ impl<T: Send + 'static> Bag<T> {
                 merge(&sources.collect::<Result<Vec<_>>>()?, 1, &*rules.combine, context, &mut merged)?;
                 Ok(merged)
             };
-            Delayed::of_call(self.session.clone(), name.into(), inputs.clone(), call)
+            Delayed::of_call(self.session.clone(), format!("merge of {name}").into(), inputs.clone(), call)
         };
         let merged: Vec<Delayed<Merged<K, A>>> = (0..BUCKETS).map(merge).collect();
         let part = |number: usize| {

@@ -114,6 +114,7 @@ impl<T: Send + Sync + 'static> Delayed<T> {
     }
 
     /// A task that takes what these tasks give, and may ask what a run knows.
+    #[cfg(feature = "bag")]
     pub(crate) fn of_call(
         session: Session,
         name: Arc<str>,
@@ -125,10 +126,12 @@ impl<T: Send + Sync + 'static> Delayed<T> {
     }
 
     /// The task itself.
+    #[cfg(feature = "bag")]
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
+    #[cfg(feature = "bag")]
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

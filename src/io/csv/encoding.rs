@@ -202,6 +202,7 @@ impl TextFile {
     }
 
     /// The place of a byte of `input` without the line, but where only decoding once more tells the byte, which counts lines too.
+    #[cfg(feature = "bag")]
     pub(crate) fn position_of_byte(&self, byte: u64) -> Position {
         if self.original.is_some() {
             return self.position(byte);
