@@ -186,7 +186,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
         fn what_is_written_comes_back(values in prop::collection::vec(value(), 0..60), room in 0..3usize) {
-            let budget = Budget::of([1 << 30, 40 << 10, 6 << 10][room]);
+            let budget = Budget::of([1 << 30, 60 << 10, 24 << 10][room]);
             let mut writer = Writer::new(&budget, "items");
             for value in &values {
                 writer.push(value).unwrap();

@@ -10,7 +10,7 @@ use serde::ser::{self, Serialize};
 /// Beside the characters: pointer, length, capacity, and what the allocator keeps.
 const TEXT: usize = 48;
 /// The smallest map: a B-tree has nodes of eleven entries.
-const MAP: usize = 512;
+const MAP: usize = 640;
 /// A number or the like, with the tag of an enum that it may be in.
 const SCALAR: usize = 16;
 
