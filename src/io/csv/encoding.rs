@@ -210,6 +210,11 @@ impl TextFile {
         Position { file: self.input.path.clone(), byte: Some(byte), ..Position::default() }
     }
 
+    /// Whether what is read is a copy in another encoding.
+    pub(crate) fn is_rewritten(&self) -> bool {
+        self.original.is_some()
+    }
+
     /// What the file itself is encoded in, if not UTF-8.
     pub(crate) fn told_encoding(&self) -> Option<&'static Encoding> {
         self.original.as_ref().map_or(self.encoding, |original| Some(original.encoding))

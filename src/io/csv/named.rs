@@ -121,7 +121,7 @@ const NAMES: &[NamedOption] = &[
     option("all_text", "BOOL", FLAG, "All columns are text, as they stand", &["all_varchar"]),
     option("infer", "HOW", "'sample' or 'full'", "Whether types are inferred from samples or from everything: sample or full [default: sample]", &[]),
     option("strict", "BOOL", FLAG, "A value that contradicts its column's inferred type is an error, and no reason to infer again", &[]),
-    option("sniff", "BOOL", FLAG, "Find out delimiter, quote, header and what stands above it from the first file", &["auto_detect"]),
+    option("sniff", "BOOL", FLAG, "Find out delimiter, quote, header and what stands above it, of each file", &["auto_detect"]),
     option("on_bad_row", "HOW", "'error', 'skip', or the number of rows that may be left out", "What becomes of rows that can't be read: error, skip, or the number that may be left out [default: error]", &[]),
     option("rejects", "FILE", "a file", "Leave rows out that can't be read, and write them to this CSV file with place and reason", &[]),
     option("encoding", "LABEL", "a label of the WHATWG", "The encoding of the files, such as latin1 [default: utf-8]", &[]),

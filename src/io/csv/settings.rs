@@ -176,7 +176,8 @@ impl CsvOptions {
         self
     }
 
-    /// Finds out delimiter, quote, escape, header, what stands above it and how lines end, from the beginning of the first file, for all files.
+    /// Finds out delimiter, quote, escape, header, what stands above it and how lines end, from the beginning of each file: of several,
+    /// each is read as the first one, unless that fits it badly.
     /// Whatever is set explicitly stays as it is. [`Frame::dialect_report`](crate::Frame::dialect_report) and `partita schema` tell what was found.
     ///
     /// ```

@@ -16,6 +16,10 @@ const DELIMITERS: [(&str, f64); 9] =
 
 /// So many records are judged.
 const MOST_RECORDS: usize = 1000;
+/// A file is like the first of several if its score is at least this share of the best.
+const LIKE_FIRST: f64 = 0.8;
+/// Of the fields that begin with a quote so many do not end with it where it is no quote at all.
+const MANY_TORN: f64 = 0.2;
 /// A header is looked for in so many records from the top.
 const MOST_PREAMBLE: usize = 50;
 
@@ -28,26 +32,47 @@ struct Table<'a> {
     width: usize,
 }
 
-/// Sets what is not told in the options by what the sample, the beginning of a file, looks like. `whole`: it is all of it.
-pub(crate) fn sniff(sample: &[u8], whole: bool, line_end: Dialect, options: &mut CsvOptions) {
+/// Sets what is not told in the options by what the sample, the beginning of a file, looks like. `whole`: it is all of it. `first` is what
+/// was found in the first of several files, which the others are believed to be like.
+pub(crate) fn sniff(
+    sample: &[u8],
+    whole: bool,
+    line_end: Dialect,
+    first: Option<&CsvOptions>,
+    options: &mut CsvOptions,
+) {
     let base = Dialect { line_end: line_end.line_end, ..options.dialect };
     let told = options.told;
-    let mut best: Option<(f64, Dialect)> = None;
+    let mut fits = Vec::new();
+    let first = first.map(|first| (first, Dialect { line_end: base.line_end, ..first.dialect }));
+    let mut of_first = 0.0;
     for (delimiter, belief) in delimiters(options) {
+        if delimiter.as_bytes() == b":" && are_times(sample) {
+            continue;
+        }
         for quote in quotes(sample, options) {
             for escape in escapes(sample, quote, options) {
                 if quote.is_some_and(|q| delimiter.as_bytes().contains(&q)) {
                     continue;
                 }
                 let dialect = Dialect { delimiter, quote, escape, ..base };
-                let score = belief * score(sample, whole, &dialect);
-                if best.as_ref().is_none_or(|(known, _)| score > *known) {
-                    best = Some((score, dialect));
+                let fit = fit(sample, whole, &dialect, belief);
+                if first.is_some_and(|(_, first)| first == dialect) {
+                    of_first = fit.score;
                 }
+                fits.push((fit, dialect));
             }
         }
     }
-    let Some((_, found)) = best else { return };
+    let quoted = fits.iter().filter(|(_, dialect)| told.quote || dialect.quote.is_some()).fold(None, better);
+    // A text may begin with what is no quote; but without need, none is believed to have no meaning.
+    let torn = quoted.is_some_and(|(fit, _)| fit.torn >= MANY_TORN);
+    let best = if torn { fits.iter().fold(None, better) } else { quoted };
+    let Some((best, mut found)) = best else { return };
+    let first = first.filter(|_| of_first >= LIKE_FIRST * best.score);
+    if let Some((_, dialect)) = first {
+        found = dialect;
+    }
     options.dialect = Dialect { line_end: options.dialect.line_end, ..found };
     let table = split(sample, whole, &found);
     let top = if told.skip_rows { 0 } else { top_of(&table) };
@@ -57,8 +82,20 @@ pub(crate) fn sniff(sample: &[u8], whole: bool, line_end: Dialect, options: &mut
         options.skip_rows = found.count_lines(&sample[..start], None);
     }
     if !told.header {
-        options.header = has_header(&table, top);
+        options.header = first.map_or_else(|| has_header(&table, top), |(first, _)| first.header);
     }
+}
+
+/// Whether all lines but the first, which may be a header, are times of day: what is between their digits separates no fields.
+fn are_times(sample: &[u8]) -> bool {
+    let is_time = |line: &[u8]| {
+        let parts = line.split(|&b| b == b':').map(|part| part.iter().filter(|b| **b != b'.').count());
+        line.iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.'))
+            && (2..=3).contains(&parts.clone().count())
+            && parts.clone().take(2).all(|digits| (1..=2).contains(&digits))
+    };
+    let mut lines = sample.split(|b| matches!(b, b'\n' | b'\r')).filter(|line| !line.is_empty()).skip(1).peekable();
+    lines.peek().is_some() && lines.take(MOST_RECORDS).all(|line| is_time(trim(line)))
 }
 
 fn delimiters(options: &CsvOptions) -> Vec<(Mark, f64)> {
@@ -76,6 +113,9 @@ fn quotes(sample: &[u8], options: &CsvOptions) -> Vec<Option<u8>> {
     let mut quotes = vec![Some(b'"')];
     if sample.contains(&b'\'') {
         quotes.push(Some(b'\''));
+    }
+    if sample.iter().any(|b| matches!(b, b'"' | b'\'')) {
+        quotes.push(None);
     }
     quotes
 }
@@ -108,18 +148,40 @@ fn split<'a>(sample: &'a [u8], whole: bool, dialect: &Dialect) -> Table<'a> {
 }
 
 /// How well a dialect fits.
-fn score(sample: &[u8], whole: bool, dialect: &Dialect) -> f64 {
+#[derive(Clone, Copy, Default)]
+struct Fit {
+    score: f64,
+    /// The share of the fields that begin with the quote which do not end with it.
+    torn: f64,
+}
+
+/// The better of two; the first of equals.
+fn better(best: Option<(Fit, Dialect)>, next: &(Fit, Dialect)) -> Option<(Fit, Dialect)> {
+    match best {
+        Some((fit, _)) if fit.score >= next.0.score => best,
+        _ => Some(*next),
+    }
+}
+
+/// How well a dialect fits, whose delimiter is believed so readily.
+fn fit(sample: &[u8], whole: bool, dialect: &Dialect, belief: f64) -> Fit {
     let table = split(sample, whole, dialect);
     if table.records.is_empty() {
-        return 0.0;
+        return Fit::default();
     }
     let (mut agree, mut fields, mut values, mut stray) = (0.0, 0.0, 0.0, 0.0);
+    let (mut quoted, mut torn) = (0.0, 0.0);
     for record in &table.records {
         agree += f64::from(u8::from(record.len() == table.width));
         for field in record {
             fields += 1.0;
             values += likeness(field, dialect);
             stray += f64::from(u8::from(is_stray(field, dialect)));
+            let text = trim(field);
+            if text.first().is_some_and(|first| dialect.quote == Some(*first)) {
+                quoted += 1.0;
+                torn += f64::from(u8::from(text.len() == 1 || text.last() != text.first()));
+            }
         }
     }
     let share = agree / table.records.len() as f64;
@@ -127,9 +189,13 @@ fn score(sample: &[u8], whole: bool, dialect: &Dialect) -> f64 {
     let lines = dialect.count_lines(sample, None).max(1) as f64;
     let swallowed = (table.records.len() as f64 / lines).min(1.0).powf(0.1);
     // One column explains every file: it counts little.
-    let columns = if table.width < 2 { 0.05 } else { 1.0 - 0.5 / table.width as f64 };
+    let columns = if table.width < 2 { 0.05 } else { belief * (1.0 - 0.5 / table.width as f64) };
     let strays = 1.0 - 0.9 * stray / fields;
-    share * share * columns * (0.2 + 0.8 * values / fields) * strays * swallowed
+    let torn = torn / f64::max(quoted, 1.0);
+    let unseen = dialect.quote == Some(b'\'') && quoted == 0.0;
+    let quotes = if unseen { 0.5 } else { 1.0 - 0.5 * torn };
+    let score = share * share * columns * (0.2 + 0.8 * values / fields) * strays * swallowed * quotes;
+    Fit { score, torn }
 }
 
 /// How much a field looks like a value: 1 a number or date, less a text, least one that holds what may be delimiters.
@@ -142,12 +208,20 @@ fn likeness(field: &[u8], dialect: &Dialect) -> f64 {
         1.0
     } else if quoted {
         0.9
-    } else if text.iter().any(|b| matches!(b, b';' | b'\t' | b'|' | b'"')) {
+    } else if text.iter().any(|b| matches!(b, b';' | b'\t' | b'|')) || holds_quote(text, dialect) {
         0.1
     } else if text.contains(&b',') {
         0.4
     } else {
         0.8
+    }
+}
+
+/// Whether there is what is usually a quote: where there are none, one that encloses it.
+fn holds_quote(text: &[u8], dialect: &Dialect) -> bool {
+    match dialect.quote {
+        Some(_) => text.contains(&b'"'),
+        None => matches!(text, [b'"', .., b'"'] | [b'\'', .., b'\'']),
     }
 }
 
@@ -230,7 +304,7 @@ mod tests {
 
     fn sniffed(text: &str) -> (String, Option<u8>, bool, u64) {
         let mut options = CsvOptions::new();
-        sniff(text.as_bytes(), true, Dialect::default(), &mut options);
+        sniff(text.as_bytes(), true, Dialect::default(), None, &mut options);
         (options.dialect.delimiter.text(), options.dialect.quote, options.header, options.skip_rows)
     }
 
@@ -249,11 +323,43 @@ mod tests {
         assert_eq!(sniffed("Sales\nof May\n\na,b\n1,2\n3,4\n5,6\n"), (",".into(), Some(b'"'), true, 3));
     }
 
+    #[test]
+    fn quotes_that_are_text_are_no_quotes() {
+        let titles = "space\ttitle\n0\t'O!Kung\n0\t\"24\"_Soundtrack\n0\t!Q'Viva!\n0\t'Allo_'Allo!\n1\t\"Heroes\"\n2\t'Salem's_Lot'\n";
+        assert_eq!(sniffed(titles), ("\t".into(), None, true, 0));
+        assert_eq!(sniffed("a,b\n'x, y',1\n'it\\'s',2\n").1, Some(b'\''));
+        // Inches stand behind numbers; a quote may come yet.
+        assert_eq!(sniffed("size,n\n5\" pipe,1\n\"6 inches, wide\",2\nplain,3\n").1, Some(b'"'));
+    }
+
+    #[test]
+    fn times_are_not_split() {
+        assert_eq!(sniffed("time\n05:40\n21:30\n17:45"), (",".into(), Some(b'"'), true, 0));
+        assert_eq!(sniffed("a:b\n05:x\n21:y\n").0, ":");
+    }
+
+    #[test]
+    fn files_may_differ_from_the_first_where_they_must() {
+        let like = |first: &str, text: &str| {
+            let sniff_one = |text: &str, first: Option<&CsvOptions>| {
+                let mut options = CsvOptions::new();
+                sniff(text.as_bytes(), true, Dialect::default(), first, &mut options);
+                options
+            };
+            let found = sniff_one(text, Some(&sniff_one(first, None)));
+            (found.dialect.delimiter.text(), found.header)
+        };
+        assert_eq!(like("a,b\n1,2\n", "a|b\n1|2\n"), ("|".into(), true));
+        // One row of names only would be taken for data, were it alone.
+        assert_eq!(like("a,b\n1,2\n", "1,2\n3,4\n"), (",".into(), true));
+        assert_eq!(like("a;b\n1,5;2\n", "a;b\n1,5;2,5\n"), (";".into(), true));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_sniffed(data in prop::collection::vec(prop::sample::select(&b"ab1,;|\t\n\"'\\ \r"[..]), 0..200), whole in any::<bool>()) {
             let mut options = CsvOptions::new();
-            sniff(&data, whole, Dialect::default(), &mut options);
+            sniff(&data, whole, Dialect::default(), None, &mut options);
             prop_assert!(options.check().is_ok());
         }
 

@@ -16,7 +16,7 @@ use super::options::{CsvOptions, Infer, OnBadRow};
 use super::sniff::sniff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
-use crate::io::discover::{Paths, discover};
+use crate::io::discover::{InputFile, Paths, discover};
 use crate::io::spool::Spool;
 
 /// CSV files that are read as one table. Made by looking at their headers and samples; it holds no rows.
@@ -102,28 +102,25 @@ impl CsvSource {
             let what = format!("rejected rows would replace '{}', which is read", path.display());
             return Err(Error::new(ErrorKind::Config, what).help("name another file for them"));
         }
-        if options.sniff {
-            for file in &found {
-                let as_told = CsvOptions { skip_footer: 0, ..options.clone() };
-                let (text, input) = TextFile::open(file, &as_told, &mut spool)?;
-                if text.start < text.end {
-                    let sample = text.window(&input, text.start, options.sample_size)?;
-                    let whole = text.start + sample.len() as u64 >= text.end;
-                    sniff(&sample, whole, text.dialect, &mut options);
-                    break;
-                }
-            }
-        }
-        let mut seen = Vec::new();
+        let told = options.clone();
+        let (mut seen, mut first) = (Vec::new(), None);
         for file in &found {
-            let (text, input) = TextFile::open(file, &options, &mut spool)?;
-            let Some(header) = read_header(&input, &text, &options)? else { continue };
-            let guesses = match (options.all_text, options.infer) {
+            let (own, file) = match told.sniff {
+                true => sniffed(file, &told, first.as_ref(), &mut spool)?,
+                false => (told.clone(), file.clone()),
+            };
+            let (text, input) = TextFile::open(&file, &own, &mut spool)?;
+            if told.sniff && first.is_none() && text.start < text.end {
+                first = Some(own.clone());
+                options = own.clone();
+            }
+            let Some(header) = read_header(&input, &text, &own)? else { continue };
+            let guesses = match (own.all_text, own.infer) {
                 (true, _) => vec![Guess::default(); header.names.len()],
-                (false, Infer::Sample) => sample(&input, &text, &header, &options)?,
+                (false, Infer::Sample) => sample(&input, &text, &header, &own)?,
                 (false, Infer::Full) => {
                     let guesses = vec![Guess::default(); header.names.len()];
-                    infer_all(&input, &text, &header, &options, guesses, false)?
+                    infer_all(&input, &text, &header, &own, guesses, false)?
                 }
             };
             seen.push((text, header, guesses));
@@ -325,6 +322,25 @@ impl CsvSource {
         }
         Ok(report)
     }
+}
+
+/// The options for a file whose dialect is found out, and the file to open with them: what was unpacked is not unpacked again.
+fn sniffed(
+    file: &InputFile,
+    told: &CsvOptions,
+    first: Option<&CsvOptions>,
+    spool: &mut Spool,
+) -> Result<(CsvOptions, InputFile)> {
+    // Where a footer begins depends on the quotes.
+    let as_told = CsvOptions { skip_footer: 0, ..told.clone() };
+    let (text, input) = TextFile::open(file, &as_told, spool)?;
+    let mut own = told.clone();
+    if text.start < text.end {
+        let sample = text.window(&input, text.start, told.sample_size)?;
+        let whole = text.start + sample.len() as u64 >= text.end;
+        sniff(&sample, whole, text.dialect, first, &mut own);
+    }
+    Ok((own, if text.is_rewritten() { file.clone() } else { text.input }))
 }
 
 #[cfg(test)]
