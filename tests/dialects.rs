@@ -218,3 +218,13 @@ fn files_of_little_but_quotes_split_right_and_in_parallel() {
     let table = session(997).read_csv(Paths::bytes("f", text)).compute().unwrap();
     assert_eq!(texts(&table), [["\"".repeat(50_000)]]);
 }
+
+#[test]
+fn names_that_are_told_need_no_rows() {
+    let options = || CsvOptions::new().names(["x", "y"]);
+    assert_eq!(read(b"", options(), 1 << 20).unwrap(), Vec::<Vec<String>>::new());
+    assert_eq!(read(b"\n\n", options(), 1 << 20).unwrap(), Vec::<Vec<String>>::new());
+    assert_eq!(read(b"a,b\n", options().skip_rows(1), 1 << 20).unwrap(), Vec::<Vec<String>>::new());
+    assert_eq!(read(b"a,b\n1,2\n", options().skip_rows(1), 4).unwrap(), [["1", "2"]]);
+    assert!(read(b"", CsvOptions::new(), 1 << 20).unwrap_err().message().contains("is empty"));
+}

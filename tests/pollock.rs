@@ -43,29 +43,15 @@ fn told(parameters: &Json) -> (CsvOptions, bool) {
 }
 
 /// The table as CSV, every field quoted; a file of nothing is a table of nothing.
-fn load(
-    session: &Session,
-    path: &Path,
-    options: CsvOptions,
-    names: Option<Vec<String>>,
-    header: bool,
-) -> Result<String> {
+fn load(session: &Session, path: &Path, options: CsvOptions, header: bool) -> Result<String> {
     let quoted = |field: &str| format!("\"{}\"", field.replace('"', "\"\""));
     let line = |fields: &[String]| fields.iter().map(|f| quoted(f)).collect::<Vec<_>>().join(",") + "\r\n";
-    let heading = |names: &[String]| if header { line(names) } else { String::new() };
     if fs::metadata(path).is_ok_and(|m| m.len() == 0) {
         return Ok(String::new());
     }
-    let table = match session.read_csv_with(path, options).compute() {
-        Ok(table) => table,
-        // Nothing stands behind the header that was passed over.
-        Err(e) if e.message().contains("is empty") && names.is_some() => {
-            return Ok(heading(&names.unwrap_or_default()));
-        }
-        Err(e) => return Err(e),
-    };
+    let table = session.read_csv_with(path, options).compute()?;
     let own: Vec<String> = table.schema().fields().iter().map(|f| f.name().clone()).collect();
-    let mut text = heading(&own);
+    let mut text = if header { line(&own) } else { String::new() };
     for row in rows(&table) {
         let fields: Vec<String> =
             row.into_iter().map(|v| if let Value::Text(text) = v { text } else { String::new() }).collect();
@@ -88,10 +74,7 @@ fn pollock() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let parameters = fs::read_to_string(folder.join("parameters").join(format!("{name}_parameters.json"))).unwrap();
         let (options_told, header) = told(&serde_json::from_str(&parameters).unwrap());
-        let names = serde_json::from_str::<Json>(&parameters).unwrap()["column_names"]
-            .as_array()
-            .map(|names| names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect());
-        let loaded = load(&session, &path, options_told, names, header);
+        let loaded = load(&session, &path, options_told, header);
         let out = |mode: &str, loaded: Result<String>| {
             let text = loaded.unwrap_or_else(|e| format!("Application Error\n{e}\n"));
             fs::write(folder.join("loaded").join(mode).join(format!("{name}_converted.csv")), text).unwrap();
@@ -99,6 +82,6 @@ fn pollock() {
         out("told", loaded);
         let sniffing = session.read_csv_with(&path, options().sniff());
         let header = sniffing.dialect_report().is_ok_and(|r| r.iter().any(|(n, v)| *n == "header" && v == "true"));
-        out("sniffed", load(&session, &path, options().sniff(), None, header));
+        out("sniffed", load(&session, &path, options().sniff(), header));
     }
 }

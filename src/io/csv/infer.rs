@@ -82,7 +82,7 @@ pub(crate) fn widen(a: Type, b: Type) -> Type {
     }
 }
 
-/// Reads the header, or for files without one the width of the first record. `None` for a file of no records at all.
+/// Reads the header, or for files without one the width of the first record. `None` for a file of no records at all whose names are not told.
 pub(crate) fn read_header(input: &Input, file: &TextFile, options: &CsvOptions) -> Result<Option<Header>> {
     let dialect = &file.dialect;
     let mut size = options.sample_size.max(64);
@@ -112,7 +112,8 @@ pub(crate) fn read_header(input: &Input, file: &TextFile, options: &CsvOptions) 
         }
         let in_quotes = index.end_state == Some(State::Quoted);
         if at_end && !in_quotes {
-            return Ok(None);
+            // Where the names are told, a file without rows lacks nothing.
+            return Ok(options.names.clone().map(|names| Header { names, first_record: file.end }));
         }
         if at_end || size >= options.max_record {
             let (opening, error) = endless(&data, options.max_record, dialect);
