@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Files, Value, rows};
 use partita::prelude::*;
-use partita::{Event, Observer, OnBadRow, Session};
+use partita::{Event, Observer, OnBadRow, Session, Stats};
 
 #[derive(Default)]
 struct Warnings(Mutex<Vec<String>>);
@@ -117,6 +117,21 @@ fn more_than_may_be_left_out_is_an_error_at_the_first_too_many() {
 }
 
 #[test]
+fn a_run_ends_soon_after_the_first_too_many() {
+    let mut text = "a\n".to_owned();
+    for i in 0..100_000 {
+        text += if i < 1000 { "x\n" } else { "1\n" };
+    }
+    let files = Files::new(&[("f.csv", text.as_bytes())]);
+    let stats = Arc::new(Stats::new());
+    let session = Session::builder().threads(2).partition_size(1000).observer(stats.clone()).build().unwrap();
+    let options = CsvOptions::new().dtype("a", Type::Int64).on_bad_row(OnBadRow::Skip { at_most: 10 });
+    let error = session.read_csv_with(files.path("f.csv"), options).agg([size()]).compute().unwrap_err();
+    assert_eq!(error.position().unwrap().line, Some(12), "{error}");
+    assert!(stats.rows_read() < 50_000, "{} rows were read", stats.rows_read());
+}
+
+#[test]
 fn behind_an_unclosed_quote_reading_resumes_at_the_next_line() {
     let mut text = "a,b\n1,x\n2,\"open\n".to_owned();
     (3..30_000).for_each(|i| text += &format!("{i},x\n"));
@@ -168,6 +183,12 @@ fn what_can_not_be_written_is_an_error() {
         let error = read_csv_with(files.path("?.csv"), options).compute().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("f.csv', which is read"), "{error}");
+        // Nor what another step of the query reads.
+        std::fs::write(files.path("other.csv"), "a\n1\n").unwrap();
+        let options = CsvOptions::new().on_bad_row(OnBadRow::Reject(files.path("other.csv")));
+        let both = concat([read_csv_with(files.path(name), options), read_csv(files.path("other.csv"))]);
+        let error = both.compute().unwrap_err();
+        assert!(error.to_string().contains("other.csv', which is read"), "{error}");
     }
     assert_eq!(std::fs::read(files.path("f.csv")).unwrap(), b"a\n1\n");
 }

@@ -1,6 +1,7 @@
 //! `partita head`: the first rows of files.
 
 use std::io;
+use std::time::Instant;
 
 use clap::Args;
 
@@ -33,9 +34,10 @@ impl Head {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let session = self.options.session()?.build()?;
         signals::close_on_signal(&session)?;
+        let started = Instant::now();
         let rows = self.input.open(&session)?.head(self.rows);
         self.options.show_plan("the first rows", &rows);
-        output::write(rows.stream()?, self.format, io::stdout())?;
+        output::write(rows.stream()?, self.format, started, io::stdout())?;
         Ok(())
     }
 }

@@ -41,6 +41,9 @@ pub(super) enum Format {
     Parquet,
     /// An Arrow IPC stream
     Arrow,
+    /// The lines of a plan, as they stand
+    #[value(skip)]
+    Plan,
 }
 
 impl Format {
@@ -59,13 +62,27 @@ impl Format {
             _ => return None,
         })
     }
+
+    /// A plan is shown line by line where the result would be a table.
+    pub(super) fn of_statement(self, statement: &str) -> Format {
+        let first = statement.split_whitespace().next().unwrap_or_default();
+        match self {
+            Format::Table if first.eq_ignore_ascii_case("explain") => Format::Plan,
+            format => format,
+        }
+    }
 }
 
 /// Rows of a result, or why there are no more.
 pub(super) type Batch = Result<RecordBatch, Failure>;
 
-/// Writes a result batch by batch, and nothing before the first of them is there. Gives the number of rows.
-pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Write + Send) -> Result<u64, Failure> {
+/// Writes the rows of a run that was started then, batch by batch, and nothing before the first of them is there. Gives their number.
+pub(super) fn write(
+    rows: impl RecordBatchReader,
+    format: Format,
+    started: Instant,
+    out: impl Write + Send,
+) -> Result<u64, Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let schema = rows.schema();
     let mut count = 0;
@@ -75,7 +92,7 @@ pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Writ
         Ok(batch)
     });
     match format {
-        Format::Table => write_table(&schema, batches, &mut out)?,
+        Format::Table => write_table(&schema, batches, started, &mut out)?,
         Format::Csv => write_csv(&schema, batches, b',', &mut out)?,
         Format::Tsv => write_csv(&schema, batches, b'\t', &mut out)?,
         Format::Json => write_json(&schema, batches, ["[\n", ",\n", "\n]\n"], &mut out)?,
@@ -88,6 +105,13 @@ pub(super) fn write(rows: impl RecordBatchReader, format: Format, out: impl Writ
                 writer.write(&batch?).map_err(io::Error::other)?;
             }
             writer.finish().map_err(io::Error::other)?;
+        }
+        Format::Plan => {
+            for batch in batches {
+                for line in batch?.column(0).as_string_view().iter().flatten() {
+                    writeln!(out, "{line}")?;
+                }
+            }
         }
     }
     out.flush()?;
@@ -108,9 +132,13 @@ pub(super) fn count_rows(rows: u64) -> String {
 }
 
 /// Of more rows than are shown, only the first and last are kept.
-fn write_table(schema: &SchemaRef, batches: impl Iterator<Item = Batch>, out: &mut impl Write) -> Result<(), Failure> {
+fn write_table(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Batch>,
+    started: Instant,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     const HALF: usize = TABLE_ROWS / 2;
-    let started = Instant::now();
     let (mut first, mut last) = (RecordBatch::new_empty(schema.clone()), RecordBatch::new_empty(schema.clone()));
     let mut count = 0;
     for batch in batches {
@@ -303,7 +331,9 @@ mod tests {
 
     fn text(table: &Table, format: Format) -> String {
         let mut out = Vec::new();
-        let Ok(rows) = write(table.clone().into_reader(), format, &mut out) else { panic!("not written") };
+        let Ok(rows) = write(table.clone().into_reader(), format, Instant::now(), &mut out) else {
+            panic!("not written")
+        };
         assert_eq!(rows, table.num_rows() as u64);
         String::from_utf8(out).unwrap()
     }
@@ -382,7 +412,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("day", day)]).unwrap();
         let table = Table::new(batch.schema(), vec![batch]).unwrap();
         for format in [Format::Csv, Format::Json] {
-            match write(table.clone().into_reader(), format, Vec::new()) {
+            match write(table.clone().into_reader(), format, Instant::now(), Vec::new()) {
                 Err(Failure::Output(error)) => assert!(error.to_string().contains("no text form")),
                 _ => panic!("written"),
             }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::ValueEnum;
 use partita::{Error, ErrorKind, Stats, sql_statements};
@@ -173,8 +174,10 @@ impl Shell<'_> {
             }
             let session = session.build()?;
             self.current.set(Some(session.clone()));
+            let started = Instant::now();
             let rows = session.sql(statement).stream().map_err(Failure::from);
-            let rows = rows.and_then(|rows| output::write(rows, self.format, io::stdout()));
+            let format = self.format.of_statement(statement);
+            let rows = rows.and_then(|rows| output::write(rows, format, started, io::stdout()));
             self.current.set(None);
             let rows = rows?;
             if self.stats {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use partita::{Error, ErrorKind, Frame, Stats, Stop, WriteOptions, sql_statements};
@@ -94,7 +95,7 @@ impl Sql {
                 Some(explain) => writeln!(io::stdout(), "{}", frame.explain(explain.stop())?.trim_end())?,
                 None => {
                     self.options.show_plan(statement.trim(), &frame);
-                    rows += self.print(&frame)?;
+                    rows += self.print(statement, &frame)?;
                     if let Some(path) = &self.graph {
                         frame.picture().by_time(&stats).write(path)?;
                     }
@@ -127,9 +128,11 @@ impl Sql {
     }
 
     /// Writes a result where it belongs; the number of its rows.
-    fn print(&self, frame: &Frame) -> Result<u64, Failure> {
+    fn print(&self, statement: &str, frame: &Frame) -> Result<u64, Failure> {
+        let started = Instant::now();
         let Some(path) = &self.output else {
-            return output::write(frame.stream()?, self.format.unwrap_or(Format::Table), io::stdout());
+            let format = self.format.unwrap_or(Format::Table).of_statement(statement);
+            return output::write(frame.stream()?, format, started, io::stdout());
         };
         let Some(format) = self.format.or_else(|| Format::of(path)) else {
             let error = Error::new(ErrorKind::Config, format!("'{}' names no format by its ending", path.display()));
@@ -140,8 +143,9 @@ impl Sql {
             Format::Tsv => WriteOptions::csv().delimiter(b'\t'),
             Format::Parquet => WriteOptions::parquet(),
             Format::Arrow => WriteOptions::ipc(),
-            Format::Table | Format::Json | Format::Ndjson | Format::Markdown => {
-                return output::write(frame.stream()?, format, File::create(path)?);
+            Format::Table | Format::Json | Format::Ndjson | Format::Markdown | Format::Plan => {
+                let rows = frame.stream()?;
+                return output::write(rows, format.of_statement(statement), started, File::create(path)?);
             }
         };
         Ok(frame.write(path, options.overwrite())?.rows)

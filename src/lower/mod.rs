@@ -19,7 +19,7 @@ mod steps;
 mod tasks;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -29,7 +29,7 @@ use self::in_order::InOrder;
 use crate::error::Result;
 use crate::expr::{AggExpr, BoundExpr, Expr, SortKey, col, is_same};
 use crate::io::RowSource;
-use crate::io::csv::CsvScan;
+use crate::io::csv::{CsvScan, check_rejects};
 use crate::io::write::WriteOptions;
 use crate::ops::{
     AggregateOp, AlignOp, AppendOp, ApplyOp, BatchOp, CollectOp, ExplodeOp, FilterOp, FoldOp, GroupRowsOp, InOrderOp,
@@ -111,7 +111,7 @@ struct Stream {
 
 /// The stages of optimised plans, which end in their rows. Plans that read the same files share the scan.
 pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
-    let mut stages = Stages { stages: vec![], roots: vec![] };
+    let mut stages = Stages::new(plans.iter().map(|plan| &**plan))?;
     for plan in plans {
         let stream = stages.stream(plan)?;
         let root = match &stream.branches[..] {
@@ -131,7 +131,7 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
 
 /// The stages of an optimised plan whose partitions are kept for later runs: in memory, or in files.
 pub(crate) fn lower_persisted(plan: &LogicalPlan) -> Result<Stages> {
-    let mut stages = Stages { stages: vec![], roots: vec![] };
+    let mut stages = Stages::new([plan].into_iter())?;
     let stream = stages.stream(plan)?;
     let sink = PersistOp::new(stream.schema.clone());
     stages.each(stream, sink, "persist".to_owned());
@@ -142,7 +142,7 @@ pub(crate) fn lower_persisted(plan: &LogicalPlan) -> Result<Stages> {
 /// The stages of an optimised plan whose rows are written to files; their one result is a [`Written`](crate::io::write::Written).
 pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOptions) -> Result<Stages> {
     let sink = WriteOp::new(plan.schema().clone(), path, options, &plan.files())?;
-    let mut stages = Stages { stages: vec![], roots: vec![] };
+    let mut stages = Stages::new([plan].into_iter())?;
     let mut stream = stages.stream(plan)?;
     if options.partition_by.is_empty() {
         stages.read_in_pieces(&mut stream);
@@ -153,6 +153,15 @@ pub(crate) fn lower_written(plan: &LogicalPlan, path: &Path, options: &WriteOpti
 }
 
 impl Stages {
+    /// None yet, of these plans.
+    fn new<'a>(plans: impl Iterator<Item = &'a LogicalPlan> + Clone) -> Result<Stages> {
+        let files: Vec<PathBuf> = plans.clone().flat_map(LogicalPlan::files).collect();
+        for source in plans.flat_map(LogicalPlan::sources) {
+            check_rejects(&source.options, files.iter().map(PathBuf::as_path))?;
+        }
+        Ok(Stages { stages: vec![], roots: vec![] })
+    }
+
     /// The batches of a plan, as far as row-wise steps reach; stages before them are added.
     fn stream(&mut self, plan: &LogicalPlan) -> Result<Stream> {
         self.stream_for(plan, true)

@@ -75,6 +75,10 @@ impl<S> Folded<S> {
     }
 }
 
+fn confirm_rejects(scan: &CsvScan, partition: usize) -> Result<()> {
+    scan.rejects.as_ref().map_or(Ok(()), |rejects| rejects.confirm(partition))
+}
+
 /// Takes batches, one by one, until it has enough.
 type Push<'a> = dyn FnMut(RecordBatch) -> Result<Flow> + 'a;
 
@@ -92,6 +96,7 @@ impl<R: Reducer> Work<R> {
         }
         let start = Start::At(scan.source.partitions[partition].range.start);
         let folded = self.run(context, scan, partition, start, sides).1?;
+        confirm_rejects(scan, partition)?;
         context.advance(Input { partitions: 1, ..Input::default() });
         Ok(folded)
     }
@@ -136,19 +141,22 @@ impl<R: Reducer> Work<R> {
                 if let Some(rejects) = &scan.rejects {
                     rejects.clear(partition);
                 }
+                confirm_rejects(scan, partition)?;
                 let state = self.reducer.new_state(context.budget().reserve(R::HOLDS));
                 return Ok(Folded::new(&*self.reducer, state, Matches::new(), passed));
             }
         };
         let outcome = scanned.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match outcome {
-            Some(outcome) if scanned.start == Some(begin) || has_joined(sides) => outcome,
+        let folded = match outcome {
+            Some(outcome) if scanned.start == Some(begin) || has_joined(sides) => outcome?,
             outcome => {
                 // Its memory goes before the second attempt asks for the same again.
                 drop(outcome);
-                self.run(context, scan, partition, Start::At(begin), sides).1
+                self.run(context, scan, partition, Start::At(begin), sides).1?
             }
-        }
+        };
+        confirm_rejects(scan, partition)?;
+        Ok(folded)
     }
 
     /// Reads, steps, folds. Returns where the first record began, as far as that was found.

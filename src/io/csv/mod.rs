@@ -30,4 +30,4 @@ pub use options::{CsvOptions, Delimiter, Infer, OnBadRow};
 pub(crate) use reader::{CsvReader, CsvScan, Start};
 pub(crate) use rejects::{Rejects, report_rejects};
 pub use source::ColumnReport;
-pub(crate) use source::CsvSource;
+pub(crate) use source::{CsvSource, check_rejects};

@@ -2,11 +2,11 @@
 //!
 //! A partition that is read again, since it began elsewhere than assumed, puts its rows in the place of those from before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::options::OnBadRow;
 use super::rejected::{Reject, RejectedRows};
@@ -17,7 +17,18 @@ use crate::mem::Reservation;
 /// What partitions rejected in one run of a scan.
 pub(crate) struct Rejects {
     source: Arc<CsvSource>,
-    partitions: Mutex<BTreeMap<usize, Partition>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    partitions: BTreeMap<usize, Partition>,
+    /// Those whose rows are final, without the first ones of all,
+    confirmed: BTreeSet<usize>,
+    /// which are so many,
+    first: usize,
+    /// and rejected so many rows.
+    rejected: u64,
 }
 
 struct Partition {
@@ -28,7 +39,7 @@ struct Partition {
 
 impl Rejects {
     pub(super) fn new(source: Arc<CsvSource>) -> Rejects {
-        Rejects { source, partitions: Mutex::default() }
+        Rejects { source, known: Mutex::default() }
     }
 
     /// Room for what a partition rejects. Where all that is wanted is their number, and where the first is that is too many, no
@@ -45,17 +56,30 @@ impl Rejects {
     /// Takes what a partition rejected, in place of what it did before.
     pub(super) fn put(&self, partition: usize, mut rows: RejectedRows, stopped_at: Option<u64>) -> Result<()> {
         rows.seal()?;
-        self.lock().insert(partition, Partition { rows, stopped_at });
+        self.lock().partitions.insert(partition, Partition { rows, stopped_at });
         Ok(())
     }
 
     /// Forgets what a partition rejected: it turns out that none of its rows count.
     pub(crate) fn clear(&self, partition: usize) {
-        self.lock().remove(&partition);
+        self.lock().partitions.remove(&partition);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Partition>> {
-        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What a partition rejected is final, since it began where the one before it ended. A run ends as soon as all before a row are
+    /// final and it is one too many, so that the same row is named however partitions overtake each other.
+    pub(crate) fn confirm(&self, partition: usize) -> Result<()> {
+        let OnBadRow::Skip { at_most } = self.source.options.on_bad_row else { return Ok(()) };
+        let known = &mut *self.lock();
+        known.confirmed.insert(partition);
+        while known.confirmed.remove(&known.first) {
+            known.rejected += known.partitions.get(&known.first).map_or(0, |partition| partition.rows.count());
+            known.first += 1;
+        }
+        if known.rejected > at_most { Err(too_many(&self.source, at_most, &known.partitions)?) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +93,7 @@ pub(crate) fn report_rejects(all: &[Arc<Rejects>]) -> Result<Vec<String>> {
     for rejects in all {
         match sources.iter_mut().find(|known| Arc::ptr_eq(&known.source, &rejects.source)) {
             // The one that read more knows more.
-            Some(known) if known.lock().len() < rejects.lock().len() => *known = rejects,
+            Some(known) if known.lock().partitions.len() < rejects.lock().partitions.len() => *known = rejects,
             Some(_) => {}
             None => sources.push(rejects),
         }
@@ -77,13 +101,14 @@ pub(crate) fn report_rejects(all: &[Arc<Rejects>]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let mut files: Vec<(PathBuf, Writer)> = Vec::new();
     for rejects in sources {
-        let (source, partitions) = (&rejects.source, rejects.lock());
+        let (source, known) = (&rejects.source, rejects.lock());
+        let partitions = &known.partitions;
         let count: u64 = partitions.values().map(|p| p.rows.count()).sum();
         let target = match &source.options.on_bad_row {
             OnBadRow::Error => continue,
             OnBadRow::Skip { at_most } => {
                 if count > *at_most {
-                    return Err(too_many(source, *at_most, &partitions)?);
+                    return Err(too_many(source, *at_most, partitions)?);
                 }
                 None
             }
@@ -96,12 +121,12 @@ pub(crate) fn report_rejects(all: &[Arc<Rejects>]) -> Result<Vec<String>> {
                     }
                 };
                 let writer = &mut files[place].1;
-                write_rows(writer, source, &partitions).map_err(|e| e.0.unwrap_or_else(|| failed(path, &e.1)))?;
+                write_rows(writer, source, partitions).map_err(|e| e.0.unwrap_or_else(|| failed(path, &e.1)))?;
                 Some(path)
             }
         };
         let unread = partitions.len() < source.partitions.len() || partitions.values().any(|p| p.stopped_at.is_some());
-        warnings.extend(summary(source, count, target, unread, &partitions));
+        warnings.extend(summary(source, count, target, unread, partitions));
     }
     for (path, writer) in files {
         writer.finish().map_err(|e| failed(&path, &e))?;

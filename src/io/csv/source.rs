@@ -95,13 +95,7 @@ impl CsvSource {
         }
         let mut spool = Spool::new(spill_dir);
         let found = discover(&paths, &mut spool)?;
-        if let OnBadRow::Reject(path) = &options.on_bad_row
-            && let Ok(rejects) = path.canonicalize()
-            && found.iter().any(|file| file.path.canonicalize().is_ok_and(|path| path == rejects))
-        {
-            let what = format!("rejected rows would replace '{}', which is read", path.display());
-            return Err(Error::new(ErrorKind::Config, what).help("name another file for them"));
-        }
+        check_rejects(&options, found.iter().map(|file| &*file.path))?;
         let told = options.clone();
         let (mut seen, mut first) = (Vec::new(), None);
         for file in &found {
@@ -322,6 +316,18 @@ impl CsvSource {
         }
         Ok(report)
     }
+}
+
+/// Refuses to replace one of these files by the rows that are rejected.
+pub(crate) fn check_rejects<'a>(options: &CsvOptions, mut files: impl Iterator<Item = &'a Path>) -> Result<()> {
+    if let OnBadRow::Reject(path) = &options.on_bad_row
+        && let Ok(rejects) = path.canonicalize()
+        && files.any(|file| file.canonicalize().is_ok_and(|file| file == rejects))
+    {
+        let what = format!("rejected rows would replace '{}', which is read", path.display());
+        return Err(Error::new(ErrorKind::Config, what).help("name another file for them"));
+    }
+    Ok(())
 }
 
 /// The options for a file whose dialect is found out, and the file to open with them: what was unpacked is not unpacked again.
