@@ -9,7 +9,7 @@ use partita::{Error, ErrorKind, WriteOptions};
 use super::input::CsvFlags;
 use super::input::Input;
 use super::output::Format;
-use super::{Failure, RunOptions, signals};
+use super::{Failure, RunOptions, begin};
 
 /// Converts files to Parquet, Arrow IPC or CSV
 ///
@@ -67,7 +67,7 @@ impl Convert {
             write = write.overwrite();
         }
         let session = self.options.session()?.build()?;
-        signals::close_on_signal(&session)?;
+        begin(&session)?;
         let input = Input { paths: self.paths, csv: self.csv };
         let frame = input.open(&session)?;
         self.options.show_plan("the rows to convert", &frame);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::input::Input;
-use super::{Failure, RunOptions, signals};
+use super::{Failure, RunOptions, begin};
 
 /// Counts the rows of files
 #[derive(Args)]
@@ -25,7 +25,7 @@ Examples:
 impl Count {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let session = self.options.session()?.build()?;
-        signals::close_on_signal(&session)?;
+        begin(&session)?;
         let rows = self.input.open(&session)?.num_rows()?;
         Ok(writeln!(io::stdout(), "{rows}")?)
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::input::Input;
 use super::output::{self, Format};
-use super::{Failure, RunOptions, signals};
+use super::{Failure, RunOptions, begin};
 
 /// Shows the first rows of files
 #[derive(Args)]
@@ -33,7 +33,7 @@ Examples:
 impl Head {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let session = self.options.session()?.build()?;
-        signals::close_on_signal(&session)?;
+        begin(&session)?;
         let started = Instant::now();
         let rows = self.input.open(&session)?.head(self.rows);
         self.options.show_plan("the first rows", &rows);

@@ -109,6 +109,12 @@ struct RunOptions {
     quiet: bool,
 }
 
+/// What a command does with the session that it has built.
+fn begin(session: &Session) -> io::Result<()> {
+    allocator::keep_within(session.memory());
+    signals::close_on_signal(session)
+}
+
 impl RunOptions {
     fn session(&self) -> partita::Result<SessionBuilder> {
         let mut session = Session::builder().observer(Arc::new(Warnings));
@@ -118,7 +124,6 @@ impl RunOptions {
             session = session.threads(threads);
         }
         if let Some(memory) = setting(self.memory, "PARTITA_MEMORY", parse_bytes)? {
-            allocator::give_back_soon(memory);
             session = session.memory(memory);
         }
         if let Some(directory) = setting(self.spill_dir.clone(), "PARTITA_SPILL_DIR", |text| Ok(text.into()))? {

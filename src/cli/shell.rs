@@ -18,7 +18,7 @@ use rustyline::{CompletionType, Config, Editor};
 
 use self::complete::{Words, files};
 use super::output::{self, Format};
-use super::{Failure, RunOptions, signals};
+use super::{Failure, RunOptions, allocator, signals};
 
 const HELP: &str = "\
 A statement ends with a semicolon, and may go over several lines: SELECT … FROM 'file.csv' …;
@@ -60,7 +60,7 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Failure> {
     let mut shell =
         Shell { options, current: signals::Current::default(), format: Format::Table, stats: false, seen: vec![] };
     // Settings that are wrong are told at once.
-    shell.options.session()?.build()?;
+    allocator::keep_within(shell.options.session()?.build()?.memory());
     signals::close_statement_on_interrupt(&shell.current)?;
     let config = Config::builder().completion_type(CompletionType::List);
     let config = config.max_history_size(STATEMENTS).and_then(|config| config.history_ignore_dups(true));

@@ -11,7 +11,7 @@ use partita::{Error, ErrorKind, Frame, Stats, Stop, WriteOptions, sql_statements
 
 use super::input::CsvFlags;
 use super::output::{self, Format};
-use super::{Failure, RunOptions, check_folder, signals};
+use super::{Failure, RunOptions, begin, check_folder};
 
 /// Runs SQL over files
 ///
@@ -79,7 +79,7 @@ impl Sql {
             session = session.observer(stats.clone());
         }
         let session = session.build()?;
-        signals::close_on_signal(&session)?;
+        begin(&session)?;
         let mut statements = sql_statements(&text);
         if statements.is_empty() {
             // The parser tells what is wrong.

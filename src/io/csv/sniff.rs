@@ -6,7 +6,7 @@
 //! patterns", Data Mining and Knowledge Discovery 2019; the rules here are simpler.
 
 use super::decode::spelling::trim;
-use super::dialect::{Dialect, Mark};
+use super::dialect::{Dialect, Mark, Ragged};
 use super::fields::{FieldIndex, State};
 use super::options::CsvOptions;
 
@@ -18,6 +18,8 @@ const DELIMITERS: [(&str, f64); 9] =
 const MOST_RECORDS: usize = 1000;
 /// A file is like the first of several if its score is at least this share of the best.
 const LIKE_FIRST: f64 = 0.8;
+/// What begins a line that is no row, if anything does.
+const COMMENT: &str = "#";
 /// Of the fields that begin with a quote so many do not end with it where it is no quote at all.
 const MANY_TORN: f64 = 0.2;
 /// A header is looked for in so many records from the top.
@@ -43,6 +45,8 @@ pub(crate) fn sniff(
 ) {
     let base = Dialect { line_end: line_end.line_end, ..options.dialect };
     let told = options.told;
+    // The names that are told are as many as there are columns.
+    let width = options.names.as_ref().map(Vec::len);
     let mut fits = Vec::new();
     let first = first.map(|first| (first, Dialect { line_end: base.line_end, ..first.dialect }));
     let mut of_first = 0.0;
@@ -55,27 +59,39 @@ pub(crate) fn sniff(
                 if quote.is_some_and(|q| delimiter.as_bytes().contains(&q)) {
                     continue;
                 }
-                let dialect = Dialect { delimiter, quote, escape, ..base };
-                let fit = fit(sample, whole, &dialect, belief);
-                if first.is_some_and(|(_, first)| first == dialect) {
-                    of_first = fit.score;
+                for comment in comments(sample, options) {
+                    let dialect = Dialect { delimiter, quote, escape, comment, ..base };
+                    let fit = fit(sample, whole, &dialect, width, belief);
+                    if first.is_some_and(|(_, first)| first == dialect) {
+                        of_first = fit.score;
+                    }
+                    fits.push((fit, dialect));
                 }
-                fits.push((fit, dialect));
             }
         }
     }
-    let quoted = fits.iter().filter(|(_, dialect)| told.quote || dialect.quote.is_some()).fold(None, better);
-    // A text may begin with what is no quote; but without need, none is believed to have no meaning.
-    let torn = quoted.is_some_and(|(fit, _)| fit.torn >= MANY_TORN);
-    let best = if torn { fits.iter().fold(None, better) } else { quoted };
-    let Some((best, mut found)) = best else { return };
+    let best = |comment: Option<Mark>| {
+        let fits = || fits.iter().filter(|(_, dialect)| dialect.comment == comment);
+        let quoted = fits().filter(|(_, dialect)| told.quote || dialect.quote.is_some()).fold(None, better);
+        // A text may begin with what is no quote; but without need, none is believed to have no meaning.
+        let torn = quoted.is_some_and(|(fit, _)| fit.torn >= MANY_TORN);
+        if torn { fits().fold(None, better) } else { quoted }
+    };
+    let Some(mut chosen) = best(base.comment) else { return };
+    // What begins as comments do may be the header, or values. What has not as many fields as the others is neither.
+    if let Some(other) =
+        best(Mark::new(COMMENT)).filter(|(fit, _)| fit.agree > chosen.0.agree && fit.score > chosen.0.score)
+    {
+        chosen = other;
+    }
+    let (best, mut found) = chosen;
     let first = first.filter(|_| of_first >= LIKE_FIRST * best.score);
     if let Some((_, dialect)) = first {
         found = dialect;
     }
     options.dialect = Dialect { line_end: options.dialect.line_end, ..found };
-    let table = split(sample, whole, &found);
-    let top = if told.skip_rows { 0 } else { top_of(&table) };
+    let table = split(sample, whole, &found, width);
+    let top = if told.skip_rows { 0 } else { top_of(&table, options.dialect.ragged != Ragged::Error) };
     if !told.skip_rows
         && let Some(&start) = table.starts.get(top).filter(|_| top > 0)
     {
@@ -130,7 +146,16 @@ fn escapes(sample: &[u8], quote: Option<u8>, options: &CsvOptions) -> Vec<Option
     }
 }
 
-fn split<'a>(sample: &'a [u8], whole: bool, dialect: &Dialect) -> Table<'a> {
+fn comments(sample: &[u8], options: &CsvOptions) -> Vec<Option<Mark>> {
+    let mut lines = sample.split(|b| matches!(b, b'\n' | b'\r'));
+    match options.told.comment || !lines.any(|line| line.starts_with(COMMENT.as_bytes())) {
+        true => vec![options.dialect.comment],
+        false => vec![options.dialect.comment, Mark::new(COMMENT)],
+    }
+}
+
+/// The records, `width` or as many fields as most have being right.
+fn split<'a>(sample: &'a [u8], whole: bool, dialect: &Dialect, width: Option<usize>) -> Table<'a> {
     let mut index = FieldIndex::default();
     index.index(sample, State::FieldStart, dialect, whole);
     let (mut records, mut starts) = (Vec::new(), Vec::new());
@@ -143,7 +168,8 @@ fn split<'a>(sample: &'a [u8], whole: bool, dialect: &Dialect) -> Table<'a> {
     let mut widths: Vec<usize> = records.iter().map(Vec::len).collect();
     widths.sort_unstable();
     let count = |run: &&[usize]| (run.len(), run[0]);
-    let width = widths.chunk_by(|a, b| a == b).max_by_key(count).map_or(0, |run| run[0]);
+    let most = || widths.chunk_by(|a, b| a == b).max_by_key(count).map_or(0, |run| run[0]);
+    let width = width.unwrap_or_else(most);
     Table { records, starts, width }
 }
 
@@ -151,6 +177,8 @@ fn split<'a>(sample: &'a [u8], whole: bool, dialect: &Dialect) -> Table<'a> {
 #[derive(Clone, Copy, Default)]
 struct Fit {
     score: f64,
+    /// The share of the records that have as many fields as most.
+    agree: f64,
     /// The share of the fields that begin with the quote which do not end with it.
     torn: f64,
 }
@@ -164,8 +192,8 @@ fn better(best: Option<(Fit, Dialect)>, next: &(Fit, Dialect)) -> Option<(Fit, D
 }
 
 /// How well a dialect fits, whose delimiter is believed so readily.
-fn fit(sample: &[u8], whole: bool, dialect: &Dialect, belief: f64) -> Fit {
-    let table = split(sample, whole, dialect);
+fn fit(sample: &[u8], whole: bool, dialect: &Dialect, width: Option<usize>, belief: f64) -> Fit {
+    let table = split(sample, whole, dialect, width);
     if table.records.is_empty() {
         return Fit::default();
     }
@@ -195,7 +223,7 @@ fn fit(sample: &[u8], whole: bool, dialect: &Dialect, belief: f64) -> Fit {
     let unseen = dialect.quote == Some(b'\'') && quoted == 0.0;
     let quotes = if unseen { 0.5 } else { 1.0 - 0.5 * torn };
     let score = share * share * columns * (0.2 + 0.8 * values / fields) * strays * swallowed * quotes;
-    Fit { score, torn }
+    Fit { score, agree: share, torn }
 }
 
 /// How much a field looks like a value: 1 a number or date, less a text, least one that holds what may be delimiters.
@@ -263,9 +291,11 @@ fn is_value(text: &[u8]) -> bool {
 }
 
 /// How many records stand above the table: of another number of fields, or all but empty.
-fn top_of(table: &Table<'_>) -> usize {
+fn top_of(table: &Table<'_>, ragged: bool) -> usize {
     let filled = |record: &Vec<&[u8]>| record.iter().filter(|field| !trim(field).is_empty()).count();
-    let begins = |record: &Vec<&[u8]>| record.len() == table.width && (table.width < 3 || filled(record) > 1);
+    // Where rows may have too few fields, those with most of them are none too many.
+    let fits = |record: &Vec<&[u8]>| record.len() == table.width || ragged && record.len() > table.width;
+    let begins = |record: &Vec<&[u8]>| fits(record) && (table.width < 3 || filled(record) > 1);
     let top = table.records.iter().take(MOST_PREAMBLE).position(begins).unwrap_or(0);
     // A header of one field more or less is still the header.
     match top {
@@ -330,6 +360,36 @@ mod tests {
         assert_eq!(sniffed("a,b\n'x, y',1\n'it\\'s',2\n").1, Some(b'\''));
         // Inches stand behind numbers; a quote may come yet.
         assert_eq!(sniffed("size,n\n5\" pipe,1\n\"6 inches, wide\",2\nplain,3\n").1, Some(b'"'));
+    }
+
+    #[test]
+    fn lines_that_fit_nowhere_are_comments() {
+        let found = |text: &str, names: Option<&[&str]>| {
+            let mut options = CsvOptions::new();
+            if let Some(names) = names {
+                options = options.names(names.iter().copied());
+            }
+            sniff(text.as_bytes(), true, Dialect::default(), None, &mut options);
+            let dialect = options.dialect;
+            (dialect.delimiter.text(), dialect.comment.map(|mark| mark.text()), options.header, options.skip_rows)
+        };
+        let hash = Some("#".to_owned());
+        assert_eq!(found("# a, b and c\na;b\n1;2\n# more\n3;4\n", None), (";".into(), hash, true, 0));
+        assert_eq!(found("#a;b\n1;2\n3;4\n", None), (";".into(), None, true, 0));
+        assert_eq!(found("a,b\n#1,x\n#2,y\n", None), (",".into(), None, true, 0));
+        // One name, one column, whatever else may be split.
+        assert_eq!(found("a b;c\nd e;f\n", Some(&["x"])), (",".into(), None, false, 0));
+        assert_eq!(found("a b;c d\nd e;f g\n", Some(&["x", "y"])), (";".into(), None, false, 0));
+    }
+
+    #[test]
+    fn the_longest_row_of_a_ragged_table_is_no_title() {
+        let text = "a;b;c;1.7\nd;e\nf;g\nh;i\n";
+        for (ragged, skip) in [(Ragged::Error, 1), (Ragged::Fill, 0)] {
+            let mut options = CsvOptions::new().ragged(ragged).header(false);
+            sniff(text.as_bytes(), true, Dialect::default(), None, &mut options);
+            assert_eq!((options.dialect.delimiter.text(), options.skip_rows), (";".into(), skip));
+        }
     }
 
     #[test]

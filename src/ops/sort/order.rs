@@ -161,12 +161,13 @@ impl Codes {
 
     fn sorted<W: Word>(&self, batches: &[Vec<ArrayRef>], place: PlaceBits) -> Result<Vec<W>> {
         let rows = |columns: &Vec<ArrayRef>| columns.first().map_or(0, |column| column.len());
-        let mut words = vec![W::default(); batches.iter().map(rows).sum()];
+        // Written before it is read: to read memory that the system has yet to give has it give a page of zeros first, and then another.
+        let mut words: Vec<W> = Vec::with_capacity(batches.iter().map(rows).sum());
         let mut scratch = Vec::new();
-        let mut rest = words.as_mut_slice();
         for (number, columns) in batches.iter().enumerate() {
-            let (words, behind) = rest.split_at_mut(rows(columns));
-            rest = behind;
+            let start = words.len();
+            words.resize(start + rows(columns), W::default());
+            let words = &mut words[start..];
             for (array, code) in columns.iter().zip(&self.columns) {
                 code.append(array, words, &mut scratch)?;
             }
