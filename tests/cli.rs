@@ -413,3 +413,14 @@ fn nothing_but_the_result_goes_to_pipes() {
     assert_eq!(run(&[("NO_COLOR", "1")]), plain);
     assert_eq!(run(&[("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "0")]), plain);
 }
+
+#[test]
+fn a_plan_asked_for_in_sql_is_shown_whole() {
+    let dir = files(&[("trade.csv", TRADE)]);
+    let query = "SELECT k, avg(v) AS m FROM 'trade.csv' WHERE day > '2020-01-01' GROUP BY k ORDER BY m DESC LIMIT 3";
+    let by_flag = result(dir.path(), &["sql", "--explain", query]);
+    let explain = format!("EXPLAIN {query}");
+    assert_eq!(result(dir.path(), &["sql", &explain]), by_flag);
+    // Where rows are asked for, they are rows.
+    assert!(result(dir.path(), &["sql", "--format", "ndjson", &explain]).starts_with("{\"plan\":\"logical plan\"}\n"));
+}
