@@ -34,7 +34,10 @@ pub(super) fn gather(schema: &SchemaRef, batches: &[RecordBatch], places: &[Plac
 
 fn pick<T: ArrowPrimitiveType>(arrays: &[&ArrayRef], places: &[Place]) -> PrimitiveArray<T> {
     let values: Vec<&[T::Native]> = arrays.iter().map(|array| array.as_primitive::<T>().values().as_ref()).collect();
-    let picked: Vec<T::Native> = places.iter().map(|(batch, row)| values[*batch as usize][*row as usize]).collect();
+    let picked: Vec<T::Native> = match values[..] {
+        [values] => places.iter().map(|(_, row)| values[*row as usize]).collect(),
+        _ => places.iter().map(|(batch, row)| values[*batch as usize][*row as usize]).collect(),
+    };
     let nulls: Vec<Option<&NullBuffer>> = arrays.iter().map(|array| array.nulls()).collect();
     let nulls = nulls.iter().any(Option::is_some).then(|| {
         let valid = |i: usize| {

@@ -1,12 +1,14 @@
 //! What rows are sorted by.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::gather::gather;
+use super::held::{Ints, compare};
 use super::order::{ENTRY_BYTES, Order};
 use super::sift::Sift;
 use crate::error::Result;
@@ -55,6 +57,33 @@ impl SortKeys {
         self.exprs.iter().map(|expr| expr.eval(batch)).collect()
     }
 
+    /// The keys of all rows; of no texts.
+    pub(super) fn ints(&self, batch: &RecordBatch) -> Result<Vec<Ints>> {
+        let mut scratch = Vec::new();
+        let mut ints = |array: &ArrayRef| -> Result<Ints> {
+            Ok(Ints { values: as_ints(array, &mut scratch)?.to_vec(), nulls: array.nulls().cloned() })
+        };
+        self.columns(batch)?.iter().map(&mut ints).collect()
+    }
+
+    /// Which of two rows' keys come first.
+    pub(super) fn compare(&self, a: &[Option<i64>], b: &[Option<i64>]) -> Ordering {
+        let pairs = self.layout.iter().zip(a.iter().zip(b));
+        pairs.map(|(key, (a, b))| compare(key, *a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// The same of a row of these columns.
+    pub(super) fn compare_row(&self, columns: &[Ints], row: usize, other: &[Option<i64>]) -> Ordering {
+        let pairs = self.layout.iter().zip(columns.iter().zip(other));
+        pairs.map(|(key, (a, b))| compare(key, a.get(row), *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// Whether [`kept`](SortKeys::kept) puts the rows of this batch in order.
+    pub(super) fn keeps_in_order(&self, batch: &RecordBatch) -> bool {
+        let is_text = |field: &Arc<Field>| field.data_type() == &DataType::Utf8View;
+        batch.num_rows() <= OUTPUT_ROWS && !self.schema.fields().iter().any(is_text)
+    }
+
     /// The key of one row: bytes that order as the rows do.
     pub(super) fn of_row(&self, batch: &RecordBatch, row: usize) -> Result<Arc<[u8]>> {
         let mut rows = Rows::default();
@@ -94,7 +123,7 @@ impl SortKeys {
     /// The rows of a batch in memory of their own, to be sorted with others later. They are in order already, as long as they are in
     /// the cache: what is gathered from many sorted batches is read from each in its order. Text takes too long to copy.
     pub(super) fn kept(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if batch.num_rows() > OUTPUT_ROWS || self.schema.fields().iter().any(|f| f.data_type() == &DataType::Utf8View) {
+        if !self.keeps_in_order(batch) {
             return compact(batch);
         }
         let order = Order::of(&[self.columns(batch)?], &self.layout)?;
