@@ -133,6 +133,14 @@ impl BoundExpr {
         self.kind
     }
 
+    /// The column that it is, if it is one as it stands.
+    pub(crate) fn column(&self) -> Option<usize> {
+        match self.root {
+            Bound::Column(column) => Some(column),
+            _ => None,
+        }
+    }
+
     pub(super) fn root(&self) -> &Bound {
         &self.root
     }

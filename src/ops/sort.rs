@@ -1,7 +1,7 @@
 //! Sorts rows by keys, in parallel and on disk where they don't fit; with a limit, holds little more than the rows that can be
 //! in the result.
 //!
-//! 1. A state keeps batches, each sorted by itself while it is in the cache. While there is memory they are [held] as they are, but
+//! 1. A state keeps batches, each sorted by itself while it is in the cache. While there is memory they are [held], [packed], but
 //!    for texts. Else, when they are many, when memory is short, or when the last has come, they are sorted ([`order`]), gathered
 //!    ([`gather`]), and become a [run](runs): blocks in memory, or on disk.
 //! 2. States merge by listing what they hold, or their runs: nothing is compared. What is held becomes runs where one has any.
@@ -19,6 +19,7 @@ mod gather;
 mod held;
 mod keys;
 mod order;
+mod packed;
 mod runs;
 mod sift;
 
@@ -30,6 +31,8 @@ use arrow::datatypes::SchemaRef;
 
 use self::held::Held;
 use self::keys::{Last, SortKeys};
+use self::order::ENTRY_BYTES;
+use self::packed::{Packed, Slice, row_bytes, unpack};
 use self::runs::{Run, Slices, block_bytes, given_bytes, range_bytes};
 use self::sift::{MOST_ROWS, Sift};
 use super::collect::{batch_bytes, compact};
@@ -54,8 +57,6 @@ pub(crate) struct SortState {
     bytes: usize,
     /// The last row of as many as the limit.
     last: Option<Last>,
-    /// Whether each of the batches is in order by itself.
-    in_order: bool,
     /// Batches that came before them, each in order, as long as there are no runs.
     held: Vec<Held>,
     runs: Vec<Run>,
@@ -133,7 +134,7 @@ impl SortOp {
             state.runs.push(run);
         }
         state.last = last.or(state.last.take());
-        (state.batches, state.rows, state.bytes, state.in_order) = (vec![], 0, 0, true);
+        (state.batches, state.rows, state.bytes) = (vec![], 0, 0);
         state.memory.try_resize(0)
     }
 
@@ -150,25 +151,44 @@ impl SortOp {
         Ok((run, last))
     }
 
-    /// Holds the batches as they are, if there is room and they are in order; else they become a run.
-    fn put_away(&self, state: &mut SortState) -> Result<()> {
-        let bytes = state.batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        let mut memory = state.memory.sibling();
-        let is_held = self.limit == usize::MAX && state.in_order && state.runs.is_empty();
-        if !is_held || !memory.try_resize_within_half(bytes) {
-            return self.make_run(state);
+    /// Holds a batch that is in order, if there is room and nothing else came before it.
+    fn hold(&self, state: &mut SortState, batch: &RecordBatch) -> Result<bool> {
+        let is_first = state.batches.is_empty() && state.runs.is_empty();
+        if self.limit < usize::MAX || !is_first || !self.keys.keeps_in_order(batch) {
+            return Ok(false);
         }
-        if !state.batches.is_empty() {
-            state.held.push(Held { batches: std::mem::take(&mut state.batches), memory });
+        if state.held.is_empty() {
+            state.held.push(Held { batches: vec![], memory: state.memory.sibling() });
         }
-        (state.rows, state.bytes) = (0, 0);
-        state.memory.try_resize(0)
+        let packed = self.keys.packed(batch)?;
+        Ok(state.held.last_mut().is_some_and(|held| held.push(packed)))
     }
 
-    /// What is held becomes runs, of which there are none as long as there is anything.
+    /// No rows come any more: they become a run, unless they are held.
+    fn put_away(&self, state: &mut SortState) -> Result<()> {
+        if state.batches.is_empty() { Ok(()) } else { self.make_run(state) }
+    }
+
+    /// What is held becomes runs, of which there are none as long as there is anything. Batches become one together if there is room.
     fn release(&self, state: &mut SortState) -> Result<()> {
-        for held in std::mem::take(&mut state.held) {
-            state.runs.push(self.run_of(&held.batches, &held.memory)?.0);
+        let row_bytes = row_bytes(&self.keys.schema) + ENTRY_BYTES;
+        for Held { batches, mut memory } in std::mem::take(&mut state.held) {
+            let (mut waiting, mut room) = (batches.into_iter().peekable(), memory.sibling());
+            while waiting.peek().is_some() {
+                let mut unpacked = vec![];
+                while let Some(batch) = waiting.peek() {
+                    let bytes = room.bytes() + batch.num_rows() * row_bytes;
+                    let fits = bytes <= RUN_BYTES && room.try_resize_with_some_left(bytes);
+                    if !fits && !unpacked.is_empty() {
+                        break;
+                    }
+                    unpacked.push(unpack(&self.keys.schema, &[Slice { batch, rows: 0..batch.num_rows() }])?);
+                    memory.try_resize(memory.bytes().saturating_sub(batch.bytes()))?;
+                    waiting.next();
+                }
+                state.runs.push(self.run_of(&unpacked, &memory)?.0);
+                room.try_resize(0)?;
+            }
         }
         Ok(())
     }
@@ -212,7 +232,6 @@ impl Reducer for SortOp {
             rows: 0,
             bytes: 0,
             last: None,
-            in_order: true,
             held: vec![],
             runs: vec![],
             sift,
@@ -238,15 +257,18 @@ impl Reducer for SortOp {
             booked = state.memory.try_resize_with_some_left(more);
         }
         let batch = if self.limit == usize::MAX { self.keys.kept(&batch)? } else { compact(&batch)? };
+        if self.hold(state, &batch)? {
+            state.memory.try_resize(state.bytes)?;
+            return Ok(Flow::More);
+        }
         state.bytes += batch.get_array_memory_size() + work;
         state.rows += batch.num_rows();
-        state.in_order &= self.keys.keeps_in_order(&batch);
         state.batches.push(batch);
         if !booked {
             // What has no room even alone is a run of its own.
             self.make_run(state)?;
         } else if state.bytes > RUN_BYTES {
-            self.put_away(state)?;
+            self.make_run(state)?;
         } else if state.rows >= self.limit.saturating_mul(2) {
             self.prune(state)?;
         } else {
@@ -319,15 +341,16 @@ impl Reducer for SortOp {
 impl SortOp {
     /// Ranges out of what is held.
     fn end_of_held(&self, state: SortState) -> Result<Ending<Batches>> {
-        let all: usize = state.held.iter().map(|held| held.memory.bytes()).sum();
+        let rows: usize = state.held.iter().flat_map(|held| &held.batches).map(Packed::num_rows).sum();
+        let all = rows * row_bytes(&self.keys.schema);
         let bytes = range_bytes(state.memory.limit()).min((all / FEW_RANGES).max(MIN_RANGE_BYTES));
-        let cut = Arc::new(Held::cut(state.held, &self.keys, all.div_ceil(bytes))?);
+        let cut = Arc::new(Held::cut(state.held, &self.keys, all.div_ceil(bytes)));
         let piece = |range: usize| -> Piece {
             let (keys, cut, mut memory) = (self.keys.clone(), cut.clone(), state.memory.sibling());
             Box::new(move || {
                 let mut sorted = Batches::new(keys.schema.clone(), memory.sibling());
                 let bytes = given_bytes(memory.limit());
-                held::sort(&keys, &cut.range(range), bytes, &mut memory, &mut |batch| sorted.push(batch))?;
+                held::sort(&keys, cut.range(range), bytes, &mut memory, &mut |batch| sorted.push(batch))?;
                 Ok(sorted)
             })
         };

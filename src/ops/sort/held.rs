@@ -7,34 +7,27 @@
 use std::cmp::Ordering;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::NullBuffer;
-use arrow::compute::concat_batches;
 
 use super::keys::SortKeys;
+use super::order::ENTRY_BYTES;
+use super::packed::{Packed, Slice, row_bytes, unpack};
 use crate::error::Result;
 use crate::mem::Reservation;
-use crate::ops::collect::batch_bytes;
 use crate::ops::key::KeyColumn;
 
 /// Batches, and what books them.
 pub(super) struct Held {
-    pub(super) batches: Vec<RecordBatch>,
+    pub(super) batches: Vec<Packed>,
     pub(super) memory: Reservation,
 }
 
 /// Batches that are cut into ranges.
 pub(super) struct Cut {
-    batches: Vec<RecordBatch>,
+    batches: Vec<Packed>,
     /// Where each range ends in each batch.
     ends: Vec<Vec<u32>>,
     /// As long as there are the batches.
     _booked: Vec<Reservation>,
-}
-
-/// A column of keys: integers that order alike.
-pub(super) struct Ints {
-    pub(super) values: Vec<i64>,
-    pub(super) nulls: Option<NullBuffer>,
 }
 
 /// A row: its keys, its batch and its place there.
@@ -49,22 +42,26 @@ const GOLDEN: f64 = 1.618_033_988_749_895;
 /// A range of fewer rows is not cut.
 const FEW_ROWS: usize = 1 << 10;
 
-impl Ints {
-    pub(super) fn get(&self, row: usize) -> Option<i64> {
-        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.values[row])
-    }
-}
-
 impl Held {
+    /// Adds a batch, if there is room for what waits.
+    pub(super) fn push(&mut self, batch: Packed) -> bool {
+        let booked = self.memory.try_resize_within_half(self.memory.bytes() + batch.bytes());
+        if booked {
+            self.batches.push(batch);
+        }
+        booked
+    }
+
     /// About so many ranges of all rows.
-    pub(super) fn cut(held: Vec<Held>, keys: &SortKeys, ranges: usize) -> Result<Cut> {
+    pub(super) fn cut(held: Vec<Held>, keys: &SortKeys, ranges: usize) -> Cut {
         let (mut batches, mut booked) = (vec![], vec![]);
         for portion in held {
             batches.extend(portion.batches);
             booked.push(portion.memory);
         }
-        let ends = ends(keys, &batches, ranges)?;
-        Ok(Cut { batches, ends, _booked: booked })
+        let whole = |batch| Slice { batch, rows: 0..batch.num_rows() };
+        let ends = ends(keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
+        Cut { batches, ends, _booked: booked }
     }
 }
 
@@ -74,81 +71,79 @@ impl Cut {
     }
 
     /// The rows of a range.
-    pub(super) fn range(&self, range: usize) -> Vec<RecordBatch> {
-        slices(&self.batches, range.checked_sub(1).map(|before| &*self.ends[before]), &self.ends[range])
+    pub(super) fn range(&self, range: usize) -> Vec<Slice<'_>> {
+        let whole = |batch| Slice { batch, rows: 0..batch.num_rows() };
+        let from = range.checked_sub(1).map(|before| &*self.ends[before]);
+        between(self.batches.iter().map(whole), from, &self.ends[range])
     }
 }
 
-/// The rows of each batch from one end to the next.
-fn slices(batches: &[RecordBatch], from: Option<&[u32]>, to: &[u32]) -> Vec<RecordBatch> {
-    let slice = |(i, batch): (usize, &RecordBatch)| {
-        let (start, end) = (from.map_or(0, |from| from[i] as usize), to[i] as usize);
-        (start < end).then(|| batch.slice(start, end - start))
+/// The rows of each slice from one end to the next.
+fn between<'a>(slices: impl Iterator<Item = Slice<'a>>, from: Option<&[u32]>, to: &[u32]) -> Vec<Slice<'a>> {
+    let part = |(i, slice): (usize, Slice<'a>)| {
+        let (start, end) = (from.map_or(slice.rows.start, |from| from[i] as usize), to[i] as usize);
+        (start < end).then_some(Slice { batch: slice.batch, rows: start..end })
     };
-    batches.iter().enumerate().filter_map(slice).collect()
+    slices.enumerate().filter_map(part).collect()
 }
 
-/// Gives the rows of batches that are each in order, in order, in batches of about so many bytes. They are copied together first: rows of a
+/// Gives the rows of slices that are each in order, in order, in batches of about so many bytes. They are copied together first: rows of a
 /// thousand small slices are found more slowly. What that and sorting take is booked on `memory`; where it is refused, it is done in parts.
 ///
 /// # Errors
 /// `ErrorKind::Memory` when there is no room for a thousand rows.
 pub(super) fn sort(
     keys: &SortKeys,
-    batches: &[RecordBatch],
+    slices: Vec<Slice>,
     bytes: usize,
     memory: &mut Reservation,
     emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut work = bytes;
-    for batch in batches {
-        work += keys.work_bytes(batch)? + batch_bytes(batch);
-    }
-    match memory.try_resize(work) {
+    let rows: usize = slices.iter().map(Slice::num_rows).sum();
+    match memory.try_resize(bytes + rows * (row_bytes(&keys.schema) + ENTRY_BYTES)) {
         Err(refused) if rows < FEW_ROWS => return Err(refused),
         Err(_) => {
-            let ends = ends(keys, batches, 4)?;
+            let ends = ends(keys, &slices, 4);
             for (part, end) in ends.iter().enumerate() {
                 let from = part.checked_sub(1).map(|before| &*ends[before]);
-                sort(keys, &slices(batches, from, end), bytes / 4, memory, emit)?;
+                let all = slices.iter().map(|slice| Slice { batch: slice.batch, rows: slice.rows.clone() });
+                sort(keys, between(all, from, end), bytes / 4, memory, emit)?;
             }
             return Ok(());
         }
-        Ok(()) => keys.sort(&[concat_batches(&keys.schema, batches)?], usize::MAX, bytes, emit)?,
+        Ok(()) => keys.sort(&[unpack(&keys.schema, &slices)?], usize::MAX, bytes, emit)?,
     }
     memory.try_resize(0)
 }
 
-/// Where each of about so many ranges ends in each batch.
-fn ends(keys: &SortKeys, batches: &[RecordBatch], ranges: usize) -> Result<Vec<Vec<u32>>> {
+/// Where each of about so many ranges ends in each slice.
+fn ends(keys: &SortKeys, slices: &[Slice], ranges: usize) -> Vec<Vec<u32>> {
     let mut samples = Vec::new();
-    let each = (ranges * SAMPLES).div_ceil(batches.len().max(1));
-    for (number, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.num_rows() > 0 && ranges > 1) {
-        let (columns, rows) = (keys.ints(batch)?, batch.num_rows());
-        let count = each.min(rows);
+    let each = (ranges * SAMPLES).div_ceil(slices.len().max(1));
+    for (number, slice) in slices.iter().enumerate().filter(|_| ranges > 1) {
+        let (rows, count) = (slice.num_rows(), each.min(slice.num_rows()));
         // So far into as many equal parts.
         let shift = (number as f64 * GOLDEN).fract();
         let places = (0..count).map(|i| (((i as f64 + shift) * rows as f64 / count as f64) as usize).min(rows - 1));
-        samples.extend(places.map(|row| Position(columns.iter().map(|c| c.get(row)).collect(), number, row)));
+        let places = places.map(|place| slice.rows.start + place);
+        samples.extend(places.map(|row| Position(keys.of_packed(slice.batch, row), number, row)));
     }
     samples.sort_unstable_by(|a, b| keys.compare(&a.0, &b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let bounds: Vec<&Position> = (1..ranges).filter_map(|i| samples.get(i * samples.len() / ranges)).collect();
-    let mut ends = vec![Vec::with_capacity(batches.len()); bounds.len() + 1];
-    for (number, batch) in batches.iter().enumerate() {
-        let columns = keys.ints(batch)?;
-        let mut start = 0;
+    let mut ends = vec![Vec::with_capacity(slices.len()); bounds.len() + 1];
+    for (number, slice) in slices.iter().enumerate() {
+        let mut start = slice.rows.start;
         for (bound, ends) in bounds.iter().zip(&mut ends) {
             let is_before = |row: usize| {
-                let keys_before = keys.compare_row(&columns, row, &bound.0);
+                let keys_before = keys.compare_row(slice.batch, row, &bound.0);
                 keys_before.then((number, row).cmp(&(bound.1, bound.2))).is_lt()
             };
-            start = partition_point(start, batch.num_rows(), is_before);
+            start = partition_point(start, slice.rows.end, is_before);
             ends.push(start as u32);
         }
-        ends[bounds.len()].push(batch.num_rows() as u32);
+        ends[bounds.len()].push(slice.rows.end as u32);
     }
-    Ok(ends)
+    ends
 }
 
 /// The first row of a range that is not before something, as all behind it.
@@ -200,18 +195,20 @@ mod tests {
                 ("x", Arc::new(rows.iter().map(|row| Some(f64::from(row.1))).collect::<Float64Array>()) as _, true),
             ]).unwrap();
             let schema = batch(&vec![]).schema();
-            let (k, x) = (if descending { col("k").desc() } else { col("k").asc() }, col("x").asc());
+            // One key is a column, the other is computed.
+            let (k, x) = (if descending { col("k").desc() } else { col("k").asc() }, (col("x") * 2.0).asc());
             let keys = SortKeys::new(schema.clone(), vec![k.bind(&schema).unwrap(), x.bind(&schema).unwrap()]);
             let budget = Budget::of(limit);
             let batches: Vec<RecordBatch> = values.iter().map(|rows| keys.kept(&batch(rows)).unwrap()).collect();
+            let packed = |batch: &RecordBatch| keys.packed(batch).unwrap();
             let mut expected = vec![];
             keys.sort(&batches, usize::MAX, 1 << 20, &mut |batch| { expected.push(batch); Ok(()) }).unwrap();
-            let held = batches.into_iter().map(|batch| Held { batches: vec![batch], memory: budget.reserve("held") }).collect();
-            let cut = Held::cut(held, &keys, ranges).unwrap();
+            let held = |batch: &RecordBatch| Held { batches: vec![packed(batch)], memory: budget.reserve("held") };
+            let cut = Held::cut(batches.iter().map(held).collect(), &keys, ranges);
             let mut found = vec![];
             let mut memory = budget.reserve("work");
             for range in 0..cut.ranges() {
-                sort(&keys, &cut.range(range), 100, &mut memory, &mut |batch| { found.push(batch); Ok(()) }).unwrap();
+                sort(&keys, cut.range(range), 100, &mut memory, &mut |batch| { found.push(batch); Ok(()) }).unwrap();
             }
             let whole = |batches: &[RecordBatch]| arrow::compute::concat_batches(&schema, batches).unwrap();
             prop_assert_eq!(whole(&found), whole(&expected));
@@ -222,9 +219,10 @@ mod tests {
     fn many_batches_that_are_alike_are_cut_evenly() {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from_iter_values(0..1000)) as _)]).unwrap();
         let keys = SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]);
-        let held = Held { batches: vec![batch; 300], memory: Budget::of(1 << 20).reserve("held") };
-        let cut = Held::cut(vec![held], &keys, 20).unwrap();
-        let rows = |range| cut.range(range).iter().map(RecordBatch::num_rows).sum::<usize>();
+        let packed = |_| keys.packed(&batch).unwrap();
+        let held = Held { batches: (0..300).map(packed).collect(), memory: Budget::of(1 << 20).reserve("held") };
+        let cut = Held::cut(vec![held], &keys, 20);
+        let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert!(
             (0..20).all(|range| (12_000..18_000).contains(&rows(range))),
             "{:?}",
@@ -237,9 +235,10 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![7; 1000])) as _)]).unwrap();
         let keys = SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]);
         let budget = Budget::of(1 << 20);
-        let held = Held { batches: vec![batch; 8], memory: budget.reserve("held") };
-        let cut = Held::cut(vec![held], &keys, 4).unwrap();
-        let rows = |range| cut.range(range).iter().map(RecordBatch::num_rows).sum::<usize>();
+        let packed = |_| keys.packed(&batch).unwrap();
+        let held = Held { batches: (0..8).map(packed).collect(), memory: budget.reserve("held") };
+        let cut = Held::cut(vec![held], &keys, 4);
+        let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert_eq!(cut.ranges(), 4);
         assert!((0..4).all(|range| (1500..2500).contains(&rows(range))), "{:?}", (0..4).map(rows).collect::<Vec<_>>());
     }

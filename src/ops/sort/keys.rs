@@ -8,15 +8,16 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::gather::gather;
-use super::held::{Ints, compare};
+use super::held::compare;
 use super::order::{ENTRY_BYTES, Order};
+use super::packed::Packed;
 use super::sift::Sift;
 use crate::error::Result;
 use crate::expr::{BoundExpr, BoundSortKey, Type};
 use crate::mem::Reservation;
 use crate::ops::OUTPUT_ROWS;
 use crate::ops::collect::{batch_bytes, compact};
-use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
+use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes, float_to_int};
 
 /// The keys of rows of a schema. They are evaluated whenever they are needed: kept are the rows alone.
 pub(super) struct SortKeys {
@@ -57,25 +58,42 @@ impl SortKeys {
         self.exprs.iter().map(|expr| expr.eval(batch)).collect()
     }
 
-    /// The keys of all rows; of no texts.
-    pub(super) fn ints(&self, batch: &RecordBatch) -> Result<Vec<Ints>> {
-        let mut scratch = Vec::new();
-        let mut ints = |array: &ArrayRef| -> Result<Ints> {
-            Ok(Ints { values: as_ints(array, &mut scratch)?.to_vec(), nulls: array.nulls().cloned() })
-        };
-        self.columns(batch)?.iter().map(&mut ints).collect()
+    /// The columns of a batch, and behind them the keys that are none of them; of no texts.
+    pub(super) fn packed(&self, batch: &RecordBatch) -> Result<Packed> {
+        let mut columns = batch.columns().to_vec();
+        for expr in self.exprs.iter().filter(|expr| expr.column().is_none()) {
+            columns.push(expr.eval(batch)?);
+        }
+        Packed::of(&columns)
+    }
+
+    /// The keys of a row as integers that order alike.
+    fn ints<'a>(&'a self, batch: &'a Packed, row: usize) -> impl Iterator<Item = Option<i64>> + 'a {
+        let mut computed = self.schema.fields().len()..;
+        self.exprs.iter().map(move |expr| {
+            let column = expr.column().or_else(|| computed.next())?;
+            let bits = batch.bits(column, row)?;
+            Some(if expr.kind() == Type::Float64 { float_to_int(f64::from_bits(bits as u64)) } else { bits })
+        })
+    }
+
+    pub(super) fn of_packed(&self, batch: &Packed, row: usize) -> Vec<Option<i64>> {
+        self.ints(batch, row).collect()
     }
 
     /// Which of two rows' keys come first.
     pub(super) fn compare(&self, a: &[Option<i64>], b: &[Option<i64>]) -> Ordering {
-        let pairs = self.layout.iter().zip(a.iter().zip(b));
-        pairs.map(|(key, (a, b))| compare(key, *a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        self.compare_ints(a.iter().copied(), b)
     }
 
-    /// The same of a row of these columns.
-    pub(super) fn compare_row(&self, columns: &[Ints], row: usize, other: &[Option<i64>]) -> Ordering {
-        let pairs = self.layout.iter().zip(columns.iter().zip(other));
-        pairs.map(|(key, (a, b))| compare(key, a.get(row), *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    /// The same of a row of a batch.
+    pub(super) fn compare_row(&self, batch: &Packed, row: usize, other: &[Option<i64>]) -> Ordering {
+        self.compare_ints(self.ints(batch, row), other)
+    }
+
+    fn compare_ints(&self, a: impl Iterator<Item = Option<i64>>, b: &[Option<i64>]) -> Ordering {
+        let pairs = self.layout.iter().zip(a.zip(b));
+        pairs.map(|(key, (a, b))| compare(key, a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// Whether [`kept`](SortKeys::kept) puts the rows of this batch in order.
