@@ -11,7 +11,7 @@ use arrow::ipc::reader::read_footer_length;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow::ipc::{Block, CompressionType, FooterBuilder, MetadataVersion, convert, root_as_footer};
 
-use super::{Compression, Encoder, WriteError};
+use super::{Compression, Encoder, Part, WriteError};
 use crate::error::Error;
 
 /// Batches are joined until they hold this many rows.
@@ -85,9 +85,9 @@ impl Encoder for IpcEncoder {
     }
 }
 
-/// Copies the batches of all parts, one after the other, into a new file. The parts are files of ours: without
+/// Copies the batches of all parts, one after the other, into a new file; each part goes as soon as it is copied. The parts are files of ours: without
 /// dictionaries, and with every message at a multiple of 64 bytes.
-pub(super) fn join(parts: &[File], target: File, schema: &Schema) -> Result<(), WriteError> {
+pub(super) fn join(parts: Vec<Part>, target: File, schema: &Schema) -> Result<(), WriteError> {
     let schema = file_schema(schema);
     // What a writer writes first, before any batch; the footer is our own.
     let mut out = FileWriter::try_new(BufWriter::new(target), &schema)?;
@@ -95,18 +95,19 @@ pub(super) fn join(parts: &[File], target: File, schema: &Schema) -> Result<(), 
     out.flush()?;
     let mut at = out.get_ref().stream_position()?;
     let mut blocks: Vec<Block> = Vec::new();
-    for mut part in parts {
+    for part in parts {
+        let mut file = File::open(part.path())?;
         let mut trailer = [0; 10];
-        let end = part.seek(SeekFrom::End(-10))?;
-        part.read_exact(&mut trailer)?;
+        let end = file.seek(SeekFrom::End(-10))?;
+        file.read_exact(&mut trailer)?;
         let mut footer = vec![0; read_footer_length(trailer)?];
-        part.seek(SeekFrom::Start(end.saturating_sub(footer.len() as u64)))?;
-        part.read_exact(&mut footer)?;
+        file.seek(SeekFrom::Start(end.saturating_sub(footer.len() as u64)))?;
+        file.read_exact(&mut footer)?;
         let footer = root_as_footer(&footer).map_err(|_| Error::internal("a part has no footer"))?;
         for block in footer.recordBatches().iter().flatten() {
-            part.seek(SeekFrom::Start(block.offset() as u64))?;
+            file.seek(SeekFrom::Start(block.offset() as u64))?;
             let len = i64::from(block.metaDataLength()) + block.bodyLength();
-            let copied = std::io::copy(&mut part.take(len as u64), out)?;
+            let copied = std::io::copy(&mut (&file).take(len as u64), out)?;
             if copied != len as u64 {
                 return Err(Error::internal("a part is cut short").into());
             }

@@ -118,10 +118,9 @@ impl Format {
             return Ok(whole);
         }
         let (file, path) = target.new_file()?;
-        let files = parts.iter().map(|part| File::open(part.path())).collect::<io::Result<Vec<_>>>()?;
         match self {
-            Format::Parquet(compression) => parquet::join(&files, file, *compression)?,
-            _ => ipc::join(&files, file, schema)?,
+            Format::Parquet(compression) => parquet::join(parts, file, *compression)?,
+            _ => ipc::join(parts, file, schema)?,
         }
         Part::new(path, 0).map_err(Into::into)
     }

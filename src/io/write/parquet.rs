@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::{Compression, Encoder, WriteError};
+use super::{Compression, Encoder, Part, WriteError};
 
 /// A row group ends at this many rows, or when it holds about as many bytes.
 const GROUP_ROWS: usize = 1 << 20;
@@ -76,15 +76,15 @@ impl Encoder for ParquetEncoder {
 const COPY_BYTES: usize = 1 << 20;
 
 /// A file whose chunks are read in large pieces.
-struct Part<'a>(&'a File);
+struct Chunks<'a>(&'a File);
 
-impl Length for Part<'_> {
+impl Length for Chunks<'_> {
     fn len(&self) -> u64 {
         self.0.len()
     }
 }
 
-impl ChunkReader for Part<'_> {
+impl ChunkReader for Chunks<'_> {
     type T = BufReader<File>;
 
     fn get_read(&self, start: u64) -> Result<BufReader<File>, ParquetError> {
@@ -98,24 +98,21 @@ impl ChunkReader for Part<'_> {
     }
 }
 
-/// Appends the row groups of all parts, one after the other, to a new file.
-pub(super) fn join(parts: &[File], target: File, compression: Compression) -> Result<(), WriteError> {
-    let metadata = |part: &File| -> Result<ParquetMetaData, ParquetError> {
-        let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
-        reader.try_parse(part)?;
-        reader.finish()
-    };
+/// Appends the row groups of all parts, one after the other, to a new file. Each part goes as soon as it is copied, and leaves its memory
+/// in the system's cache to what follows.
+pub(super) fn join(parts: Vec<Part>, target: File, compression: Compression) -> Result<(), WriteError> {
     let Some(first) = parts.first() else { return Ok(()) };
-    let schema = metadata(first)?.file_metadata().schema_descr().root_schema_ptr();
+    let schema = metadata(&File::open(first.path())?)?.file_metadata().schema_descr().root_schema_ptr();
     let mut target = BufWriter::with_capacity(COPY_BYTES, target);
     let mut writer = SerializedFileWriter::new(&mut target, schema, Arc::new(properties(compression)))?;
     for part in parts {
-        let metadata = metadata(part)?;
+        let file = File::open(part.path())?;
+        let metadata = metadata(&file)?;
         for (i, group) in metadata.row_groups().iter().enumerate() {
             let mut to = writer.next_row_group()?;
             for (j, column) in group.columns().iter().enumerate() {
                 to.append_column(
-                    &Part(part),
+                    &Chunks(&file),
                     ColumnCloseResult {
                         bytes_written: column.compressed_size() as u64,
                         rows_written: group.num_rows() as u64,
@@ -131,4 +128,10 @@ pub(super) fn join(parts: &[File], target: File, compression: Compression) -> Re
     }
     writer.close()?;
     Ok(target.flush()?)
+}
+
+fn metadata(part: &File) -> Result<ParquetMetaData, ParquetError> {
+    let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+    reader.try_parse(part)?;
+    reader.finish()
 }
