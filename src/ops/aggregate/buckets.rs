@@ -34,10 +34,12 @@ struct Bucketful {
 }
 
 impl Hashed {
-    fn new(op: &Aggregation, memory: &Reservation) -> Hashed {
+    fn new(op: &Aggregation, groups: &Groups, memory: &Reservation) -> Hashed {
+        let nothing = || Arc::new(Schema::empty());
+        let rows = op.unseen.as_ref().map_or_else(nothing, |unseen| unseen.schema(groups).clone());
         Hashed {
             groups: HashBuckets::new(op.partials.clone(), memory),
-            rows: HashBuckets::new(op.unseen.clone().unwrap_or_else(|| Arc::new(Schema::empty())), memory),
+            rows: HashBuckets::new(rows, memory),
             values: op.holders.iter().map(|(_, schema)| HashBuckets::new(schema.clone(), memory)).collect(),
         }
     }
@@ -67,7 +69,7 @@ impl Hashed {
 impl Aggregation {
     /// Moves what is in memory to the buckets.
     pub(super) fn flush(&self, state: &mut AggregateState) -> Result<()> {
-        let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.memory));
+        let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.groups, &state.memory));
         let count = state.groups.len();
         let rows = output_rows(count, state.table_bytes());
         state.accumulators.iter_mut().for_each(|a| a.resize(count));

@@ -33,7 +33,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
-use super::groups::Groups;
+use self::unseen::Unseen;
+use super::groups::{self, Groups};
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -58,9 +59,8 @@ struct Aggregation {
     partials_of: Vec<Range<usize>>,
     /// The accumulators that hold values, and for each what its buckets have: the keys of a value, and the value.
     holders: Vec<(usize, SchemaRef)>,
-    /// Of rows in buckets: the keys, packed if they can be, and what is aggregated. None where rows are always looked up.
-    unseen: Option<SchemaRef>,
-    packs: bool,
+    /// None where rows are always looked up.
+    unseen: Option<Unseen>,
     /// More groups than these go to buckets.
     most_groups: usize,
     /// The most groups that there were in a bucket: about as many are in the others.
@@ -98,8 +98,8 @@ struct Rows<'a> {
 #[derive(Clone, Copy)]
 enum Keys<'a> {
     Columns(&'a [ArrayRef]),
-    /// Several in a word.
-    Packed(&'a Int64Array),
+    /// As words, of which each is a column.
+    Packed(&'a [ArrayRef]),
 }
 
 /// More groups go to buckets as they come: to look them up would be to wait for memory.
@@ -156,11 +156,9 @@ impl AggregateOp {
         let holders = shared.holders().map(holder).collect();
         let keys: Vec<BoundExpr> = keys.into_iter().map(|(_, key)| key).collect();
         let kinds: Vec<Type> = keys.iter().map(BoundExpr::kind).collect();
-        let packs = Groups::packs(&kinds);
         let unseen = shared.of_all_rows().filter(|_| !keys.is_empty()).map(|selection| {
             let inputs = selection.iter().flat_map(|selection| &selection.inputs).map(|input| input.bound.data_type());
-            let keys = if packs { vec![DataType::Int64] } else { key_types.clone() };
-            numbered(keys.into_iter().chain(inputs).collect())
+            Unseen::new(&kinds, &key_types, &inputs.collect::<Vec<_>>())
         });
         Ok(AggregateOp(Arc::new(Aggregation {
             schema: Arc::new(Schema::new(fields)),
@@ -174,7 +172,6 @@ impl AggregateOp {
             partials_of,
             holders,
             unseen,
-            packs,
             most_groups: MOST_GROUPS,
             in_bucket: AtomicUsize::new(0),
         })))
@@ -226,7 +223,7 @@ impl Aggregation {
     fn bytes_with(&self, state: &AggregateState, keys: Keys<'_>, rows: usize, text: usize) -> usize {
         let key_bytes = match keys {
             Keys::Columns(keys) => keys.iter().map(encoded_bytes).sum(),
-            Keys::Packed(_) => 9 * self.keys.len() * rows,
+            Keys::Packed(_) => groups::row_bytes(&self.kinds) * rows,
         };
         let groups = state.groups.len() + rows;
         let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(groups, rows, text)).sum();
@@ -254,7 +251,7 @@ impl Aggregation {
                 let mut book = |more| memory.try_resize(memory.bytes() + more);
                 match keys {
                     Keys::Columns(keys) => groups.assign(keys, rows, ids, &mut book),
-                    Keys::Packed(words) => groups.assign_packed(words, ids, &mut book),
+                    Keys::Packed(words) => groups.assign_packed(words, rows, ids, &mut book),
                 }
             });
             match assigned {

@@ -1,23 +1,56 @@
 //! Rows that go to their buckets as they are: where nearly every row is a group of its own, to look it up is in vain.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 
-use super::{AggregateState, Aggregation, Keys, halves, rows_of, text_bytes};
+use super::{AggregateState, Aggregation, Keys, halves, numbered, rows_of, text_bytes};
 use crate::error::{Error, Result};
+use crate::expr::Type;
+use crate::ops::groups::Groups;
 use crate::ops::hash::buckets_of;
+
+/// What stands in the buckets of such rows: their keys, and what is aggregated.
+pub(super) struct Unseen {
+    raw: SchemaRef,
+    /// With the keys as so many words.
+    packed: Option<(usize, SchemaRef)>,
+    /// Whether all states pack them: those that the first one had to move to buckets were, or not.
+    packs: OnceLock<bool>,
+}
+
+impl Unseen {
+    pub(super) fn new(kinds: &[Type], keys: &[DataType], inputs: &[DataType]) -> Unseen {
+        let packed = Groups::packed_words(kinds).map(|words| {
+            let keys = vec![DataType::Int64; words];
+            (words, numbered([&keys, inputs].concat()))
+        });
+        Unseen { raw: numbered([keys, inputs].concat()), packed, packs: OnceLock::new() }
+    }
+
+    /// The columns of all states' rows, decided when the first has groups to move to buckets.
+    pub(super) fn schema(&self, groups: &Groups) -> &SchemaRef {
+        self.packs.get_or_init(|| groups.are_packed());
+        self.packed().map_or(&self.raw, |(_, schema)| schema)
+    }
+
+    /// How many columns packed keys are, where they are.
+    fn packed(&self) -> Option<(usize, &SchemaRef)> {
+        let packs = self.packs.get().is_some_and(|packs| *packs);
+        self.packed.as_ref().filter(|_| packs).map(|(words, schema)| (*words, schema))
+    }
+}
 
 impl Aggregation {
     /// Moves rows with these keys to their buckets. False, and nothing is done, where their keys can't be packed as others are.
     pub(super) fn put_off(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: &RecordBatch) -> Result<bool> {
-        let (Some(schema), Some(selection)) = (&self.unseen, self.shared.of_all_rows()) else { return Ok(false) };
-        let count = rows.num_rows();
-        let mut columns = match self.packs {
-            false => keys.to_vec(),
-            true => match state.groups.pack(keys, count)? {
-                Some(words) => vec![Arc::new(words) as ArrayRef],
+        let (Some(unseen), Some(selection)) = (&self.unseen, self.shared.of_all_rows()) else { return Ok(false) };
+        let (count, schema) = (rows.num_rows(), unseen.schema(&state.groups));
+        let mut columns = match unseen.packed() {
+            None => keys.to_vec(),
+            Some(_) => match state.groups.pack(keys, count)? {
+                Some(words) => words,
                 None => return Ok(false),
             },
         };
@@ -35,12 +68,10 @@ impl Aggregation {
     /// Takes in rows that were put off.
     pub(super) fn take_rows(&self, state: &mut AggregateState, rows: &RecordBatch) -> Result<()> {
         let count = rows.num_rows();
-        let (keys, inputs) = rows.columns().split_at(if self.packs { 1 } else { self.keys.len() });
+        let packed = self.unseen.as_ref().and_then(Unseen::packed);
+        let (keys, inputs) = rows.columns().split_at(packed.map_or(self.keys.len(), |(words, _)| words));
         let text = rows.columns().iter().map(text_bytes).sum();
-        let keys = match self.packs {
-            true => Keys::Packed(keys[0].as_primitive::<Int64Type>()),
-            false => Keys::Columns(keys),
-        };
+        let keys = if packed.is_some() { Keys::Packed(keys) } else { Keys::Columns(keys) };
         if !self.admit(state, keys, count, text)? {
             let mut halves = halves(count).into_iter();
             return halves.try_for_each(|(start, length)| self.take_rows(state, &rows.slice(start, length)));

@@ -6,15 +6,20 @@ mod parted;
 mod row_groups;
 mod table;
 mod text_cache;
+mod word_groups;
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::{Buffer, ScalarBuffer};
+use arrow::datatypes::Int64Type;
 
 use self::int_groups::IntGroups;
 use self::packed_groups::{PackedGroups, Packing};
 pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
 use self::text_cache::TextCache;
+use self::word_groups::WordGroups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -50,13 +55,14 @@ enum By {
     Int(IntGroups),
     Packed64(PackedGroups<u64>),
     Packed128(PackedGroups<u128>),
+    Words(WordGroups),
     Rows(RowGroups),
 }
 
 impl By {
     /// What follows 64 bits.
     fn wider(kinds: &[Type]) -> By {
-        PackedGroups::new(kinds).map_or_else(|| By::Rows(RowGroups::new()), By::Packed128)
+        PackedGroups::new(kinds).map_or_else(|| By::Words(WordGroups::new(kinds)), By::Packed128)
     }
 
     /// States merge in the wider of their forms.
@@ -64,7 +70,8 @@ impl By {
         match self {
             By::Nothing | By::Int(_) | By::Packed64(_) => 0,
             By::Packed128(_) => 1,
-            By::Rows(_) => 2,
+            By::Words(_) => 2,
+            By::Rows(_) => 3,
         }
     }
 }
@@ -87,6 +94,7 @@ impl Groups {
             By::Int(groups) => groups.len(),
             By::Packed64(groups) => groups.len(),
             By::Packed128(groups) => groups.len(),
+            By::Words(groups) => groups.len(),
             By::Rows(groups) => groups.len(),
         }
     }
@@ -107,39 +115,73 @@ impl Groups {
         match &mut self.by {
             By::Packed64(by) => by.make_room(groups),
             By::Packed128(by) => by.make_room(groups),
+            By::Words(by) => by.make_room(groups),
             By::Nothing | By::Int(_) | By::Rows(_) => {}
         }
     }
 
-    /// Whether keys of these types are packed into words of 64 bits, as long as their values fit.
-    pub(super) fn packs(kinds: &[Type]) -> bool {
-        Packing::<u64>::of(kinds).is_some()
+    /// How many words of 64 bits keys of these types are packed into, as long as their values fit; none where they are not.
+    pub(super) fn packed_words(kinds: &[Type]) -> Option<usize> {
+        match kinds {
+            [] | [_] => None,
+            kinds if Packing::<u64>::of(kinds).is_some() => Some(1),
+            kinds => kinds.contains(&Type::Text).then(|| word_groups::width(kinds)),
+        }
     }
 
-    /// The keys of rows as packed words, without looking them up; `None` when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Int64Array>> {
-        let By::Packed64(groups) = &mut self.by else { return Ok(None) };
-        let mut words = Vec::new();
-        let fits = groups.pack(columns, rows, &mut words)?;
-        Ok(fits.then(|| Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None)))
+    /// Whether they are packed, as all values so far fit.
+    pub(super) fn are_packed(&self) -> bool {
+        match self.by {
+            By::Packed64(_) => true,
+            // Numbers that did not fit one word are not packed into several.
+            By::Words(_) => self.kinds.contains(&Type::Text),
+            _ => false,
+        }
+    }
+
+    /// The keys of rows as columns of packed words, without looking them up; `None` when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Vec<ArrayRef>>> {
+        let are_packed = self.are_packed();
+        match &mut self.by {
+            _ if !are_packed => Ok(None),
+            By::Packed64(groups) => {
+                let mut words = Vec::new();
+                let fits = groups.pack(columns, rows, &mut words)?;
+                let words = || Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None);
+                Ok(fits.then(|| vec![Arc::new(words()) as ArrayRef]))
+            }
+            By::Words(groups) => groups.pack(columns, rows),
+            _ => Ok(None),
+        }
     }
 
     /// Writes the group id of each of the rows whose keys were [packed](Groups::pack).
-    pub(super) fn assign_packed(&mut self, words: &Int64Array, ids: &mut Vec<u32>, book: Book) -> Result<()> {
-        self.check_room(words.len())?;
-        let words = ScalarBuffer::<u64>::from(words.values().clone().into_inner());
-        match &mut self.by {
-            By::Packed64(groups) => {
-                ids.resize(words.len(), 0);
-                groups.assign_packed(&words, ids);
+    pub(super) fn assign_packed(
+        &mut self,
+        words: &[ArrayRef],
+        rows: usize,
+        ids: &mut Vec<u32>,
+        book: Book,
+    ) -> Result<()> {
+        self.check_room(rows)?;
+        match (&mut self.by, words) {
+            (By::Packed64(groups), [words]) => {
+                ids.resize(rows, 0);
+                groups.assign_packed(&words_of(words), ids);
+                Ok(())
+            }
+            (By::Words(groups), words) => {
+                ids.resize(rows, 0);
+                groups.assign_packed(words, ids);
                 Ok(())
             }
             // It was widened by a key that doesn't fit.
-            _ => {
-                let packing = Packing::<u64>::of(&self.kinds);
-                let unpacked = packing.map(|packing| packing.unpack(&words, &self.kinds));
-                let columns = unpacked.ok_or_else(|| Error::internal("keys of this type are not packed"))??;
-                self.assign(&columns, words.len(), ids, book)
+            (_, words) => {
+                let columns = match (Packing::<u64>::of(&self.kinds), words) {
+                    (Some(packing), [words]) => packing.unpack(&words_of(words), &self.kinds)?,
+                    (_, words) => word_groups::unpack(words, &self.kinds)?,
+                };
+                self.assign(&columns, rows, ids, book)
             }
         }
     }
@@ -153,6 +195,7 @@ impl Groups {
             }
             By::Packed64(groups) => return groups.assign(columns, ids),
             By::Packed128(groups) => return groups.assign(columns, ids),
+            By::Words(groups) => return groups.assign(columns, ids),
             By::Rows(groups) if self.kinds == [Type::Text] => {
                 self.texts.assign(groups, columns[0].as_string_view(), ids);
             }
@@ -180,6 +223,7 @@ impl Groups {
             By::Int(groups) => groups.find(as_ints(&columns[0], &mut scratch.ints)?, columns[0].nulls(), ids),
             By::Packed64(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed64)?,
             By::Packed128(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed128)?,
+            By::Words(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed64)?,
             By::Rows(groups) => {
                 scratch.rows.clear();
                 encode(columns, &layout(&self.kinds), &mut scratch.rows)?;
@@ -203,6 +247,7 @@ impl Groups {
             (By::Int(a), By::Int(b)) => a.absorb(b, book)?,
             (By::Packed64(a), By::Packed64(b)) => a.absorb(b),
             (By::Packed128(a), By::Packed128(b)) => a.absorb(b),
+            (By::Words(a), By::Words(b)) => a.absorb(b),
             (By::Rows(a), By::Rows(b)) => a.absorb(b),
             _ => return Err(Error::internal("states of different keys are merged")),
         })
@@ -219,6 +264,7 @@ impl Groups {
             }),
             By::Packed64(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
             By::Packed128(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
+            By::Words(groups) => ids.sort_unstable_by(|a, b| groups.row(*a).cmp(groups.row(*b))),
             By::Rows(groups) => ids.sort_unstable_by_key(|id| groups.row(*id)),
         }
         ids
@@ -231,6 +277,7 @@ impl Groups {
             By::Int(groups) => Ok(vec![from_ints(self.kinds[0], ids.iter().map(|id| groups.key(*id)))?]),
             By::Packed64(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
             By::Packed128(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
+            By::Words(groups) => groups.columns(ids),
             By::Rows(groups) => decode(ids.iter().map(|id| groups.row(*id)), &self.kinds),
         }
     }
@@ -242,6 +289,7 @@ impl Groups {
             By::Int(groups) => groups.bytes(),
             By::Packed64(groups) => groups.bytes(),
             By::Packed128(groups) => groups.bytes(),
+            By::Words(groups) => groups.bytes(),
             By::Rows(groups) => groups.bytes(),
         };
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + self.texts.bytes()
@@ -255,6 +303,7 @@ impl Groups {
             By::Int(groups) => groups.bytes_with(rows),
             By::Packed64(groups) => groups.bytes_with(rows),
             By::Packed128(groups) => groups.bytes_with(rows),
+            By::Words(groups) => groups.bytes_with(rows),
             By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
         let texts = match self.kinds.as_slice() {
@@ -268,7 +317,7 @@ impl Groups {
     pub(super) fn key_bytes(&self) -> usize {
         match &self.by {
             By::Rows(groups) => groups.key_bytes(),
-            _ => 9 * self.kinds.len() * self.len(),
+            _ => row_bytes(&self.kinds) * self.len(),
         }
     }
 
@@ -292,6 +341,7 @@ impl Groups {
         match &mut self.by {
             By::Packed64(groups) => groups.drop_scratch(),
             By::Packed128(groups) => groups.drop_scratch(),
+            By::Words(groups) => groups.drop_scratch(),
             By::Nothing | By::Int(_) | By::Rows(_) => {}
         }
     }
@@ -300,13 +350,15 @@ impl Groups {
     fn widen(&mut self, more: usize, book: Book) -> Result<()> {
         let wider = match self.by {
             By::Packed64(_) => By::wider(&self.kinds),
+            By::Packed128(_) => By::Words(WordGroups::new(&self.kinds)),
             _ => By::Rows(RowGroups::new()),
         };
         // Each value with its marker: once in the columns, once as a row that is encoded, and then in the wider form.
         let keys = self.len() + more;
-        let key_bytes = 9 * self.kinds.len() * keys;
+        let key_bytes = row_bytes(&self.kinds) * keys;
         let form = match &wider {
             By::Packed128(groups) => groups.bytes_with(keys),
+            By::Words(groups) => groups.bytes_with(keys),
             By::Rows(groups) => groups.bytes_with(keys, key_bytes),
             _ => 0,
         };
@@ -328,6 +380,15 @@ impl Groups {
         }
         Err(Error::new(ErrorKind::Memory, "more than 4 billion groups").help("group by fewer keys, or filter first"))
     }
+}
+
+/// The bytes of a row of keys that fit a narrower form, at most: each has a marker, and text is ended by two and may be all zeros.
+pub(super) fn row_bytes(kinds: &[Type]) -> usize {
+    kinds.iter().map(|kind| if *kind == Type::Text { 1 + 2 * 12 + 2 } else { 9 }).sum()
+}
+
+fn words_of(column: &ArrayRef) -> ScalarBuffer<u64> {
+    ScalarBuffer::from(column.as_primitive::<Int64Type>().values().clone().into_inner())
 }
 
 fn layout(kinds: &[Type]) -> Vec<KeyColumn> {

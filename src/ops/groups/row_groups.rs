@@ -86,12 +86,16 @@ impl RowGroups {
 
     /// The most that will be allocated while this many keys come in, of this many bytes.
     pub(in crate::ops) fn bytes_with(&self, more: usize, bytes: usize) -> usize {
-        let table = if self.table.len() + more <= self.table.capacity() {
-            self.table.allocation_size()
-        } else {
-            // One control byte and one id a slot, at most seven of eight slots used, and the old table beside the new.
-            self.table.allocation_size() + ((self.table.len() + more) * 8 / 7 + 16).next_power_of_two() * 5
-        };
+        let table = table_bytes_with(&self.table, more);
         self.rows.bytes_with(more, bytes) + crate::ops::vec_bytes_with(&self.hashes, more) + table
     }
+}
+
+/// The most that is allocated while this many ids come into a table.
+pub(super) fn table_bytes_with(table: &HashTable<u32>, more: usize) -> usize {
+    if table.len() + more <= table.capacity() {
+        return table.allocation_size();
+    }
+    // One control byte and one id a slot, at most seven of eight slots used, and the old table beside the new.
+    table.allocation_size() + ((table.len() + more) * 8 / 7 + 16).next_power_of_two() * 5
 }

@@ -6,7 +6,8 @@ pub(super) trait Key: Copy + Eq + Default {
 }
 
 /// 64 by 64 bits, both halves of the product folded: every bit of the key reaches every bit of the hash.
-fn fold(a: u64, b: u64) -> u64 {
+#[inline]
+pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ 0x243f_6a88_85a3_08d3) * u128::from(b ^ 0x9e37_79b9_7f4a_7c15);
     (product >> 64) as u64 ^ product as u64
 }
