@@ -161,3 +161,81 @@ fn aggregates_that_come_back_have_names_of_their_own() {
     let e = df.group_by(["i"]).filter([size()], col("sice").gt(1)).schema().unwrap_err();
     assert!(e.to_string().contains("did you mean 'size'?") && !e.to_string().contains("(key 0)"), "{e}");
 }
+
+/// Many groups by texts, most of them short: the keys as they stand in the file, and the sum of `v`.
+type Sums = std::collections::BTreeMap<(Option<String>, String, Option<i64>), f64>;
+
+/// Rows of a file of many groups, and what their sums are. Of so many rows one has a long text.
+fn many_groups(long_texts: usize) -> (Files, Sums) {
+    let (mut csv, mut sums) = (String::from("a,b,c,v\n"), Sums::new());
+    for row in 0..300_000usize {
+        let (a, in_csv) = match row % 5 {
+            0 => (None, String::new()),
+            1 => (Some(String::new()), "\"\"".to_owned()),
+            _ if row % long_texts == 3 => (Some("a text that is long".to_owned()), "a text that is long".to_owned()),
+            kind => (Some(format!("é{kind}")), format!("é{kind}")),
+        };
+        let b = format!("b{:05}", row * 7919 % 180_001);
+        let c = (row % 7 > 0).then_some(row as i64 % 3 - 1);
+        let in_c = c.map_or_else(String::new, |c| c.to_string());
+        csv.push_str(&format!("{in_csv},{b},{in_c},{}\n", row % 1000));
+        *sums.entry((a, b, c)).or_default() += (row % 1000) as f64;
+    }
+    (Files::new(&[("many.csv", csv.as_bytes())]), sums)
+}
+
+fn sums_of(table: &Table) -> Sums {
+    let key = |row: &[Value]| match row {
+        [a, Value::Text(b), c, Value::Int(v)] => {
+            let a = if let Value::Text(a) = a { Some(a.clone()) } else { None };
+            let c = if let Value::Int(c) = c { Some(*c) } else { None };
+            ((a, b.clone(), c), *v as f64)
+        }
+        row => panic!("{row:?}"),
+    };
+    rows(table).iter().map(|row| key(row)).collect()
+}
+
+#[test]
+fn many_groups_by_texts_in_order_and_in_any() {
+    for long_texts in [1 << 30, 50_000] {
+        let (files, expected) = many_groups(long_texts);
+        assert!(expected.len() > 270_000);
+        for (threads, partition, memory) in [(1, 1 << 30, 1 << 30), (2, 1 << 20, 1 << 30), (2, 1 << 20, 24 << 20)] {
+            let session = Session::builder().threads(threads).partition_size(partition).memory(memory).build().unwrap();
+            let sums = session.read_csv(files.path("many.csv")).group_by(["a", "b", "c"]).keep_nulls();
+            let sums = sums.agg([col("v").sum()]);
+            let what = format!("{long_texts} {threads} {partition} {memory}");
+            // A table must fit into memory as it is returned: of the limited session it is read in parts.
+            for part in [col("b").lt("b3"), col("b").ge("b3")] {
+                let is_first = |b: &str| (b < "b3") == part.to_string().contains('<');
+                let expected: Sums =
+                    expected.iter().filter(|(key, _)| is_first(&key.1)).map(|(k, v)| (k.clone(), *v)).collect();
+                let got = sums.unordered().filter(part.clone()).compute().unwrap();
+                assert_eq!(got.num_rows(), expected.len(), "{what}");
+                assert!(sums_of(&got) == expected, "{what}");
+                let in_order = sums.filter(part.clone()).compute().unwrap();
+                assert!(sums_of(&in_order) == expected, "{what}");
+                let keys: Vec<_> = rows(&in_order);
+                // Null is behind all texts.
+                let place = |value: &Value| match value {
+                    Value::Text(text) => (0, text.clone(), 0),
+                    Value::Int(int) => (0, String::new(), *int),
+                    _ => (1, String::new(), 0),
+                };
+                assert!(keys.is_sorted_by_key(|row| row[..3].iter().map(place).collect::<Vec<_>>()), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sorted_where_any_order_will_do() {
+    let df = session(1 << 20).read_csv(GENERATED);
+    let sorted = df.sort([col("v").desc()]).unordered().filter(col("t").eq(2018));
+    assert!(!sorted.explain(Stop::Stages).unwrap().contains("sort by"));
+    let twin = df.filter(col("t").eq(2018)).sort(["i", "j", "k"]).compute().unwrap();
+    assert_eq!(sorted.sort(["i", "j", "k"]).compute().unwrap(), twin);
+    // Rows that are asked for by their number are some of them.
+    assert_eq!(df.sort(["v"]).unordered().limit(7).num_rows().unwrap(), 7);
+}

@@ -8,6 +8,24 @@ use crate::expr::{Expr, Literal, col, lit};
 use crate::plan::{Keep, LogicalPlan};
 
 impl Frame {
+    /// The same rows in any order: what is done for their order alone is left out.
+    ///
+    /// Groups, and distinct rows, come as they are found; where there are millions of them, to sort them takes longer than to make them.
+    /// A sort before it is not done at all. This is what `sort=False` is to a pandas `groupby`.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use partita::prelude::*;
+    /// let df = read_csv("testdata/baci/BACI_HS12_Y*.csv");
+    /// let flows = df.group_by(["i", "j", "k"]).agg([col("v").sum()]);
+    /// assert_eq!(flows.unordered().num_rows()?, flows.num_rows()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unordered(&self) -> Frame {
+        self.step("unordered()".to_owned(), |input| Ok(LogicalPlan::Unordered { input }))
+    }
+
     /// The rows without repetitions: of rows that are alike in all columns the first one stays, in its place.
     ///
     /// Null is like null, NaN like NaN, and `-0.0` like `0.0`. Only the distinct rows are held, on disk where they don't fit

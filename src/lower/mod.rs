@@ -240,6 +240,7 @@ impl Stages {
                 let op = SortOp::new(stream.schema.clone(), keys, *limit);
                 Ok(self.reduce(stream, op, plan.step_text()))
             }
+            LogicalPlan::Unordered { input } => self.stream_for(input, false),
             LogicalPlan::Slice { input, offset, limit } => {
                 let stream = self.stream(input)?;
                 let op = CollectOp::new(stream.schema.clone(), *offset, *limit);

@@ -77,6 +77,7 @@ impl LogicalPlan {
                     None => Ok(()),
                 }
             }
+            LogicalPlan::Unordered { .. } => f.write_str("in any order"),
             LogicalPlan::Slice { offset: 0, limit: Some(limit), .. } => write!(f, "first {limit}"),
             LogicalPlan::Slice { offset, limit: Some(limit), .. } => write!(f, "first {limit} behind {offset}"),
             LogicalPlan::Slice { offset, limit: None, .. } => write!(f, "all behind {offset}"),

@@ -54,6 +54,8 @@ pub(crate) enum LogicalPlan {
     Aggregate { input: Arc<LogicalPlan>, keys: Vec<Expr>, aggs: Vec<AggExpr>, keep_nulls: bool, schema: SchemaRef },
     /// All rows in order, ties in input order; with a limit the first ones only.
     Sort { input: Arc<LogicalPlan>, keys: Vec<SortKey>, limit: Option<usize> },
+    /// The same rows, in any order.
+    Unordered { input: Arc<LogicalPlan> },
     /// Rows `offset` to `offset + limit` in order.
     Slice { input: Arc<LogicalPlan>, offset: usize, limit: Option<usize> },
     /// The rows of all inputs, one input after the other; columns found by name.
@@ -188,6 +190,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Unordered { input }
             | LogicalPlan::Slice { input, .. }
             | LogicalPlan::GroupRows { input, .. }
             | LogicalPlan::Explode { input, .. }
@@ -206,6 +209,7 @@ impl LogicalPlan {
             | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Unordered { input }
             | LogicalPlan::Slice { input, .. }
             | LogicalPlan::MapBatches { input, .. }
             | LogicalPlan::MapPartitions { input, .. }
@@ -232,6 +236,7 @@ impl LogicalPlan {
             | LogicalPlan::InOrder { input, .. }
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Unordered { input }
             | LogicalPlan::Slice { input, .. }
             | LogicalPlan::MapBatches { input, .. }
             | LogicalPlan::MapPartitions { input, .. }
@@ -298,6 +303,7 @@ impl LogicalPlan {
             LogicalPlan::Filter { input, .. }
             | LogicalPlan::Sample { input, .. }
             | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Unordered { input }
             | LogicalPlan::MapBatches { input, .. }
             | LogicalPlan::MapPartitions { input, .. }
             | LogicalPlan::Unpivot { input, .. }

@@ -68,9 +68,10 @@ impl LogicalPlan {
                 LogicalPlan::repartition(first()?, *partitions, keys.clone())?
             }
             LogicalPlan::Merge { .. } => self.merge_over(inputs)?,
-            LogicalPlan::Sample { .. } | LogicalPlan::Slice { .. } | LogicalPlan::Partition { .. } => {
-                self.with_inputs(inputs)
-            }
+            LogicalPlan::Sample { .. }
+            | LogicalPlan::Unordered { .. }
+            | LogicalPlan::Slice { .. }
+            | LogicalPlan::Partition { .. } => self.with_inputs(inputs),
             _ if self.has_run_closures() => {
                 return Err(Error::new(ErrorKind::Function, "a closure has seen rows of other types"));
             }

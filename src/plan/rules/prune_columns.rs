@@ -58,9 +58,10 @@ fn prune(plan: &Arc<LogicalPlan>, wanted: Option<Names>) -> Result<Arc<LogicalPl
             let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.expr.columns()));
             plan.with_input(prune(input, wanted)?)
         }
-        LogicalPlan::Slice { input, .. } | LogicalPlan::Sample { input, .. } | LogicalPlan::Partition { input, .. } => {
-            plan.with_input(prune(input, wanted)?)
-        }
+        LogicalPlan::Slice { input, .. }
+        | LogicalPlan::Unordered { input }
+        | LogicalPlan::Sample { input, .. }
+        | LogicalPlan::Partition { input, .. } => plan.with_input(prune(input, wanted)?),
         LogicalPlan::GroupRows { input, keys, .. } | LogicalPlan::Repartition { input, keys, .. } => {
             let wanted = wanted.map(|w| keys.iter().fold(w, |w, key| &w | &key.columns()));
             plan.with_input(prune(input, wanted)?)

@@ -38,7 +38,9 @@ fn push(plan: &Arc<LogicalPlan>, conditions: Vec<Expr>) -> Result<Arc<LogicalPla
             }
             Ok(Arc::new(plan.with_input(push(input, below)?)))
         }
-        LogicalPlan::Sort { input, limit: None, .. } => Ok(Arc::new(plan.with_input(push(input, conditions)?))),
+        LogicalPlan::Sort { input, limit: None, .. } | LogicalPlan::Unordered { input } => {
+            Ok(Arc::new(plan.with_input(push(input, conditions)?)))
+        }
         LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema }
             if !keys.is_empty() && !aggs.iter().any(AggExpr::counts_rows) =>
         {
