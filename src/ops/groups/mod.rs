@@ -6,6 +6,7 @@ mod parted;
 mod row_groups;
 mod table;
 mod text_cache;
+mod text_groups;
 mod word_groups;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use self::packed_groups::{PackedGroups, Packing};
 pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
 use self::text_cache::TextCache;
+use self::text_groups::TextGroups;
 use self::word_groups::WordGroups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
@@ -55,6 +57,7 @@ enum By {
     Int(IntGroups),
     Packed64(PackedGroups<u64>),
     Packed128(PackedGroups<u128>),
+    Text(TextGroups),
     Words(WordGroups),
     Rows(RowGroups),
 }
@@ -70,7 +73,7 @@ impl By {
         match self {
             By::Nothing | By::Int(_) | By::Packed64(_) => 0,
             By::Packed128(_) => 1,
-            By::Words(_) => 2,
+            By::Text(_) | By::Words(_) => 2,
             By::Rows(_) => 3,
         }
     }
@@ -80,7 +83,7 @@ impl Groups {
     pub(super) fn new(kinds: Vec<Type>) -> Groups {
         let by = match kinds.as_slice() {
             [] => By::Nothing,
-            [Type::Text] => By::Rows(RowGroups::new()),
+            [Type::Text] => By::Text(TextGroups::new()),
             [_] => By::Int(IntGroups::default()),
             kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
         };
@@ -94,6 +97,7 @@ impl Groups {
             By::Int(groups) => groups.len(),
             By::Packed64(groups) => groups.len(),
             By::Packed128(groups) => groups.len(),
+            By::Text(groups) => groups.len(),
             By::Words(groups) => groups.len(),
             By::Rows(groups) => groups.len(),
         }
@@ -115,6 +119,7 @@ impl Groups {
         match &mut self.by {
             By::Packed64(by) => by.make_room(groups),
             By::Packed128(by) => by.make_room(groups),
+            By::Text(by) => by.make_room(groups),
             By::Words(by) => by.make_room(groups),
             By::Nothing | By::Int(_) | By::Rows(_) => {}
         }
@@ -123,6 +128,7 @@ impl Groups {
     /// How many words of 64 bits keys of these types are packed into, as long as their values fit; none where they are not.
     pub(super) fn packed_words(kinds: &[Type]) -> Option<usize> {
         match kinds {
+            [Type::Text] => Some(2),
             [] | [_] => None,
             kinds if Packing::<u64>::of(kinds).is_some() => Some(1),
             kinds => kinds.contains(&Type::Text).then(|| word_groups::width(kinds)),
@@ -132,7 +138,7 @@ impl Groups {
     /// Whether they are packed, as all values so far fit.
     pub(super) fn are_packed(&self) -> bool {
         match self.by {
-            By::Packed64(_) => true,
+            By::Packed64(_) | By::Text(_) => true,
             // Numbers that did not fit one word are not packed into several.
             By::Words(_) => self.kinds.contains(&Type::Text),
             _ => false,
@@ -150,6 +156,7 @@ impl Groups {
                 let words = || Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None);
                 Ok(fits.then(|| vec![Arc::new(words()) as ArrayRef]))
             }
+            By::Text(groups) => groups.pack(&columns[0]),
             By::Words(groups) => groups.pack(columns, rows),
             _ => Ok(None),
         }
@@ -168,6 +175,11 @@ impl Groups {
             (By::Packed64(groups), [words]) => {
                 ids.resize(rows, 0);
                 groups.assign_packed(&words_of(words), ids);
+                Ok(())
+            }
+            (By::Text(groups), words) => {
+                ids.resize(rows, 0);
+                groups.assign_packed(words, ids);
                 Ok(())
             }
             (By::Words(groups), words) => {
@@ -195,6 +207,7 @@ impl Groups {
             }
             By::Packed64(groups) => return groups.assign(columns, ids),
             By::Packed128(groups) => return groups.assign(columns, ids),
+            By::Text(groups) => return groups.assign(&columns[0], ids),
             By::Words(groups) => return groups.assign(columns, ids),
             By::Rows(groups) if self.kinds == [Type::Text] => {
                 self.texts.assign(groups, columns[0].as_string_view(), ids);
@@ -223,6 +236,7 @@ impl Groups {
             By::Int(groups) => groups.find(as_ints(&columns[0], &mut scratch.ints)?, columns[0].nulls(), ids),
             By::Packed64(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed64)?,
             By::Packed128(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed128)?,
+            By::Text(groups) => groups.find(&columns[0], ids, &mut scratch.packed128)?,
             By::Words(groups) => groups.find(columns, ids, &mut scratch.ints, &mut scratch.packed64)?,
             By::Rows(groups) => {
                 scratch.rows.clear();
@@ -247,6 +261,7 @@ impl Groups {
             (By::Int(a), By::Int(b)) => a.absorb(b, book)?,
             (By::Packed64(a), By::Packed64(b)) => a.absorb(b),
             (By::Packed128(a), By::Packed128(b)) => a.absorb(b),
+            (By::Text(a), By::Text(b)) => a.absorb(b),
             (By::Words(a), By::Words(b)) => a.absorb(b),
             (By::Rows(a), By::Rows(b)) => a.absorb(b),
             _ => return Err(Error::internal("states of different keys are merged")),
@@ -264,6 +279,7 @@ impl Groups {
             }),
             By::Packed64(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
             By::Packed128(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
+            By::Text(groups) => ids.sort_unstable_by_key(|id| groups.key(*id)),
             By::Words(groups) => ids.sort_unstable_by(|a, b| groups.row(*a).cmp(groups.row(*b))),
             By::Rows(groups) => ids.sort_unstable_by_key(|id| groups.row(*id)),
         }
@@ -277,6 +293,7 @@ impl Groups {
             By::Int(groups) => Ok(vec![from_ints(self.kinds[0], ids.iter().map(|id| groups.key(*id)))?]),
             By::Packed64(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
             By::Packed128(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
+            By::Text(groups) => groups.columns(ids),
             By::Words(groups) => groups.columns(ids),
             By::Rows(groups) => decode(ids.iter().map(|id| groups.row(*id)), &self.kinds),
         }
@@ -289,6 +306,7 @@ impl Groups {
             By::Int(groups) => groups.bytes(),
             By::Packed64(groups) => groups.bytes(),
             By::Packed128(groups) => groups.bytes(),
+            By::Text(groups) => groups.bytes(),
             By::Words(groups) => groups.bytes(),
             By::Rows(groups) => groups.bytes(),
         };
@@ -303,11 +321,12 @@ impl Groups {
             By::Int(groups) => groups.bytes_with(rows),
             By::Packed64(groups) => groups.bytes_with(rows),
             By::Packed128(groups) => groups.bytes_with(rows),
+            By::Text(groups) => groups.bytes_with(rows),
             By::Words(groups) => groups.bytes_with(rows),
             By::Rows(groups) => groups.bytes_with(rows, key_bytes),
         };
-        let texts = match self.kinds.as_slice() {
-            [Type::Text] => self.texts.bytes_with(rows),
+        let texts = match (&self.by, self.kinds.as_slice()) {
+            (By::Rows(_), [Type::Text]) => self.texts.bytes_with(rows),
             _ => 0,
         };
         groups + self.scratch.capacity() * size_of::<i64>() + self.rows.bytes() + texts
@@ -341,6 +360,7 @@ impl Groups {
         match &mut self.by {
             By::Packed64(groups) => groups.drop_scratch(),
             By::Packed128(groups) => groups.drop_scratch(),
+            By::Text(groups) => groups.drop_scratch(),
             By::Words(groups) => groups.drop_scratch(),
             By::Nothing | By::Int(_) | By::Rows(_) => {}
         }

@@ -8,7 +8,7 @@
 use arrow::array::{Array, StringViewArray};
 
 use super::RowGroups;
-use super::table::{Key, Table};
+use super::table::{AHEAD, Key, Table};
 use crate::ops::key::{Rows, encode_text, is_text};
 
 /// From texts to the groups of one [`RowGroups`].
@@ -34,6 +34,9 @@ impl TextCache {
         let mut short = self.short.take().unwrap_or_else(|| Table::with_room(0));
         self.long.resize(LONG_SLOTS, 0);
         for (row, (view, id)) in texts.views().iter().zip(ids).enumerate() {
+            if row % AHEAD == 0 {
+                short.fetch(&texts.views()[row..(row + AHEAD).min(texts.len())]);
+            }
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 *id = self.null_group(groups);
                 continue;

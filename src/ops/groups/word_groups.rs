@@ -51,7 +51,11 @@ fn layout(kinds: &[Type]) -> (Vec<(Type, Range<usize>)>, usize) {
 }
 
 /// Gives the words of every value of a column, the second of which only texts have, and whether it fits.
-fn for_codes(array: &ArrayRef, scratch: &mut Vec<i64>, mut f: impl FnMut(usize, [u64; 2], bool)) -> Result<()> {
+pub(super) fn for_codes(
+    array: &ArrayRef,
+    scratch: &mut Vec<i64>,
+    mut f: impl FnMut(usize, [u64; 2], bool),
+) -> Result<()> {
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
     let is_null = |row| nulls.is_some_and(|nulls| nulls.is_null(row));
     if let Some(texts) = array.as_string_view_opt() {
@@ -78,7 +82,7 @@ fn for_codes(array: &ArrayRef, scratch: &mut Vec<i64>, mut f: impl FnMut(usize, 
 }
 
 /// The column of keys whose words these are.
-fn column(kind: Type, words: impl ExactSizeIterator<Item = [u64; 2]> + Clone) -> Result<ArrayRef> {
+pub(super) fn column(kind: Type, words: impl ExactSizeIterator<Item = [u64; 2]> + Clone) -> Result<ArrayRef> {
     if kind != Type::Text {
         let value = |[code, _]: [u64; 2]| (code != NULL).then(|| (code ^ 1 << 63).cast_signed());
         return from_ints(kind, words.map(value));
