@@ -17,10 +17,30 @@ pub(crate) struct Config {
     pub spill_limit: Option<u64>,
     /// Runs that read more than this, in bytes, leave nothing of it in the system's page cache.
     pub lean_bytes: u64,
-    /// The size of a partition that reading aims at, in bytes.
-    pub partition_bytes: u64,
+    /// The size of a partition that reading aims at.
+    pub partition_size: PartitionSize,
     /// How many partial results one merge takes.
     pub split_every: usize,
+}
+
+/// How large partitions are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartitionSize {
+    /// At most so many bytes.
+    pub bytes: u64,
+    /// Where there are few in all, there are a multiple of so many: all threads have as much to do.
+    pub multiple_of: u64,
+}
+
+impl PartitionSize {
+    /// The bytes of each of the partitions of so many bytes.
+    pub(crate) fn of(self, all: u64) -> u64 {
+        let count = all.div_ceil(self.bytes.max(1));
+        if count < 2 || count > 4 * self.multiple_of {
+            return self.bytes;
+        }
+        all.div_ceil(count.next_multiple_of(self.multiple_of.max(1)))
+    }
 }
 
 /// What a partition holds unless told otherwise: 100 MB of the file.
@@ -117,6 +137,17 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_partitions_are_as_many_for_each_thread() {
+        let count = |all: u64, bytes, multiple_of| all.div_ceil(PartitionSize { bytes, multiple_of }.of(all));
+        assert_eq!([1, 99, 100].map(|all| count(all, 100, 4)), [1; 3]);
+        assert_eq!([101, 350, 400, 401, 1600].map(|all| count(all, 100, 4)), [4, 4, 4, 8, 16]);
+        // Of many, one more or less does not matter.
+        assert_eq!(count(1601, 100, 4), 17);
+        // A size that was asked for is what it is.
+        assert_eq!([101, 250].map(|all| count(all, 100, 1)), [2, 3]);
+    }
 
     #[test]
     fn sizes_read_and_written() {

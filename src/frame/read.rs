@@ -113,7 +113,7 @@ impl Session {
     pub fn read_csv_with(&self, paths: impl Into<Paths>, options: CsvOptions) -> Frame {
         let paths = paths.into();
         let step = format!("read_csv({paths})");
-        let source = CsvSource::open(paths, options, self.partition_size() as u64, self.spill_dir());
+        let source = CsvSource::open(paths, options, self.partitions(), self.spill_dir());
         Frame::new(self.clone(), source.map(|source| LogicalPlan::scan(Arc::new(source))), step)
     }
 }

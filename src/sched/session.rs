@@ -8,7 +8,7 @@ use super::events::{Event, Observer, Observers};
 use super::machine;
 use super::queue::RunId;
 use super::worker::Engine;
-use crate::config::{Config, MAX_THREADS, MIN_MEMORY, PARTITION_BYTES, SPLIT_EVERY, format_bytes};
+use crate::config::{Config, MAX_THREADS, MIN_MEMORY, PARTITION_BYTES, PartitionSize, SPLIT_EVERY, format_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{TaskGraph, TaskId};
 #[cfg(test)]
@@ -83,7 +83,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB.
+    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB, or somewhat less where there are few pieces,
+    /// so that all threads get as many.
     pub fn partition_size(mut self, bytes: usize) -> Self {
         self.partition_size = Some(bytes);
         self
@@ -107,13 +108,17 @@ impl SessionBuilder {
     /// [`ErrorKind::Config`] when a setting is out of its range.
     pub fn build(self) -> Result<Session> {
         let wrong = |message: String| Err(Error::new(ErrorKind::Config, message));
+        let threads = self.threads.unwrap_or_else(|| machine::threads().min(MAX_THREADS));
         let config = Config {
-            threads: self.threads.unwrap_or_else(|| machine::threads().min(MAX_THREADS)),
+            threads,
             memory: self.memory.unwrap_or_else(|| machine::default_memory().max(MIN_MEMORY)),
             spill_dir: self.spill_dir.unwrap_or_else(std::env::temp_dir),
             spill_limit: self.spill_limit,
             lean_bytes: machine::memory() / 2,
-            partition_bytes: self.partition_size.map_or(PARTITION_BYTES, |bytes| bytes as u64),
+            partition_size: match self.partition_size {
+                Some(bytes) => PartitionSize { bytes: bytes as u64, multiple_of: 1 },
+                None => PartitionSize { bytes: PARTITION_BYTES, multiple_of: threads as u64 },
+            },
             split_every: self.split_every.unwrap_or(SPLIT_EVERY),
         };
         if config.threads == 0 {
@@ -127,7 +132,7 @@ impl SessionBuilder {
                 |error| error.help(format!("the smallest that works is {} MiB ({MIN_MEMORY} bytes)", MIN_MEMORY >> 20)),
             );
         }
-        if config.partition_bytes == 0 {
+        if config.partition_size.bytes == 0 {
             return wrong("the partition size must be at least 1 byte".into());
         }
         if config.split_every < 2 {
@@ -161,7 +166,12 @@ impl Session {
     /// The size in bytes of the pieces that files are cut into.
     pub fn partition_size(&self) -> usize {
         // It came in as a usize, or is the default, which fits one.
-        self.config().partition_bytes as usize
+        self.config().partition_size.bytes as usize
+    }
+
+    /// The same, and when pieces may be smaller.
+    pub(crate) fn partitions(&self) -> PartitionSize {
+        self.config().partition_size
     }
 
     /// How many partial results are merged at a time.
@@ -224,13 +234,13 @@ impl Default for Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { threads, memory, spill_dir, spill_limit, partition_bytes, split_every, .. } = self.config();
+        let Config { threads, memory, spill_dir, spill_limit, partition_size, split_every, .. } = self.config();
         f.debug_struct("Session")
             .field("threads", threads)
             .field("memory", memory)
             .field("spill_dir", spill_dir)
             .field("spill_limit", spill_limit)
-            .field("partition_size", partition_bytes)
+            .field("partition_size", &partition_size.bytes)
             .field("split_every", split_every)
             .field("observers", &self.0.observers.len())
             .finish()

@@ -14,6 +14,7 @@ use super::infer::{Guess, Header, read_header, sample};
 use super::infer_all::infer_all;
 use super::options::{CsvOptions, Infer, OnBadRow};
 use super::sniff::sniff;
+use crate::config::PartitionSize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::io::discover::{InputFile, Paths, discover};
@@ -86,7 +87,7 @@ impl CsvSource {
     pub(crate) fn open(
         paths: Paths,
         mut options: CsvOptions,
-        partition_size: u64,
+        partition_size: PartitionSize,
         spill_dir: &Path,
     ) -> Result<CsvSource> {
         options.check()?;
@@ -137,6 +138,8 @@ impl CsvSource {
         let (mut names, places) = agree(&headers, &options)?;
         let mut guesses = vec![(Guess::default(), 0); names.len()];
         let (mut files, mut partitions) = (Vec::new(), Vec::new());
+        let all = seen.iter().map(|(text, header, _)| text.end.saturating_sub(header.first_record)).sum();
+        let size = options.partition_size.unwrap_or_else(|| partition_size.of(all));
         for (index, ((text, header, seen), mut places)) in seen.into_iter().zip(places).enumerate() {
             for ((guess, decided_in), &field) in guesses.iter_mut().zip(&places) {
                 if let Place::Field(field) = field
@@ -145,7 +148,6 @@ impl CsvSource {
                     *decided_in = index;
                 }
             }
-            let size = options.partition_size.unwrap_or(partition_size);
             for (i, range) in cuts(header.first_record..text.end.max(header.first_record), size).into_iter().enumerate()
             {
                 partitions.push(CsvPartition { file: index, range, exact: i == 0 });
@@ -359,7 +361,8 @@ mod tests {
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        CsvSource::open(dir.path().join("*.csv").into(), options, 100, dir.path())
+        let size = PartitionSize { bytes: 100, multiple_of: 1 };
+        CsvSource::open(dir.path().join("*.csv").into(), options, size, dir.path())
     }
 
     #[test]

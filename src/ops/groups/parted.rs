@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef};
 
 use super::packed_groups::Packing;
-use super::table::{Key, Table};
+use super::table::{AHEAD, Key, Table};
 use super::{FindScratch, MISSING};
 use crate::error::{Error, Result};
 use crate::expr::Type;
@@ -118,14 +118,20 @@ impl PartedKeys {
     ) -> Result<()> {
         let all_fit = self.words.write(columns, rows, &mut scratch.ints, &mut scratch.packed64)?;
         ids.clear();
-        ids.extend(scratch.packed64.iter().map(|word| {
-            let hash = word.hash();
-            let part = part_of(hash);
-            match self.parts[part].table.find_hashed(*word, hash) {
-                MISSING => MISSING,
-                id => id + self.firsts[part],
-            }
-        }));
+        for words in scratch.packed64.chunks(AHEAD) {
+            // All slots at once: one lookup after the other would wait for its own at each branch that is mispredicted.
+            let hashes = words.iter().map(|word| word.hash());
+            let slots = hashes.fold(0, |slots, hash| slots ^ self.parts[part_of(hash)].table.first_slot(hash));
+            std::hint::black_box(slots);
+            ids.extend(words.iter().map(|word| {
+                let hash = word.hash();
+                let part = part_of(hash);
+                match self.parts[part].table.find_hashed(*word, hash) {
+                    MISSING => MISSING,
+                    id => id + self.firsts[part],
+                }
+            }));
+        }
         match &self.words.packing {
             Some(packing) if !all_fit => packing.for_unfit(columns, &mut scratch.ints, |row| ids[row] = MISSING),
             Some(_) => Ok(()),

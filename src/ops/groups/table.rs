@@ -95,10 +95,15 @@ impl<K: Key> Table<K> {
     #[inline]
     pub(super) fn fetch(&self, keys: &[K]) {
         if size_of_val(self.slots.as_slice()) > CACHED_BYTES {
-            let mask = self.slots.len() - 1;
-            let ids = keys.iter().fold(0, |ids, key| ids ^ self.slots[key.hash() as usize & mask].id);
-            std::hint::black_box(ids);
+            let slots = keys.iter().fold(0, |slots, key| slots ^ self.first_slot(key.hash()));
+            std::hint::black_box(slots);
         }
+    }
+
+    /// What stands where the lookup of a hash begins.
+    #[inline]
+    pub(super) fn first_slot(&self, hash: u64) -> u32 {
+        self.slots[hash as usize & (self.slots.len() - 1)].id
     }
 
     /// Writes the id of every key. An empty slot, 0, gives the greatest number, which is no id.
