@@ -88,11 +88,16 @@ impl KeyPart {
         KeyPart { table: Table::with_room(keys), keys: 0 }
     }
 
-    /// The number of a word's key in this part.
-    pub(crate) fn assign(&mut self, word: u64) -> u32 {
-        let id = self.table.find_or_insert(word, self.keys);
-        self.keys += u32::from(id == self.keys);
-        id
+    /// Adds the number of each word's key in this part.
+    pub(crate) fn assign(&mut self, words: &[u64], ids: &mut Vec<u32>) {
+        for words in words.chunks(AHEAD) {
+            self.table.fetch(words);
+            ids.extend(words.iter().map(|word| {
+                let id = self.table.find_or_insert(*word, self.keys);
+                self.keys += u32::from(id == self.keys);
+                id
+            }));
+        }
     }
 
     /// How many keys there are.

@@ -171,7 +171,7 @@ impl LargeBuild {
         let (mut groups, mut rows) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for hashed in hashed {
             let range = range(hashed);
-            groups.extend(hashed.words[range.clone()].iter().map(|word| keys.assign(*word)));
+            keys.assign(&hashed.words[range.clone()], &mut groups);
             rows.extend_from_slice(&hashed.rows[range]);
         }
         IndexedPart { keys: Mutex::new(Some(keys)), groups: Mutex::new((groups, rows)) }
