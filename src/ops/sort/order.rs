@@ -37,8 +37,18 @@ impl Order {
     pub(super) fn of(batches: &[Vec<ArrayRef>], layout: &[KeyColumn]) -> Result<Order> {
         let place = PlaceBits::of(batches);
         let entries = match Codes::of(batches, layout)? {
-            Some(codes) if codes.bits + place.bits() < u64::BITS => Entries::Narrow(codes.sorted(batches, place)?),
-            Some(codes) if codes.bits + place.bits() < u128::BITS => Entries::Wide(codes.sorted(batches, place)?),
+            Some(codes) if codes.bits + place.bits() < u64::BITS => {
+                Entries::Narrow(sorted(codes.words(batches, place)?, codes.bits + place.bits(), |word: u64| word))
+            }
+            Some(codes) if codes.bits + place.bits() < u128::BITS => {
+                let (words, bits) = (codes.words(batches, place)?, codes.bits + place.bits());
+                // What a bucket is by need not be in its words.
+                if bits - bucket_bits(words.len()) <= u64::BITS {
+                    Entries::Narrow(sorted(words, bits, |word: u128| word as u64))
+                } else {
+                    Entries::Wide(sorted(words, bits, |word: u128| word))
+                }
+            }
             _ => Entries::Bytes(sorted_bytes(batches, layout)?),
         };
         Ok(Order { entries, place })
@@ -159,7 +169,8 @@ impl Codes {
         Ok(Some(Codes { columns, bits }))
     }
 
-    fn sorted<W: Word>(&self, batches: &[Vec<ArrayRef>], place: PlaceBits) -> Result<Vec<W>> {
+    /// The words of all rows.
+    fn words<W: Word>(&self, batches: &[Vec<ArrayRef>], place: PlaceBits) -> Result<Vec<W>> {
         let rows = |columns: &Vec<ArrayRef>| columns.first().map_or(0, |column| column.len());
         // Written before it is read: to read memory that the system has yet to give has it give a page of zeros first, and then another.
         let mut words: Vec<W> = Vec::with_capacity(batches.iter().map(rows).sum());
@@ -175,7 +186,7 @@ impl Codes {
                 *word = word.append((number as u64) << place.row | row as u64, place.bits());
             }
         }
-        Ok(sorted(words, self.bits + place.bits()))
+        Ok(words)
     }
 }
 
@@ -203,16 +214,18 @@ const MAX_BUCKET_BITS: u32 = 11;
 const BUCKET_WORDS: usize = 1 << 5;
 const FEW_WORDS: usize = 1 << 9;
 
-/// Sorts words of which no two are equal, and none has more bits.
-fn sorted<W: Word>(mut words: Vec<W>, bits: u32) -> Vec<W> {
-    if words.is_sorted() {
-        return words;
-    }
-    if words.len() < FEW_WORDS {
+/// By how many of the highest bits so many words are spread over buckets.
+fn bucket_bits(words: usize) -> u32 {
+    if words < FEW_WORDS { 0 } else { (words / BUCKET_WORDS).ilog2().min(MAX_BUCKET_BITS) }
+}
+
+/// Sorts words of which no two are equal, and none has more bits. What is kept of each has all but the bits of its bucket.
+fn sorted<W: Word, K: Word>(mut words: Vec<W>, bits: u32, kept: impl Fn(W) -> K) -> Vec<K> {
+    let bucket_bits = bucket_bits(words.len());
+    if bucket_bits == 0 || words.is_sorted() {
         words.sort_unstable();
-        return words;
+        return words.into_iter().map(kept).collect();
     }
-    let bucket_bits = (words.len() / BUCKET_WORDS).ilog2().min(MAX_BUCKET_BITS);
     let below = bits.saturating_sub(bucket_bits);
     let mut ends = vec![0; 1 << bucket_bits];
     words.iter().for_each(|word| ends[word.above(below)] += 1);
@@ -221,10 +234,10 @@ fn sorted<W: Word>(mut words: Vec<W>, bits: u32) -> Vec<W> {
         // For now where the bucket begins: it grows to its end as it fills.
         end += std::mem::replace(bucket, end);
     }
-    let mut spread = vec![W::default(); words.len()];
+    let mut spread = vec![K::default(); words.len()];
     for word in words {
         let place = &mut ends[word.above(below)];
-        spread[*place] = word;
+        spread[*place] = kept(word);
         *place += 1;
     }
     let mut start = 0;
