@@ -17,7 +17,7 @@ use crate::expr::{BoundExpr, BoundSortKey, Type};
 use crate::mem::Reservation;
 use crate::ops::OUTPUT_ROWS;
 use crate::ops::collect::{batch_bytes, compact};
-use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes, float_to_int};
+use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
 
 /// The keys of rows of a schema. They are evaluated whenever they are needed: kept are the rows alone.
 pub(super) struct SortKeys {
@@ -72,8 +72,7 @@ impl SortKeys {
         let mut computed = self.schema.fields().len()..;
         self.exprs.iter().map(move |expr| {
             let column = expr.column().or_else(|| computed.next())?;
-            let bits = batch.bits(column, row)?;
-            Some(if expr.kind() == Type::Float64 { float_to_int(f64::from_bits(bits as u64)) } else { bits })
+            batch.int(column, row)
         })
     }
 

@@ -1,7 +1,4 @@
-//! Batches that take little memory: each column holds how far its values are from the least one, in as few bytes as the farthest needs.
-//!
-//! This is the frame of reference of J. Goldstein, R. Ramakrishnan, U. Shaft, "Compressing Relations and Indexes" (ICDE 1998), by whole
-//! bytes, so that a value is found without those before it. Text is not packed.
+//! Batches that take little memory: integers, and decimals as such, in as few bytes as their range needs. Text is not packed.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,9 +10,10 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, Float64Type, SchemaRef};
 
+use crate::batch::{Narrow, Places};
 use crate::error::{Error, Result};
 use crate::expr::Type;
-use crate::ops::key::{as_ints, kind_of};
+use crate::ops::key::{as_ints, float_to_int, kind_of};
 
 /// Columns of as many rows.
 pub(super) struct Packed {
@@ -24,20 +22,23 @@ pub(super) struct Packed {
 }
 
 struct Column {
-    least: i64,
-    distances: Distances,
+    /// Of a float that is no decimal, its bits.
+    narrow: Narrow,
+    floats: Floats,
     nulls: Option<NullBuffer>,
 }
 
-enum Distances {
-    One(Vec<u8>),
-    Two(Vec<u16>),
-    Four(Vec<u32>),
-    Eight(Vec<u64>),
+/// What the integers of a column are of its floats.
+#[derive(Clone, Copy)]
+enum Floats {
+    None,
+    Bits,
+    Decimals(Places),
 }
 
 /// So many slices are looked at together.
 const AHEAD: usize = 16;
+const LINES_AHEAD: usize = 4;
 
 /// Rows of a batch that follow each other.
 pub(super) struct Slice<'a> {
@@ -62,18 +63,25 @@ impl Packed {
         self.columns.iter().map(Column::bytes).sum::<usize>() + self.columns.len() * size_of::<Column>()
     }
 
-    /// The bits of a value; none for a null.
+    /// The integer that orders as a value does; none for a null.
     #[inline]
-    pub(super) fn bits(&self, column: usize, row: usize) -> Option<i64> {
-        let Column { least, distances, nulls } = &self.columns[column];
+    pub(super) fn int(&self, column: usize, row: usize) -> Option<i64> {
+        let Column { narrow, floats, nulls } = &self.columns[column];
         let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        let distance = match distances {
-            Distances::One(distances) => distances[row].into(),
-            Distances::Two(distances) => distances[row].into(),
-            Distances::Four(distances) => distances[row].into(),
-            Distances::Eight(distances) => distances[row],
-        };
-        valid.then(|| least.wrapping_add_unsigned(distance))
+        valid.then(|| match floats {
+            Floats::None => narrow.get(row),
+            floats => float_to_int(floats.float(narrow.get(row))),
+        })
+    }
+}
+
+impl Floats {
+    #[inline]
+    fn float(self, integer: i64) -> f64 {
+        match self {
+            Floats::None | Floats::Bits => f64::from_bits(integer as u64),
+            Floats::Decimals(places) => places.float(integer),
+        }
     }
 }
 
@@ -99,85 +107,66 @@ pub(super) fn row_bytes(schema: &SchemaRef) -> usize {
 impl Column {
     fn of(array: &ArrayRef, scratch: &mut Vec<i64>) -> Result<Column> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        if let Some(floats) = array.as_primitive_opt::<Float64Type>() {
-            // Their bits are seldom near each other.
-            let distances = Distances::Eight(floats.values().iter().map(|float| float.to_bits()).collect());
-            return Ok(Column { least: 0, distances, nulls });
-        }
-        let values = as_ints(array, scratch)?;
-        let (least, most) = values.iter().fold((i64::MAX, i64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-        let farthest = if least > most { 0 } else { most.wrapping_sub(least) as u64 };
-        let distances = values.iter().map(|value| value.wrapping_sub(least) as u64);
-        let distances = if farthest <= u8::MAX.into() {
-            Distances::One(distances.map(|distance| distance as u8).collect())
-        } else if farthest <= u16::MAX.into() {
-            Distances::Two(distances.map(|distance| distance as u16).collect())
-        } else if farthest <= u32::MAX.into() {
-            Distances::Four(distances.map(|distance| distance as u32).collect())
-        } else {
-            Distances::Eight(distances.collect())
+        let Some(array) = array.as_primitive_opt::<Float64Type>() else {
+            return Ok(Column { narrow: Narrow::new(as_ints(array, scratch)?), floats: Floats::None, nulls });
         };
-        Ok(Column { least, distances, nulls })
+        let floats = match Places::of(array.values(), scratch) {
+            Some(places) => Floats::Decimals(places),
+            None => {
+                scratch.clear();
+                scratch.extend(array.values().iter().map(|float| float.to_bits() as i64));
+                Floats::Bits
+            }
+        };
+        Ok(Column { narrow: Narrow::new(scratch), floats, nulls })
     }
 
     fn bytes(&self) -> usize {
-        let distances = match &self.distances {
-            Distances::One(distances) => size_of_val(&**distances),
-            Distances::Two(distances) => size_of_val(&**distances),
-            Distances::Four(distances) => size_of_val(&**distances),
-            Distances::Eight(distances) => size_of_val(&**distances),
-        };
-        distances + self.nulls.as_ref().map_or(0, |nulls| nulls.buffer().len())
-    }
-
-    /// Reads the first of some values, and those in the three lines of the cache that follow.
-    fn touch(&self, rows: &Range<usize>) -> u64 {
-        let lines =
-            |width: usize| (0..4).map(move |line| rows.start + line * (64 / width)).filter(|row| *row < rows.end);
-        match &self.distances {
-            Distances::One(distances) => lines(1).fold(0, |all, row| all ^ u64::from(distances[row])),
-            Distances::Two(distances) => lines(2).fold(0, |all, row| all ^ u64::from(distances[row])),
-            Distances::Four(distances) => lines(4).fold(0, |all, row| all ^ u64::from(distances[row])),
-            Distances::Eight(distances) => lines(8).fold(0, |all, row| all ^ distances[row]),
-        }
-    }
-
-    /// Adds what the bits of a range of rows stand for.
-    fn append<T>(&self, rows: &Range<usize>, value: impl Fn(i64) -> T, to: &mut Vec<T>) {
-        let of = |distance: u64| value(self.least.wrapping_add_unsigned(distance));
-        match &self.distances {
-            Distances::One(distances) => to.extend(distances[rows.clone()].iter().map(|d| of((*d).into()))),
-            Distances::Two(distances) => to.extend(distances[rows.clone()].iter().map(|d| of((*d).into()))),
-            Distances::Four(distances) => to.extend(distances[rows.clone()].iter().map(|d| of((*d).into()))),
-            Distances::Eight(distances) => to.extend(distances[rows.clone()].iter().map(|d| of(*d))),
-        }
+        self.narrow.bytes() + self.nulls.as_ref().map_or(0, |nulls| nulls.buffer().len())
     }
 }
 
 fn column(slices: &[Slice], column: usize, kind: Type) -> Result<ArrayRef> {
     let nulls = nulls(slices, column);
     Ok(match kind {
-        Type::Int64 => Arc::new(Int64Array::new(values(slices, column, |bits| bits), nulls)),
-        Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(values(slices, column, |bits| bits), nulls)),
-        Type::Date => Arc::new(Date32Array::new(values(slices, column, |bits| bits as i32), nulls)),
-        Type::Float64 => Arc::new(Float64Array::new(values(slices, column, |bits| f64::from_bits(bits as u64)), nulls)),
+        Type::Int64 => Arc::new(Int64Array::new(ints(slices, column), nulls)),
+        Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(ints(slices, column), nulls)),
+        Type::Date => Arc::new(Date32Array::new(values(slices, column, |_, day| day as i32), nulls)),
+        Type::Float64 => Arc::new(Float64Array::new(values(slices, column, Floats::float), nulls)),
         Type::Bool => {
-            let values = values(slices, column, |bits| bits as u8);
+            let values = values(slices, column, |_, value| value as u8);
             Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] != 0), nulls))
         }
         Type::Text => return Err(Error::internal("text is not packed")),
     })
 }
 
-fn values<T: ArrowNativeType>(slices: &[Slice], column: usize, value: impl Fn(i64) -> T) -> ScalarBuffer<T> {
+fn ints(slices: &[Slice], column: usize) -> ScalarBuffer<i64> {
+    let mut ints = Vec::with_capacity(slices.iter().map(Slice::num_rows).sum());
+    for_slices(slices, column, |column, rows| column.narrow.append(rows, &mut ints));
+    ints.into()
+}
+
+fn values<T: ArrowNativeType>(slices: &[Slice], column: usize, value: impl Fn(Floats, i64) -> T) -> ScalarBuffer<T> {
     let mut values = Vec::with_capacity(slices.iter().map(Slice::num_rows).sum());
+    let mut ints = Vec::new();
+    for_slices(slices, column, |column, rows| {
+        ints.clear();
+        column.narrow.append(rows, &mut ints);
+        let floats = column.floats;
+        values.extend(ints.iter().map(|int| value(floats, *int)));
+    });
+    values.into()
+}
+
+/// Visits a column of each slice.
+fn for_slices(slices: &[Slice], column: usize, mut f: impl FnMut(&Column, Range<usize>)) {
     for slices in slices.chunks(AHEAD) {
         // Each slice is far from the one before: the beginnings of some come from memory together.
-        let first = |slice: &Slice| slice.batch.columns[column].touch(&slice.rows);
+        let first = |slice: &Slice| slice.batch.columns[column].narrow.touch(&slice.rows, LINES_AHEAD);
         std::hint::black_box(slices.iter().fold(0, |all, slice| all ^ first(slice)));
-        slices.iter().for_each(|slice| slice.batch.columns[column].append(&slice.rows, &value, &mut values));
+        slices.iter().for_each(|slice| f(&slice.batch.columns[column], slice.rows.clone()));
     }
-    values.into()
 }
 
 fn nulls(slices: &[Slice], column: usize) -> Option<NullBuffer> {
@@ -251,17 +240,17 @@ mod tests {
             for (batch, packed) in batches.iter().zip(&packed) {
                 let ints = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
                 for row in 0..batch.num_rows() {
-                    prop_assert_eq!(packed.bits(0, row), ints.is_valid(row).then(|| ints.value(row)));
+                    prop_assert_eq!(packed.int(0, row), ints.is_valid(row).then(|| ints.value(row)));
                 }
             }
         }
     }
 
     #[test]
-    fn near_values_take_few_bytes() {
-        let column = |far: i64| Arc::new(Int64Array::from_iter_values((0..1000).map(|i| (1 << 40) + i % 2 * far))) as _;
-        let bytes = |far| Packed::of(&[column(far)]).unwrap().columns[0].bytes();
-        let widths = [0, 255, 256, 65_535, 65_536, u32::MAX.into(), 1 << 32].map(bytes);
-        assert_eq!(widths, [1000, 1000, 2000, 2000, 4000, 4000, 8000]);
+    fn decimals_take_few_bytes() {
+        let column =
+            |scale: f64| Arc::new(Float64Array::from_iter_values((0..1000).map(|i| f64::from(i) / scale))) as _;
+        let bytes = |scale| Packed::of(&[column(scale)]).unwrap().columns[0].bytes();
+        assert_eq!([1.0, 1000.0, 7.0].map(bytes), [2000, 2000, 8000]);
     }
 }
