@@ -78,9 +78,9 @@ pub(super) fn given_bytes(limit: usize) -> usize {
     (range_bytes(limit) / 4).min(4 << 20)
 }
 
-/// About the most bytes of rows in a block: so few that a block of each of many runs is as much as a range.
+/// About the most bytes of rows in a block: so few that a block of each of 256 runs is no more than a range.
 pub(super) fn block_bytes(limit: usize) -> usize {
-    (limit / 1024).clamp(1 << 12, 1 << 20)
+    (limit / 4096).clamp(1 << 12, 1 << 20)
 }
 
 impl Run {
