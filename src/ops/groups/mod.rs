@@ -182,7 +182,7 @@ impl Groups {
                 groups.assign_packed(words, ids);
                 Ok(())
             }
-            (By::Words(groups), words) => {
+            (By::Words(groups), words) if self.kinds.contains(&Type::Text) => {
                 ids.resize(rows, 0);
                 groups.assign_packed(words, ids);
                 Ok(())

@@ -77,7 +77,8 @@ impl<W: Word> Packing<W> {
             return None;
         }
         let fixed = |kind: &Type| match kind {
-            Type::Bool => Some(2),
+            // Of two bits, 1 would have the code of a null.
+            Type::Bool => Some(3),
             Type::Date => Some(33),
             _ => None,
         };

@@ -376,4 +376,25 @@ mod tests {
             assert_eq!(ids, [super::super::MISSING; 2]);
         }
     }
+
+    #[test]
+    fn numbers_packed_into_one_word_come_to_groups_of_several() {
+        use super::super::Groups;
+        let kinds = [Type::Int64, Type::Bool, Type::Int64, Type::Int64];
+        let columns = |first: i64| -> Vec<ArrayRef> {
+            let ints = |ints: [i64; 2]| Arc::new(Int64Array::from_iter_values(ints)) as ArrayRef;
+            let bools = Arc::new(arrow::array::BooleanArray::from(vec![false, true])) as ArrayRef;
+            vec![ints([first, 5]), bools, ints([-1, 2]), ints([-4, 3])]
+        };
+        let mut groups = Groups::new(kinds.to_vec());
+        let words = groups.pack(&columns(0), 2).unwrap().unwrap();
+        assert_eq!(words.len(), 1);
+        let (mut ids, mut book) = (vec![], |_: usize| Ok(()));
+        // Neither 64 bits nor 128 have room for it.
+        groups.assign(&columns(i64::MAX - 1), 2, &mut ids, &mut book).unwrap();
+        assert!(!groups.are_packed());
+        groups.assign_packed(&words, 2, &mut ids, &mut book).unwrap();
+        assert_eq!(ids, [2, 1]);
+        assert_eq!(shown(&groups.columns(&ids).unwrap()), shown(&columns(0)));
+    }
 }
