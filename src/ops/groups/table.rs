@@ -2,6 +2,9 @@
 
 /// An integer that hashes.
 pub(super) trait Key: Copy + Eq + Default {
+    /// At least so many slots for each.
+    const SLOTS: usize = 2;
+
     fn hash(self) -> u64;
 }
 
@@ -30,7 +33,7 @@ impl Key for u128 {
     }
 }
 
-/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used.
+/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used, or [fewer](Key::SLOTS).
 pub(super) struct Table<K> {
     slots: Vec<Slot<K>>,
     used: usize,
@@ -54,12 +57,12 @@ const CACHED_BYTES: usize = 1 << 18;
 impl<K: Key> Table<K> {
     /// A table with room for this many keys.
     pub(super) fn with_room(keys: usize) -> Table<K> {
-        Table { slots: vec![Slot::default(); slots_for(keys)], used: 0 }
+        Table { slots: vec![Slot::default(); slots_for::<K>(keys)], used: 0 }
     }
 
     /// The bytes of a table with room for this many keys.
     pub(super) fn bytes_for(keys: usize) -> usize {
-        slots_for(keys) * size_of::<Slot<K>>()
+        slots_for::<K>(keys) * size_of::<Slot<K>>()
     }
 
     /// How many keys there are.
@@ -143,7 +146,7 @@ impl<K: Key> Table<K> {
             if slot.id == 0 {
                 *slot = Slot { key, id: new_id + 1 };
                 self.used += 1;
-                if self.used * 2 > self.slots.len() {
+                if self.used * K::SLOTS > self.slots.len() {
                     self.grow();
                 }
                 return new_id;
@@ -157,8 +160,8 @@ impl<K: Key> Table<K> {
 
     /// Makes room for this many keys in all.
     pub(super) fn make_room(&mut self, keys: usize) {
-        if slots_for(keys) > self.slots.len() {
-            self.grow_to(slots_for(keys));
+        if slots_for::<K>(keys) > self.slots.len() {
+            self.grow_to(slots_for::<K>(keys));
         }
     }
 
@@ -186,11 +189,11 @@ impl<K: Key> Table<K> {
 
     /// The most that will be allocated while this many keys come in: the old slots live until the new ones are filled.
     pub(super) fn bytes_with(&self, more: usize) -> usize {
-        let slots = slots_for(self.used + more);
+        let slots = slots_for::<K>(self.used + more);
         if slots <= self.slots.len() { self.bytes() } else { self.bytes() + slots * size_of::<Slot<K>>() }
     }
 }
 
-fn slots_for(keys: usize) -> usize {
-    (keys * 2 + 2).next_power_of_two().max(FEWEST_SLOTS)
+fn slots_for<K: Key>(keys: usize) -> usize {
+    (keys * K::SLOTS + K::SLOTS).next_power_of_two().max(FEWEST_SLOTS)
 }

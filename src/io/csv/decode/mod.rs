@@ -12,7 +12,7 @@ mod wide;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, PrimitiveArray};
+use arrow::array::{ArrayRef, ArrowNativeTypeOp, BooleanArray, PrimitiveArray};
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::bit_util;
@@ -295,7 +295,7 @@ impl Decoder<'_> {
 
 /// A field that does not begin with a digit, or that the fast path declined.
 #[inline(never)]
-fn slowly<T>(
+fn slowly<T: ArrowNativeTypeOp>(
     spellings: &Spellings,
     data: &[u8],
     start: usize,
@@ -304,11 +304,12 @@ fn slowly<T>(
 ) -> Option<Option<T>> {
     // Padding on the left is how BACI writes: it stays on the fast path.
     let padded = start + data[start..].iter().take_while(|&&b| b == b' ').count();
-    if padded > start
-        && data.get(padded).is_some_and(u8::is_ascii_digit)
-        && let Some(value) = fast(padded, data.len())
+    let negative = data.get(padded) == Some(&b'-');
+    let first = padded + usize::from(negative);
+    if data.get(first).is_some_and(u8::is_ascii_digit)
+        && let Some(value) = fast(first, data.len())
     {
-        return Some(Some(value));
+        return Some(Some(if negative { value.neg_wrapping() } else { value }));
     }
     match spellings.clean(&data[start..]) {
         None => Some(None),

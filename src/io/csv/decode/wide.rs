@@ -10,7 +10,7 @@ use super::{Column, Rows};
 /// Decodes these rows into as many values, but for those whose places it adds to `left`. False where the processor can't.
 pub(super) type Wide<T> = fn(column: Column<'_>, rows: Rows<'_>, values: &mut [T], left: &mut Vec<u32>) -> bool;
 
-/// Takes integers of up to eight digits.
+/// Takes integers of up to eight digits, and a minus with up to seven.
 pub(super) fn ints(column: Column<'_>, rows: Rows<'_>, values: &mut [i64], left: &mut Vec<u32>) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(fields) = x86::Fields::of(column, rows, values.len()) {
@@ -21,7 +21,7 @@ pub(super) fn ints(column: Column<'_>, rows: Rows<'_>, values: &mut [i64], left:
     false
 }
 
-/// Takes floats of up to eight digits before the point and seven behind it.
+/// Takes floats of up to eight digits before the point and seven behind it; a minus counts as a digit.
 pub(super) fn floats(column: Column<'_>, rows: Rows<'_>, values: &mut [f64], left: &mut Vec<u32>) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let Some(fields) = x86::Fields::of(column, rows, values.len()) {
@@ -82,16 +82,17 @@ mod x86 {
                 };
                 let fields = _mm256_mullo_epi32(rows, _mm256_set1_epi32(records.width as i32));
                 let fields = _mm256_add_epi32(fields, _mm256_set1_epi32(self.column.column as i32));
-                let separators = records.separators.as_ptr().cast();
-                let ends = _mm256_i32gather_epi32::<4>(separators, fields);
-                let ones = _mm256_set1_epi32(1);
-                let starts = match self.column.column {
-                    0 => _mm256_i32gather_epi32::<4>(records.row_starts.as_ptr().cast(), rows),
-                    _ => {
-                        _mm256_add_epi32(_mm256_i32gather_epi32::<4>(separators, _mm256_sub_epi32(fields, ones)), ones)
-                    }
-                };
                 let padding = _mm512_set1_epi64(PADDING as i64);
+                if self.column.column > 0 {
+                    // The separators before and behind a field are one word of 64 bits, the former its lower half.
+                    let before = _mm256_sub_epi32(fields, _mm256_set1_epi32(1));
+                    let both = _mm512_i32gather_epi64::<4>(before, records.separators.as_ptr().cast());
+                    let starts = _mm512_and_si512(both, _mm512_set1_epi64(i64::from(u32::MAX)));
+                    let starts = _mm512_add_epi64(starts, _mm512_set1_epi64(PADDING as i64 + 1));
+                    return (starts, _mm512_add_epi64(_mm512_srli_epi64::<32>(both), padding));
+                }
+                let ends = _mm256_i32gather_epi32::<4>(records.separators.as_ptr().cast(), fields);
+                let starts = _mm256_i32gather_epi32::<4>(records.row_starts.as_ptr().cast(), rows);
                 let starts = _mm512_add_epi64(_mm512_cvtepu32_epi64(starts), padding);
                 (starts, _mm512_add_epi64(_mm512_cvtepu32_epi64(ends), padding))
             }
@@ -163,7 +164,11 @@ mod x86 {
             // SAFETY: there are as many rows as values. The store is of 64 bytes.
             let taken = unsafe {
                 let (starts, ends, words, within) = fields.eight(8 * nth);
-                let (values, taken) = digits(words, _mm512_sub_epi64(ends, starts));
+                let len = _mm512_sub_epi64(ends, starts);
+                let negative = minus(words, len);
+                let ones = _mm512_set1_epi64(1);
+                let (values, taken) = digits(words, _mm512_mask_sub_epi64(len, negative, len, ones));
+                let values = _mm512_mask_sub_epi64(values, negative, _mm512_setzero_si512(), values);
                 _mm512_storeu_si512(out.as_mut_ptr().cast(), values);
                 taken & within
             };
@@ -195,9 +200,18 @@ mod x86 {
                 let point = _mm512_cmplt_epi64_mask(after, _mm512_min_epi64(len, _mm512_set1_epi64(8)));
                 let after = _mm512_maskz_mov_epi64(point, after);
                 // The point itself, too.
-                let width = _mm512_maskz_add_epi64(point, after, _mm512_set1_epi64(1));
-                let (whole_words, whole_within) = fields.words(_mm512_sub_epi64(ends, width));
-                let (whole, taken) = digits(whole_words, _mm512_sub_epi64(len, width));
+                let ones = _mm512_set1_epi64(1);
+                let width = _mm512_maskz_add_epi64(point, after, ones);
+                let is_long = _mm512_cmpgt_epi64_mask(len, _mm512_set1_epi64(8));
+                let (whole_words, whole_within) = if is_long == 0 {
+                    // What is before the point is in the word, too.
+                    (_mm512_sllv_epi64(words, _mm512_slli_epi64::<3>(width)), within)
+                } else {
+                    fields.words(_mm512_sub_epi64(ends, width))
+                };
+                let before = _mm512_sub_epi64(len, width);
+                let negative = minus(whole_words, before);
+                let (whole, taken) = digits(whole_words, _mm512_mask_sub_epi64(before, negative, before, ones));
                 // No digits behind the point are none that are wrong.
                 let (part, part_taken) = digits(words, after);
                 let none = _mm512_cmpeq_epi64_mask(after, _mm512_setzero_si512());
@@ -206,6 +220,9 @@ mod x86 {
                 let power = _mm512_permutexvar_epi64(after, powers);
                 let mantissa = _mm512_add_epi64(_mm512_mullo_epi64(whole, power), part);
                 let values = _mm512_div_pd(_mm512_cvtepi64_pd(mantissa), _mm512_cvtepi64_pd(power));
+                // The sign bit, so that zero keeps its sign.
+                let signs = _mm512_maskz_set1_epi64(negative, i64::MIN);
+                let values = _mm512_xor_pd(values, _mm512_castsi512_pd(signs));
                 _mm512_storeu_pd(out.as_mut_ptr(), values);
                 taken & (part_taken | none) & within & whole_within
             };
@@ -214,6 +231,21 @@ mod x86 {
             }
         }
         left.extend((first..first + rest.len()).map(|at| at as u32));
+    }
+
+    /// A bit for each word whose last bytes, as many as `len` says, begin with a minus; none for more than eight.
+    ///
+    /// # Safety
+    /// The features are there.
+    #[inline(always)]
+    unsafe fn minus(words: __m512i, len: __m512i) -> u8 {
+        // SAFETY: arithmetic alone, with the features that the caller has.
+        unsafe {
+            // A shift by 64 and more gives 0.
+            let shift = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64::<3>(len));
+            let first = _mm512_and_si512(_mm512_srlv_epi64(words, shift), _mm512_set1_epi64(0xff));
+            _mm512_cmpeq_epi64_mask(first, _mm512_set1_epi64(i64::from(b'-')))
+        }
     }
 
     /// The values of the last bytes of each word, as many as `len` says, and a bit for each of which that is 1 to 8 digits.
@@ -251,7 +283,12 @@ mod tests {
     use super::*;
 
     fn field() -> impl Strategy<Value = String> {
-        prop_oneof!["[0-9]{0,10}", "[0-9]{0,10}[.][0-9]{0,9}", "[0-9./: +-]{0,12}", "[0-9]{1,5}[a-z\u{80}-\u{ff}]"]
+        prop_oneof![
+            "-{0,1}[0-9]{0,10}",
+            "-{0,1}[0-9]{0,10}[.][0-9]{0,9}",
+            "[0-9./: +-]{0,12}",
+            "[0-9]{1,5}[a-z\u{80}-\u{ff}]",
+        ]
     }
 
     proptest! {
@@ -293,14 +330,24 @@ mod tests {
                 let (mut got, mut left) = (vec![0; rows.len()], vec![]);
                 if ints(column, rows, &mut got, &mut left) {
                     for (at, (start, end)) in bounds.iter().enumerate() {
-                        let want = int::parse_digits(&block, *start, *end).filter(|_| end - start <= 8 && at < in_eights);
+                        let want = match block[*start] {
+                            b'-' => int::parse_digits(&block, start + 1, *end).map(|value| -value),
+                            _ => int::parse_digits(&block, *start, *end),
+                        };
+                        let want = want.filter(|_| end - start <= 8 && at < in_eights);
                         prop_assert_eq!((!left.contains(&(at as u32))).then_some(got[at]), want);
                     }
                 }
                 let (mut got, mut left) = (vec![0.0; rows.len()], vec![]);
                 if floats(column, rows, &mut got, &mut left) {
                     for (at, (start, end)) in bounds.iter().enumerate() {
-                        let want = float::parse_digits(&block, *start, *end).filter(|_| at < in_eights);
+                        let want = match block[*start] {
+                            b'-' => float::parse_digits(&block, start + 1, *end).map(|value| -value),
+                            _ => float::parse_digits(&block, *start, *end),
+                        };
+                        // With a minus, seven digits before the point.
+                        let whole = block[*start..*end].iter().position(|byte| *byte == b'.').unwrap_or(end - start);
+                        let want = want.filter(|_| at < in_eights && (block[*start] != b'-' || whole <= 8));
                         let got = (!left.contains(&(at as u32))).then_some(got[at].to_bits());
                         prop_assert_eq!(got, want.map(f64::to_bits));
                     }
