@@ -56,7 +56,7 @@ word!(u128, i128);
 pub(super) struct Packing<W>(Vec<u32>, PhantomData<W>);
 
 /// From packed rows of keys to dense ids.
-pub(super) struct PackedGroups<W> {
+pub(super) struct PackedGroups<W: Key> {
     packing: Packing<W>,
     /// The packed key of every id.
     keys: Vec<W>,

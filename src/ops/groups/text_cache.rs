@@ -10,7 +10,7 @@ use std::hint::select_unpredictable;
 use arrow::array::{Array, StringViewArray};
 
 use super::RowGroups;
-use super::table::{AHEAD, Key, Table, fold};
+use super::table::{AHEAD, Key, Line, Table, fold};
 use crate::ops::key::{Rows, encode_text, is_text};
 
 /// From texts to the groups of one [`RowGroups`].
@@ -29,6 +29,7 @@ pub(super) struct TextCache {
 pub(super) struct Words([u128; 2]);
 
 impl Key for Words {
+    type Align = Line;
     const SLOTS: usize = 4;
 
     #[inline]

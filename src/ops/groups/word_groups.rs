@@ -182,9 +182,27 @@ impl WordGroups {
         self.packed = packed;
     }
 
+    /// Rows of few words are hashed and compared by code for just so many: calls of `memcmp` took a third of the time.
     fn assign_rows(&mut self, packed: &[u64], ids: &mut [u32]) {
-        for (row, id) in packed.chunks_exact(self.width).zip(ids) {
-            *id = self.find_or_insert(row, hash(row));
+        match self.width {
+            2 => self.assign_rows_of::<2>(packed, ids),
+            3 => self.assign_rows_of::<3>(packed, ids),
+            4 => self.assign_rows_of::<4>(packed, ids),
+            _ => {
+                for (row, id) in packed.chunks_exact(self.width).zip(ids) {
+                    *id = self.find_or_insert(row, hash(row));
+                }
+            }
+        }
+    }
+
+    fn assign_rows_of<const WIDTH: usize>(&mut self, packed: &[u64], ids: &mut [u32]) {
+        for (row, id) in packed.as_chunks::<WIDTH>().0.iter().zip(ids) {
+            let (hash, rows) = (hash(row), self.rows.as_chunks::<WIDTH>().0);
+            *id = match self.table.find(hash, |id| rows[*id as usize] == *row) {
+                Some(id) => *id,
+                None => self.insert(row, hash),
+            };
         }
     }
 
@@ -220,7 +238,11 @@ impl WordGroups {
         packed.resize(rows * self.width, 0);
         for (array, (_, place)) in columns.iter().zip(&self.keys) {
             for_codes(array, scratch, |row, codes, fits| {
-                packed[row * self.width..][place.clone()].copy_from_slice(&codes[..place.len()]);
+                let at = row * self.width + place.start;
+                packed[at] = codes[0];
+                if place.len() == 2 {
+                    packed[at + 1] = codes[1];
+                }
                 if !fits {
                     unfit(row);
                 }
@@ -237,10 +259,15 @@ impl WordGroups {
 
     #[inline]
     fn find_or_insert(&mut self, row: &[u64], hash: u64) -> u32 {
-        let WordGroups { rows, hashes, table, width, .. } = self;
-        if let Some(id) = table.find(hash, |id| rows[*id as usize * *width..][..*width] == *row) {
-            return *id;
+        match self.table.find(hash, |id| self.row(*id) == row) {
+            Some(id) => *id,
+            None => self.insert(row, hash),
         }
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, row: &[u64], hash: u64) -> u32 {
+        let WordGroups { rows, hashes, table, .. } = self;
         let id = hashes.len() as u32;
         rows.extend_from_slice(row);
         hashes.push(hash);
