@@ -2,7 +2,10 @@
 //!
 //! What dominates a lookup of a key that is there is not its arithmetic but its branches and its cache lines: with slots in a row,
 //! every fourth lookup went past its first slot, and mispredicted that. So slots come in pairs, which share a cache line, and both are
-//! compared without a branch; only one key of fifteen lies beyond its pair.
+//! compared without a branch; only one key of fifteen lies beyond its pair. That holds if the hash spreads keys that differ in few
+//! digits: one that folded the halves of a key one after the other left a third of `id001` to `id100` beyond theirs, and took twice as
+//! long for a whole query. In a table larger than the cache, its lines dominate: two thirds of a lookup, though they are fetched
+//! together.
 
 use std::hint::select_unpredictable;
 
