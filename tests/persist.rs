@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use arrow::array::{RecordBatch, RecordBatchReader};
-use common::{Files, rows, sessions};
+use common::{Files, Value, rows, sessions};
 use partita::arrow;
 use partita::prelude::*;
 
@@ -19,6 +21,52 @@ fn what_is_kept_is_what_was_computed() {
         let by_exporter = |df: &Frame| rows(&df.group_by(["i"]).agg([size(), col("k").max()]).compute().unwrap());
         assert_eq!(by_exporter(&kept), by_exporter(&priced), "{name}");
         assert_eq!(kept.select(["k"]).head(7).compute().unwrap(), priced.select(["k"]).head(7).compute().unwrap());
+    }
+}
+
+#[test]
+fn texts_that_repeat_are_grouped_as_texts() {
+    let texts =
+        ["zebra", "Ärger", "a text of more than twelve bytes", "", "b", "another text of more than twelve", "B"];
+    let mut csv = "s,t,own,n\n".to_owned();
+    let mut sums: BTreeMap<(bool, &str), (i64, i64)> = BTreeMap::new();
+    for n in 0..6000_usize {
+        let (s, t) = (texts[n * n % 11 % 7], (n % 5 > 0).then_some(texts[n % 3]));
+        let quoted = |text: &str| format!("\"{text}\"");
+        csv += &format!("{},{},own text of row {n},{n}\n", quoted(s), t.map_or(String::new(), quoted));
+        let sum = sums.entry((t.is_none(), t.unwrap_or_default())).or_default();
+        *sum = (sum.0 + 1, sum.1 + n as i64);
+    }
+    let files = Files::new(&[("a.csv", csv.as_bytes())]);
+    for (name, session) in sessions() {
+        let read = session.read_csv(files.path("a.csv"));
+        let kept = read.persist().unwrap();
+        // Worked out above: in the order of the texts, null last.
+        let by_t = kept.group_by(["t"]).keep_nulls().agg([size(), col("n").sum()]).compute().unwrap();
+        let texts = sums.keys().map(|(none, t)| if *none { Value::Null } else { Value::Text(t.to_string()) });
+        let wanted = texts.zip(sums.values()).map(|(t, (rows, sum))| vec![t, Value::Int(*rows), Value::Int(*sum)]);
+        assert_eq!(rows(&by_t), wanted.collect::<Vec<_>>(), "{name}");
+        // As of the frame that is read, in their order, whatever stands between.
+        let shapes: [fn(&Frame) -> Frame; 9] = [
+            |df| df.group_by(["s", "t"]).agg([col("n").sum()]),
+            |df| df.group_by(["n", "t", "s"]).keep_nulls().agg([size()]).head(50),
+            |df| df.filter(col("n").gt(50)).group_by(["s", "own"]).agg([size()]).sort(["own"]),
+            |df| df.filter(col("s").ne("b")).group_by(["s"]).agg([col("n").max()]),
+            |df| df.select([col("s").alias("u"), col("t"), col("n") * 2]).group_by(["u", "t"]).agg([col("n").sum()]),
+            |df| df.select([col("s"), col("s").alias("u"), col("n")]).group_by(["u", "s"]).agg([col("n").sum()]),
+            |df| df.group_by(["s"]).agg([col("s").max().alias("last"), col("t").nunique()]),
+            |df| df.group_by([col("s"), col("s").alias("u")]).agg([size()]),
+            |df| df.group_by(["t", "s"]).agg([col("n").median()]).filter(col("t").gt("b")),
+        ];
+        for (nth, shape) in shapes.iter().enumerate() {
+            assert_eq!(rows(&shape(&kept).compute().unwrap()), rows(&shape(&read).compute().unwrap()), "{nth} {name}");
+        }
+        let unordered = |df: &Frame| {
+            let mut all = rows(&df.group_by(["t", "s"]).agg([size()]).unordered().compute().unwrap());
+            all.sort_by_key(|row| format!("{row:?}"));
+            all
+        };
+        assert_eq!(unordered(&kept), unordered(&read), "{name}");
     }
 }
 

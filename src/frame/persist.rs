@@ -28,6 +28,9 @@ impl Frame {
     /// [spill directory](crate::SessionBuilder::spill_dir) beyond, which are mapped into memory when they are read. All of it is
     /// freed when the last handle on the frame, and on frames made from it, goes.
     ///
+    /// Text columns in which a value comes eight times or more on average are numbered as well, where memory has room for it (4 bytes
+    /// a row): groups by them are then found by number, which takes a fraction of the time.
+    ///
     /// ```
     /// # fn main() -> partita::Result<()> {
     /// use partita::prelude::*;
@@ -80,7 +83,7 @@ impl Frame {
         Running::new(run, restart, move |parts| {
             let partitions = parts.into_iter().map(take::<Kept>).collect::<Result<_>>()?;
             let schema = first(&plans.lock().unwrap_or_else(PoisonError::into_inner))?.schema().clone();
-            let kept = Persisted::new(schema, partitions);
+            let kept = Persisted::new(schema, partitions)?;
             Ok(Frame::new(session, Ok(LogicalPlan::read(Arc::new(kept))), "persist()".to_owned()))
         })
     }

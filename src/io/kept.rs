@@ -6,8 +6,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Seek;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::Block;
@@ -16,6 +17,7 @@ use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
 use memmap2::Mmap;
 
+use super::codes::{self, Coded, Codes};
 use super::{RowSource, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
@@ -23,8 +25,8 @@ use crate::mem::{Claim, Part, Reservation, Spill};
 
 /// The rows of a partition for as long as somebody wants them.
 pub(crate) enum Kept {
-    /// In memory, booked.
-    Memory { batches: Vec<RecordBatch>, bytes: usize, _memory: Reservation },
+    /// In memory, booked; some text columns also as codes.
+    Memory { batches: Vec<RecordBatch>, codes: Vec<Option<Codes>>, bytes: usize, _memory: Reservation },
     /// In a file.
     File(KeptFile),
 }
@@ -110,6 +112,21 @@ impl Kept {
         }
     }
 
+    /// The codes of a text column.
+    pub(super) fn codes(&self, column: usize) -> Option<&Codes> {
+        match self {
+            Kept::Memory { codes, .. } => codes.get(column)?.as_ref(),
+            Kept::File(_) => None,
+        }
+    }
+
+    pub(super) fn codes_mut(&mut self) -> &mut [Option<Codes>] {
+        match self {
+            Kept::Memory { codes, .. } => codes,
+            Kept::File(_) => &mut [],
+        }
+    }
+
     /// The bytes, wherever they are.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -133,11 +150,19 @@ impl Part for Kept {
 pub(crate) struct Persisted {
     schema: SchemaRef,
     partitions: Vec<Kept>,
+    /// The dictionaries of the columns that have codes.
+    dictionaries: Vec<Option<ArrayRef>>,
 }
 
 impl Persisted {
-    pub(crate) fn new(schema: SchemaRef, partitions: Vec<Kept>) -> Persisted {
-        Persisted { schema, partitions }
+    pub(crate) fn new(schema: SchemaRef, mut partitions: Vec<Kept>) -> Result<Persisted> {
+        let dictionaries = codes::share_dictionaries(&mut partitions, schema.fields().len())?;
+        Ok(Persisted { schema, partitions, dictionaries })
+    }
+
+    /// A partition.
+    pub(super) fn partition(&self, number: usize) -> Result<&Kept> {
+        self.partitions.get(number).ok_or_else(|| Error::internal("a persisted frame lacks a partition"))
     }
 }
 
@@ -172,10 +197,15 @@ impl RowSource for Persisted {
         _filter: Option<&Expr>,
         _memory: Reservation,
     ) -> Result<Rows<'a>> {
-        match self.partitions.get(partition) {
-            Some(kept) => Ok(kept.batches(columns)),
-            None => Err(Error::internal("a persisted frame lacks a partition")),
-        }
+        Ok(self.partition(partition)?.batches(columns))
+    }
+
+    fn dictionary(&self, column: usize) -> Option<&ArrayRef> {
+        self.dictionaries.get(column)?.as_ref()
+    }
+
+    fn with_codes(self: Arc<Self>, columns: &[usize]) -> Result<Arc<dyn RowSource>> {
+        Ok(Arc::new(Coded::new(self, columns)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sources, from file patterns to batches; and writers, from batches to files.
 
+mod codes;
 mod compressed;
 pub(crate) mod csv;
 mod discover;
@@ -15,6 +16,7 @@ mod text;
 mod typed;
 pub(crate) mod write;
 
+pub(crate) use codes::{Codes, decode};
 pub use discover::Paths;
 pub(crate) use ipc::IpcSource;
 pub(crate) use kept::{Kept, KeptWriter, Persisted};

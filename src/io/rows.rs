@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::batch::Table;
@@ -43,6 +43,14 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
     /// The batches of a partition, from what its task gave: these columns.
     fn read_given<'a>(&'a self, _partition: usize, _given: &Arc<dyn Part>, _columns: &[usize]) -> Result<Rows<'a>> {
         Err(Error::internal("a source has no tasks"))
+    }
+    /// The values of a text column, sorted, where [`with_codes`](RowSource::with_codes) can give their places instead.
+    fn dictionary(&self, _column: usize) -> Option<&ArrayRef> {
+        None
+    }
+    /// The same rows with integers in these columns, which have dictionaries: the place of each text in them.
+    fn with_codes(self: Arc<Self>, _columns: &[usize]) -> Result<Arc<dyn RowSource>> {
+        Err(Error::internal("a source has no codes"))
     }
     /// The batches of a partition, these columns, as places in the schema. Rows for which `filter` is certainly false
     /// may be left out; it runs again behind the source.

@@ -6,6 +6,7 @@
 //! partitions ([`Each`]); or every partition is gone over twice, with what it needs of those before it ([`InOrder`]).
 
 mod admit;
+mod codes;
 mod draw;
 mod end;
 mod explain;
@@ -113,11 +114,12 @@ struct Stream {
 pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
     let mut stages = Stages::new(plans.iter().map(|plan| &**plan))?;
     for plan in plans {
-        let stream = stages.stream(plan)?;
+        let mut stream = stages.stream(plan)?;
         let root = match &stream.branches[..] {
             // Stages that nothing follows are the answer as they are.
             [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() => *stage,
             _ => {
+                stages.read_in_pieces(&mut stream);
                 let collect = CollectOp::new(stream.schema.clone(), 0, None);
                 stages.reduce(stream, collect, "collect".to_owned());
                 stages.stages.len() - 1
@@ -222,14 +224,20 @@ impl Stages {
                     false => self.append(stream, columns, plan.step_text()),
                 }
             }
-            LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, .. } => {
+            LogicalPlan::Aggregate { input, keys, aggs, keep_nulls, schema } => {
+                let by_codes = codes::by_codes(input, keys, aggs)?;
+                let input = by_codes.as_ref().map_or(&**input, |coded| &coded.input);
                 let mut stream = self.stream_for(input, aggs.iter().any(AggExpr::depends_on_order))?;
                 self.read_in_pieces(&mut stream);
                 let bind = |key: &Expr| Ok((key.name(), key.bind(&stream.schema)?));
                 let keys = keys.iter().map(bind).collect::<Result<_>>()?;
                 let aggs = aggs.iter().map(|a| a.bind(&stream.schema)).collect::<Result<_>>()?;
                 let op = AggregateOp::new(keys, aggs, *keep_nulls, ordered)?;
-                Ok(self.reduce(stream, op, plan.step_text()))
+                let stream = self.reduce(stream, op, plan.step_text());
+                Ok(match by_codes {
+                    Some(by_codes) => stream.map(by_codes.decode(schema), "codes to texts"),
+                    None => stream,
+                })
             }
             // What nobody sees need not be sorted.
             LogicalPlan::Sort { input, limit: None, .. } if !ordered => self.stream_for(input, false),

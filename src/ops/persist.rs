@@ -1,13 +1,15 @@
 //! Keeps the rows of a partition for later runs: in memory while there is room, else in a file.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::collect::{batch_bytes, compact};
+use super::groups::Groups;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, Result};
-use crate::io::{Kept, KeptWriter};
+use crate::expr::Type;
+use crate::io::{Codes, Kept, KeptWriter};
 use crate::mem::Reservation;
 
 /// Keeps all rows of a partition, in their order.
@@ -107,11 +109,18 @@ impl Reducer for PersistOp {
 
     fn finish(&self, mut state: PersistState) -> Result<Kept> {
         self.keep_small(&mut state)?;
-        let PersistState { batches, file, bytes, memory, .. } = state;
-        Ok(match file {
-            Some(file) => Kept::File(file.seal()?),
-            None => Kept::Memory { batches, bytes, _memory: memory },
-        })
+        let PersistState { batches, file, mut bytes, mut memory, .. } = state;
+        if let Some(file) = file {
+            return Ok(Kept::File(file.seal()?));
+        }
+        let codes = (0..self.schema.fields().len()).map(|column| {
+            let codes = encode(&batches, column, bytes, &mut memory)?;
+            bytes += codes.iter().map(code_bytes).sum::<usize>();
+            // What is booked covers it.
+            memory.try_resize(bytes)?;
+            Ok(codes)
+        });
+        Ok(Kept::Memory { codes: codes.collect::<Result<_>>()?, batches, bytes, _memory: memory })
     }
 
     fn bytes(&self, state: &PersistState) -> usize {
@@ -119,11 +128,54 @@ impl Reducer for PersistOp {
     }
 }
 
+/// Values that repeat less often than so many times on average stay texts alone.
+const MIN_REPEATS: usize = 8;
+
+/// A text column as numbers too, if it repeats few values and there is room for them beside what is `booked`.
+fn encode(batches: &[RecordBatch], column: usize, booked: usize, memory: &mut Reservation) -> Result<Option<Codes>> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let is_text = |batch: &RecordBatch| batch.column(column).data_type() == &DataType::Utf8View;
+    if !batches.iter().all(is_text) {
+        return Ok(None);
+    }
+    let mut groups = Groups::new(vec![Type::Text]);
+    let mut codes = Vec::with_capacity(batches.len());
+    let mut book = booked + rows * size_of::<u32>();
+    for batch in batches {
+        let texts = batch.column(column);
+        let text_bytes = texts.as_string_view().lengths().map(|length| length as usize).sum();
+        book = book.max(booked + rows * size_of::<u32>() + groups.bytes_with(texts.len(), text_bytes));
+        if !memory.try_resize_within_half(book) {
+            return Ok(None);
+        }
+        let mut ids = Vec::with_capacity(texts.len());
+        let mut more = |bytes: usize| match memory.try_resize_within_half(book + bytes) {
+            true => Ok(()),
+            false => Err(Error::internal("no room for codes")),
+        };
+        if groups.assign(std::slice::from_ref(texts), texts.len(), &mut ids, &mut more).is_err() {
+            return Ok(None);
+        }
+        if groups.len() > rows / MIN_REPEATS {
+            return Ok(None);
+        }
+        codes.push(UInt32Array::try_new(ids.into(), texts.nulls().cloned())?);
+    }
+    let ids: Vec<u32> = (0..groups.len() as u32).collect();
+    let dictionary = groups.columns(&ids)?.remove(0).as_string_view().clone();
+    Ok(Some(Codes { dictionary, batches: codes }))
+}
+
+fn code_bytes(codes: &Codes) -> usize {
+    let arrays = codes.batches.iter().map(|batch| batch.get_array_memory_size());
+    arrays.sum::<usize>() + codes.dictionary.get_array_memory_size()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{AsArray, Int64Array, StringViewArray};
+    use arrow::array::{ArrayRef, AsArray, Int64Array, StringViewArray};
     use arrow::datatypes::Int64Type;
 
     use super::*;
@@ -171,6 +223,30 @@ mod tests {
             assert_eq!(second.iter().map(|b| b.num_columns()).max(), Some(1));
             assert_eq!(second[0].column(0).as_primitive::<Int64Type>().value(1), 1);
         }
+    }
+
+    #[test]
+    fn texts_that_repeat_have_codes_where_there_is_room() {
+        let repeated = |n: i64| ["one", "two", "a text that does not fit a view"].get(n as usize % 4).copied();
+        let texts = StringViewArray::from_iter((0..4000).map(repeated));
+        let unique = StringViewArray::from_iter_values((0..4000).map(|n| format!("{n}")));
+        let numbers = Int64Array::from_iter_values(0..4000);
+        let columns: [(_, ArrayRef, _); 3] =
+            [("t", Arc::new(texts.clone()), true), ("u", Arc::new(unique), true), ("n", Arc::new(numbers), true)];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let batches = [batch.slice(0, 1500), batch.slice(1500, 2500)];
+        let budget = Budget::of(16 << 20);
+        let mut memory = budget.reserve("codes");
+        let codes = encode(&batches, 0, 0, &mut memory).unwrap().unwrap();
+        let decoded = codes.batches.iter().flat_map(|batch| {
+            batch.iter().map(|code| code.map(|code| codes.dictionary.value(code as usize).to_owned()))
+        });
+        assert_eq!(decoded.collect::<StringViewArray>(), texts);
+        assert!(code_bytes(&codes) >= 4 * 4000);
+        for column in [1, 2] {
+            assert!(encode(&batches, column, 0, &mut memory).unwrap().is_none());
+        }
+        assert!(encode(&batches, 0, 8 << 20, &mut memory).unwrap().is_none());
     }
 
     #[test]

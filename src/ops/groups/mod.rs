@@ -131,6 +131,7 @@ impl Groups {
             [Type::Text] => Some(2),
             [] | [_] => None,
             kinds if Packing::<u64>::of(kinds).is_some() => Some(1),
+            kinds if Packing::<u128>::of(kinds).is_some() => Some(2),
             kinds => kinds.contains(&Type::Text).then(|| word_groups::width(kinds)),
         }
     }
@@ -139,7 +140,8 @@ impl Groups {
     pub(super) fn are_packed(&self) -> bool {
         match self.by {
             By::Packed64(_) | By::Text(_) => true,
-            // Numbers that did not fit one word are not packed into several.
+            // Numbers that did not fit one form are not packed into the next.
+            By::Packed128(_) => Packing::<u64>::of(&self.kinds).is_none(),
             By::Words(_) => self.kinds.contains(&Type::Text),
             _ => false,
         }
@@ -155,6 +157,11 @@ impl Groups {
                 let fits = groups.pack(columns, rows, &mut words)?;
                 let words = || Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None);
                 Ok(fits.then(|| vec![Arc::new(words()) as ArrayRef]))
+            }
+            By::Packed128(groups) => {
+                let mut words = Vec::new();
+                let fits = groups.pack(columns, rows, &mut words)?;
+                Ok(fits.then(|| halves(&words)))
             }
             By::Text(groups) => groups.pack(&columns[0]),
             By::Words(groups) => groups.pack(columns, rows),
@@ -177,6 +184,11 @@ impl Groups {
                 groups.assign_packed(&words_of(words), ids);
                 Ok(())
             }
+            (By::Packed128(groups), [high, low]) => {
+                ids.resize(rows, 0);
+                groups.assign_packed(&joined(high, low), ids);
+                Ok(())
+            }
             (By::Text(groups), words) => {
                 ids.resize(rows, 0);
                 groups.assign_packed(words, ids);
@@ -189,9 +201,10 @@ impl Groups {
             }
             // It was widened by a key that doesn't fit.
             (_, words) => {
-                let columns = match (Packing::<u64>::of(&self.kinds), words) {
-                    (Some(packing), [words]) => packing.unpack(&words_of(words), &self.kinds)?,
-                    (_, words) => word_groups::unpack(words, &self.kinds)?,
+                let columns = match (words, Packing::<u64>::of(&self.kinds), Packing::<u128>::of(&self.kinds)) {
+                    ([words], Some(packing), _) => packing.unpack(&words_of(words), &self.kinds)?,
+                    ([high, low], _, Some(packing)) => packing.unpack(&joined(high, low), &self.kinds)?,
+                    (words, ..) => word_groups::unpack(words, &self.kinds)?,
                 };
                 self.assign(&columns, rows, ids, book)
             }
@@ -291,8 +304,8 @@ impl Groups {
         match &self.by {
             By::Nothing => Ok(vec![]),
             By::Int(groups) => Ok(vec![from_ints(self.kinds[0], ids.iter().map(|id| groups.key(*id)))?]),
-            By::Packed64(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
-            By::Packed128(groups) => self.fixed_columns(|column| ids.iter().map(move |id| groups.value(*id, column))),
+            By::Packed64(groups) => self.fixed_columns(|column| groups.values(ids, column)),
+            By::Packed128(groups) => self.fixed_columns(|column| groups.values(ids, column)),
             By::Text(groups) => groups.columns(ids),
             By::Words(groups) => groups.columns(ids),
             By::Rows(groups) => decode(ids.iter().map(|id| groups.row(*id)), &self.kinds),
@@ -409,6 +422,18 @@ pub(super) fn row_bytes(kinds: &[Type]) -> usize {
 
 fn words_of(column: &ArrayRef) -> ScalarBuffer<u64> {
     ScalarBuffer::from(column.as_primitive::<Int64Type>().values().clone().into_inner())
+}
+
+/// Words of 128 bits as two columns, the higher first.
+fn halves(words: &[u128]) -> Vec<ArrayRef> {
+    let column = |half: fn(&u128) -> i64| Arc::new(Int64Array::from_iter_values(words.iter().map(half))) as ArrayRef;
+    vec![column(|word| (word >> 64) as i64), column(|word| *word as i64)]
+}
+
+/// The words of [`halves`].
+fn joined(high: &ArrayRef, low: &ArrayRef) -> Vec<u128> {
+    let (high, low) = (words_of(high), words_of(low));
+    high.iter().zip(low.iter()).map(|(high, low)| u128::from(*high) << 64 | u128::from(*low)).collect()
 }
 
 fn layout(kinds: &[Type]) -> Vec<KeyColumn> {

@@ -125,15 +125,15 @@ impl<W: Word> Packing<W> {
         Ok(())
     }
 
-    /// The value of one key column of a packed row.
-    fn value(&self, word: W, column: usize) -> Option<i64> {
-        word.value(self.0[column + 1..].iter().sum(), self.0[column])
+    /// From packed rows to the values of one key column.
+    fn column(&self, column: usize) -> impl Fn(W) -> Option<i64> + use<W> {
+        let (below, width) = (self.0[column + 1..].iter().sum(), self.0[column]);
+        move |word| word.value(below, width)
     }
 
     /// The columns of packed keys.
     pub(super) fn unpack(&self, packed: &[W], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
-        let column =
-            |(column, kind): (usize, &Type)| from_ints(*kind, packed.iter().map(|word| self.value(*word, column)));
+        let column = |(column, kind): (usize, &Type)| from_ints(*kind, packed.iter().copied().map(self.column(column)));
         kinds.iter().enumerate().map(column).collect()
     }
 }
@@ -168,14 +168,7 @@ impl<W: Word> PackedGroups<W> {
 
     /// Writes the id of every packed key.
     pub(super) fn assign_packed(&mut self, packed: &[W], ids: &mut [u32]) {
-        let mut done = 0;
-        while done < ids.len() {
-            done += self.table.find(&packed[done..], &mut ids[done..]);
-            if done < ids.len() {
-                ids[done] = self.find_or_insert(packed[done]);
-                done += 1;
-            }
-        }
+        self.table.assign(packed, ids, &mut self.keys);
     }
 
     /// Packs the keys of rows; false when a value does not fit.
@@ -218,9 +211,9 @@ impl<W: Word> PackedGroups<W> {
         self.keys[id as usize]
     }
 
-    /// The values of one key column of a packed row.
-    pub(super) fn value(&self, id: u32, column: usize) -> Option<i64> {
-        self.packing.value(self.keys[id as usize], column)
+    /// The values of one key column of these groups.
+    pub(super) fn values(&self, ids: &[u32], column: usize) -> impl Iterator<Item = Option<i64>> {
+        ids.iter().map(|id| self.key(*id)).map(self.packing.column(column))
     }
 
     /// Lets go of what only `assign` needs.

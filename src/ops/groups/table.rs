@@ -143,6 +143,28 @@ impl<K: Key> Table<K> {
         keys.len()
     }
 
+    /// Writes the id of every key. New keys get the next ids, and are appended to `known`, the key of every id.
+    pub(super) fn assign(&mut self, keys: &[K], ids: &mut [u32], known: &mut Vec<K>) {
+        for (keys, ids) in keys.chunks(AHEAD).zip(ids.chunks_mut(AHEAD)) {
+            self.fetch(keys);
+            let mut all_known = true;
+            for (key, id) in keys.iter().zip(ids.iter_mut()) {
+                *id = self.find_hashed(*key, key.hash());
+                all_known &= *id != MISSING;
+            }
+            if all_known {
+                continue;
+            }
+            for (key, id) in keys.iter().zip(ids).filter(|(_, id)| **id == MISSING) {
+                let new = known.len() as u32;
+                *id = self.find_or_insert(*key, new);
+                if *id == new {
+                    known.push(*key);
+                }
+            }
+        }
+    }
+
     /// Has the buckets of keys in the cache, all at once: a lookup whose branch is mispredicted would wait for its bucket alone.
     #[inline]
     pub(super) fn fetch(&self, keys: &[K]) {

@@ -73,14 +73,7 @@ impl TextGroups {
     }
 
     fn assign_keys(&mut self, keys: &[u128], ids: &mut [u32]) {
-        let mut done = 0;
-        while done < keys.len() {
-            done += self.table.find(&keys[done..], &mut ids[done..]);
-            if done < keys.len() {
-                ids[done] = self.find_or_insert(keys[done]);
-                done += 1;
-            }
-        }
+        self.table.assign(keys, ids, &mut self.keys);
     }
 
     /// Writes the id of every text, [`MISSING`](super::MISSING) where there is none.

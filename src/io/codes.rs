@@ -1,0 +1,130 @@
+//! Text columns of persisted frames that repeat few values, as numbers too: what groups by them needs no texts.
+//!
+//! Each partition numbers its own values; when all are there, their values are sorted into one dictionary, so that a code is the
+//! place of a value among all values, and codes compare as the texts do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+
+use super::{Kept, Persisted, RowSource, Rows};
+use crate::error::{Error, Result};
+use crate::expr::Expr;
+use crate::mem::Reservation;
+
+/// A text column of a partition as numbers.
+pub(crate) struct Codes {
+    /// The values; null may be one of them.
+    pub dictionary: StringViewArray,
+    /// For each batch, the place of each row's value in the dictionary; null where the text is.
+    pub batches: Vec<UInt32Array>,
+}
+
+/// Makes the dictionaries of all partitions one for each column, sorted and without null; none where a partition has no codes.
+pub(super) fn share_dictionaries(partitions: &mut [Kept], columns: usize) -> Result<Vec<Option<ArrayRef>>> {
+    (0..columns).map(|column| share_dictionary(partitions, column)).collect()
+}
+
+fn share_dictionary(partitions: &mut [Kept], column: usize) -> Result<Option<ArrayRef>> {
+    let Some(own) = partitions.iter().map(|kept| kept.codes(column)).collect::<Option<Vec<_>>>() else {
+        let all = partitions.iter_mut().filter_map(|kept| kept.codes_mut().get_mut(column));
+        all.for_each(|codes| *codes = None);
+        return Ok(None);
+    };
+    let mut values: Vec<&str> = own.iter().flat_map(|codes| codes.dictionary.iter().flatten()).collect();
+    values.sort_unstable();
+    values.dedup();
+    let place =
+        |value: Option<&str>| value.and_then(|value| values.binary_search(&value).ok()).unwrap_or_default() as u32;
+    let places: Vec<Vec<u32>> = own.iter().map(|codes| codes.dictionary.iter().map(place).collect()).collect();
+    let dictionary: ArrayRef = Arc::new(StringViewArray::from_iter_values(values));
+    for (kept, places) in partitions.iter_mut().zip(places) {
+        let codes = kept.codes_mut().get_mut(column).and_then(Option::as_mut);
+        let codes = codes.ok_or_else(|| Error::internal("a partition lost its codes"))?;
+        for batch in &mut codes.batches {
+            let shared = batch.values().iter().map(|code| places.get(*code as usize).copied().unwrap_or_default());
+            *batch = UInt32Array::try_new(shared.collect(), batch.nulls().cloned())?;
+        }
+        // Its values are in the shared one.
+        codes.dictionary = StringViewArray::from_iter_values([""; 0]);
+    }
+    Ok(Some(dictionary))
+}
+
+/// A persisted frame with numbers in place of some text columns.
+pub(super) struct Coded {
+    rows: Arc<Persisted>,
+    /// The places of those columns.
+    coded: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl Coded {
+    pub(super) fn new(rows: Arc<Persisted>, coded: &[usize]) -> Coded {
+        let fields = rows.schema().fields().iter().enumerate().map(|(place, field)| match coded.contains(&place) {
+            true => Arc::new(Field::new(field.name(), DataType::Int64, true)),
+            false => field.clone(),
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Coded { rows, coded: coded.to_vec(), schema }
+    }
+}
+
+impl fmt::Debug for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Coded({:?})", self.rows)
+    }
+}
+
+impl RowSource for Coded {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn partitions(&self) -> usize {
+        self.rows.partitions()
+    }
+
+    fn text(&self) -> String {
+        self.rows.text()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.rows.bytes()
+    }
+
+    fn read<'a>(
+        &'a self,
+        partition: usize,
+        columns: &[usize],
+        _filter: Option<&Expr>,
+        _memory: Reservation,
+    ) -> Result<Rows<'a>> {
+        let kept = self.rows.partition(partition)?;
+        let schema = Arc::new(self.schema.project(columns)?);
+        let coded: Vec<(usize, &Codes)> = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| self.coded.contains(column))
+            .map(|(place, column)| Some((place, kept.codes(*column)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::internal("a column lost its codes"))?;
+        let batches = kept.batches(columns).enumerate().map(move |(number, batch)| {
+            let batch = batch?;
+            let mut columns = batch.columns().to_vec();
+            for (place, codes) in &coded {
+                columns[*place] = Arc::new(codes.batches[number].unary::<_, Int64Type>(i64::from));
+            }
+            Ok(RecordBatch::try_new(schema.clone(), columns)?)
+        });
+        Ok(Box::new(batches))
+    }
+}
+
+/// The texts of codes.
+pub(crate) fn decode(codes: &Int64Array, dictionary: &ArrayRef) -> Result<ArrayRef> {
+    // Long texts lie in the dictionary, which a batch must not hold as a whole.
+    Ok(Arc::new(arrow::compute::take(dictionary, codes, None)?.as_string_view().gc()))
+}
