@@ -18,7 +18,6 @@ use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, T
 use arrow::util::bit_util;
 
 use crate::expr::Type;
-use crate::io::csv::dialect::Simd;
 
 use self::spelling::Spellings;
 use self::wide::Wide;
@@ -179,7 +178,7 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
-                |_, _, _, _| false,
+                |_, _, _, _, _| false,
                 |_, _| None,
                 |text| spellings.date(text),
             ),
@@ -187,7 +186,7 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
-                |_, _, _, _| false,
+                |_, _, _, _, _| false,
                 |_, _| None,
                 |text| spellings.timestamp(text),
             ),
@@ -219,8 +218,8 @@ impl Decoder<'_> {
         values.resize(n, P::Native::default());
         let mut nulls = NullBits::default();
         let mut left = vec![];
-        let may_be_wide = self.spellings.plain_numbers && self.spellings.dialect.simd == Simd::Best;
-        if may_be_wide && wide(column, rows, &mut values, &mut left) {
+        let simd = self.spellings.dialect.simd;
+        if self.spellings.plain_numbers && wide(simd, column, rows, &mut values, &mut left) {
             let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
             self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete);
         } else {

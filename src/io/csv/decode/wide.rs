@@ -1,384 +1,102 @@
-//! Eight numbers at a time, with AVX-512: the words that end at eight fields are gathered, and parsed as one.
+//! Numbers several at a time: the words that end at eight fields, or four, are gathered, and parsed as one.
 //!
 //! What they do is [`int::parse_digits`](super::int::parse_digits) and [`float::parse_digits`](super::float::parse_digits),
-//! which tests hold them to; a field that they decline goes there. What dominates is gathering: where fields end, and the words
-//! there. (To find the fields one by one and hand over eight of them cost twice as much: a load of eight numbers waits for the
-//! eight stores before it.)
+//! which tests hold them to; a field that they decline goes there. AVX-512 takes eight fields ([`avx512`]), AVX2 four ([`avx2`]).
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(test)]
+mod tests;
 
 use super::{Column, Rows};
+use crate::io::csv::dialect::Simd;
 
-/// Decodes these rows into as many values, but for those whose places it adds to `left`. False where the processor can't.
-pub(super) type Wide<T> = fn(column: Column<'_>, rows: Rows<'_>, values: &mut [T], left: &mut Vec<u32>) -> bool;
+/// Decodes these rows into as many values, but for those whose places it adds to `left`. False where the processor can't, or may
+/// not.
+pub(super) type Wide<T> =
+    fn(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [T], left: &mut Vec<u32>) -> bool;
 
 /// Takes integers of up to eight digits, and a minus with up to seven.
-pub(super) fn ints(column: Column<'_>, rows: Rows<'_>, values: &mut [i64], left: &mut Vec<u32>) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(fields) = x86::Fields::of(column, rows, values.len()) {
-        // SAFETY: the features are there, or there were no fields.
-        unsafe { x86::ints(fields, values, left) };
-        return true;
+pub(super) fn ints(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [i64], left: &mut Vec<u32>) -> bool {
+    let (Some(kernel), Some(fields)) = (kernel(simd), Fields::of(column, rows, values.len())) else { return false };
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `kernel` saw that the features are there; there are as many fields as values.
+        Kernel::Avx512 => unsafe { avx512::ints(fields, values, left) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Kernel::Avx2 => unsafe { avx2::ints(fields, values, left) },
     }
-    false
+    true
 }
 
 /// Takes floats of up to eight digits before the point and seven behind it; a minus counts as a digit.
-pub(super) fn floats(column: Column<'_>, rows: Rows<'_>, values: &mut [f64], left: &mut Vec<u32>) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(fields) = x86::Fields::of(column, rows, values.len()) {
+pub(super) fn floats(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [f64], left: &mut Vec<u32>) -> bool {
+    let (Some(kernel), Some(fields)) = (kernel(simd), Fields::of(column, rows, values.len())) else { return false };
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        unsafe { x86::floats(fields, values, left) };
-        return true;
+        Kernel::Avx512 => unsafe { avx512::floats(fields, values, left) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Kernel::Avx2 => unsafe { avx2::floats(fields, values, left) },
     }
-    false
+    true
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::is_x86_feature_detected;
-    use std::arch::x86_64::*;
-
-    use super::super::{Column, PADDING, Rows};
-
-    /// Where the fields of a column are, all of them within their arrays.
-    #[derive(Clone, Copy)]
-    pub(super) struct Fields<'a> {
-        column: Column<'a>,
-        rows: Rows<'a>,
-    }
-
-    impl<'a> Fields<'a> {
-        /// None where the processor lacks the features, or something does not fit together.
-        pub(super) fn of(column: Column<'a>, rows: Rows<'a>, values: usize) -> Option<Fields<'a>> {
-            let records = column.records;
-            let most = match rows {
-                Rows::All(rows) => rows,
-                Rows::These(rows) => rows.iter().max().map_or(0, |row| *row as usize + 1),
-            };
-            let within = rows.len() == values
-                && records.starts.is_empty()
-                && column.column < records.width
-                && most.checked_mul(records.width).is_some_and(|fields| fields <= records.separators.len())
-                && most <= records.row_starts.len()
-                && records.separators.len() <= i32::MAX as usize
-                && column.data.len() <= i32::MAX as usize;
-            (within && is_supported()).then_some(Fields { column, rows })
-        }
-
-        /// Where the fields of eight rows, from place `at` on, begin and end in the data.
-        ///
-        /// # Safety
-        /// The features are there, and eight rows from `at` on.
-        #[inline(always)]
-        unsafe fn bounds(self, at: usize) -> (__m512i, __m512i) {
-            let records = self.column.records;
-            // SAFETY: `of` saw that eight rows are within their lists, and the fields of each row among the separators.
-            unsafe {
-                let rows = match self.rows {
-                    Rows::All(_) => {
-                        let lanes = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
-                        _mm256_add_epi32(_mm256_set1_epi32(at as i32), lanes)
-                    }
-                    Rows::These(rows) => _mm256_loadu_si256(rows.as_ptr().add(at).cast()),
-                };
-                let fields = _mm256_mullo_epi32(rows, _mm256_set1_epi32(records.width as i32));
-                let fields = _mm256_add_epi32(fields, _mm256_set1_epi32(self.column.column as i32));
-                let padding = _mm512_set1_epi64(PADDING as i64);
-                if self.column.column > 0 {
-                    // The separators before and behind a field are one word of 64 bits, the former its lower half.
-                    let before = _mm256_sub_epi32(fields, _mm256_set1_epi32(1));
-                    let both = _mm512_i32gather_epi64::<4>(before, records.separators.as_ptr().cast());
-                    let starts = _mm512_and_si512(both, _mm512_set1_epi64(i64::from(u32::MAX)));
-                    let starts = _mm512_add_epi64(starts, _mm512_set1_epi64(PADDING as i64 + 1));
-                    return (starts, _mm512_add_epi64(_mm512_srli_epi64::<32>(both), padding));
-                }
-                let ends = _mm256_i32gather_epi32::<4>(records.separators.as_ptr().cast(), fields);
-                let starts = _mm256_i32gather_epi32::<4>(records.row_starts.as_ptr().cast(), rows);
-                let starts = _mm512_add_epi64(_mm512_cvtepu32_epi64(starts), padding);
-                (starts, _mm512_add_epi64(_mm512_cvtepu32_epi64(ends), padding))
-            }
-        }
-
-        /// The last eight bytes before each of these places, and a bit for each place that lies within the data.
-        ///
-        /// # Safety
-        /// The features are there.
-        #[inline(always)]
-        unsafe fn words(self, ends: __m512i) -> (__m512i, u8) {
-            let data = self.column.data;
-            // SAFETY: only lanes whose eight bytes lie within the data are loaded.
-            unsafe {
-                let from = _mm512_sub_epi64(ends, _mm512_set1_epi64(8));
-                let most = _mm512_set1_epi64(data.len() as i64 - 8);
-                // Without a sign, so that what is negative is too large.
-                let within = _mm512_cmple_epu64_mask(from, most);
-                let zero = _mm512_setzero_si512();
-                (_mm512_mask_i64gather_epi64::<1>(zero, within, from, data.as_ptr().cast()), within)
-            }
-        }
-
-        /// Where fields of eight rows begin and end, a carriage return at a line's end not counted, and the words there.
-        ///
-        /// # Safety
-        /// As of `bounds`.
-        #[inline(always)]
-        unsafe fn eight(self, at: usize) -> (__m512i, __m512i, __m512i, u8) {
-            // SAFETY: as promised.
-            unsafe {
-                let (starts, ends) = self.bounds(at);
-                let (words, within) = self.words(ends);
-                if self.column.column + 1 == self.column.records.width {
-                    let last = _mm512_srli_epi64::<56>(words);
-                    let returns = _mm512_cmpeq_epi64_mask(last, _mm512_set1_epi64(i64::from(b'\r')));
-                    let returns = returns & _mm512_cmplt_epi64_mask(starts, ends);
-                    if returns != 0 {
-                        let ends = _mm512_mask_sub_epi64(ends, returns, ends, _mm512_set1_epi64(1));
-                        let (words, within) = self.words(ends);
-                        return (starts, ends, words, within);
-                    }
-                }
-                (starts, ends, words, within)
-            }
-        }
-    }
-
-    fn is_supported() -> bool {
-        is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512cd")
-            && is_x86_feature_detected!("avx512dq")
-    }
-
-    /// The places that are left of eight, and those behind the last eight.
-    fn leave(left: &mut Vec<u32>, at: usize, taken: u8) {
-        left.extend((0..8).filter(|lane| taken >> lane & 1 == 0).map(|lane| at as u32 + lane));
-    }
-
-    /// # Safety
-    /// The features are there.
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512cd,avx512dq")]
-    pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec<u32>) {
-        let (eights, rest) = values.as_chunks_mut::<8>();
-        let first = 8 * eights.len();
-        for (nth, out) in eights.iter_mut().enumerate() {
-            // SAFETY: there are as many rows as values. The store is of 64 bytes.
-            let taken = unsafe {
-                let (starts, ends, words, within) = fields.eight(8 * nth);
-                let len = _mm512_sub_epi64(ends, starts);
-                let negative = minus(words, len);
-                let ones = _mm512_set1_epi64(1);
-                let (values, taken) = digits(words, _mm512_mask_sub_epi64(len, negative, len, ones));
-                let values = _mm512_mask_sub_epi64(values, negative, _mm512_setzero_si512(), values);
-                _mm512_storeu_si512(out.as_mut_ptr().cast(), values);
-                taken & within
-            };
-            if taken != u8::MAX {
-                leave(left, 8 * nth, taken);
-            }
-        }
-        left.extend((first..first + rest.len()).map(|at| at as u32));
-    }
-
-    /// # Safety
-    /// The features are there.
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512cd,avx512dq")]
-    pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], left: &mut Vec<u32>) {
-        let (eights, rest) = values.as_chunks_mut::<8>();
-        let first = 8 * eights.len();
-        for (nth, out) in eights.iter_mut().enumerate() {
-            // SAFETY: as above.
-            let taken = unsafe {
-                let (starts, ends, words, within) = fields.eight(8 * nth);
-                let len = _mm512_sub_epi64(ends, starts);
-                // The top bit of every byte that is a point; exact in every byte.
-                let low = _mm512_set1_epi64(0x7f7f_7f7f_7f7f_7f7f);
-                let dots = _mm512_xor_si512(words, _mm512_set1_epi64(0x2e2e_2e2e_2e2e_2e2e));
-                let sum = _mm512_add_epi64(_mm512_and_si512(dots, low), low);
-                let dots = _mm512_andnot_si512(_mm512_or_si512(_mm512_or_si512(sum, dots), low), _mm512_set1_epi64(-1));
-                // How many digits stand behind the last point; 8 or more than the field has where there is none.
-                let after = _mm512_srli_epi64::<3>(_mm512_lzcnt_epi64(dots));
-                let point = _mm512_cmplt_epi64_mask(after, _mm512_min_epi64(len, _mm512_set1_epi64(8)));
-                let after = _mm512_maskz_mov_epi64(point, after);
-                // The point itself, too.
-                let ones = _mm512_set1_epi64(1);
-                let width = _mm512_maskz_add_epi64(point, after, ones);
-                let is_long = _mm512_cmpgt_epi64_mask(len, _mm512_set1_epi64(8));
-                let (whole_words, whole_within) = if is_long == 0 {
-                    // What is before the point is in the word, too.
-                    (_mm512_sllv_epi64(words, _mm512_slli_epi64::<3>(width)), within)
-                } else {
-                    fields.words(_mm512_sub_epi64(ends, width))
-                };
-                let before = _mm512_sub_epi64(len, width);
-                let negative = minus(whole_words, before);
-                let (whole, taken) = digits(whole_words, _mm512_mask_sub_epi64(before, negative, before, ones));
-                // No digits behind the point are none that are wrong.
-                let (part, part_taken) = digits(words, after);
-                let none = _mm512_cmpeq_epi64_mask(after, _mm512_setzero_si512());
-                let part = _mm512_mask_mov_epi64(part, none, _mm512_setzero_si512());
-                let powers = _mm512_set_epi64(10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1);
-                let power = _mm512_permutexvar_epi64(after, powers);
-                let mantissa = _mm512_add_epi64(_mm512_mullo_epi64(whole, power), part);
-                let values = _mm512_div_pd(_mm512_cvtepi64_pd(mantissa), _mm512_cvtepi64_pd(power));
-                // The sign bit, so that zero keeps its sign.
-                let signs = _mm512_maskz_set1_epi64(negative, i64::MIN);
-                let values = _mm512_xor_pd(values, _mm512_castsi512_pd(signs));
-                _mm512_storeu_pd(out.as_mut_ptr(), values);
-                taken & (part_taken | none) & within & whole_within
-            };
-            if taken != u8::MAX {
-                leave(left, 8 * nth, taken);
-            }
-        }
-        left.extend((first..first + rest.len()).map(|at| at as u32));
-    }
-
-    /// A bit for each word whose last bytes, as many as `len` says, begin with a minus; none for more than eight.
-    ///
-    /// # Safety
-    /// The features are there.
-    #[inline(always)]
-    unsafe fn minus(words: __m512i, len: __m512i) -> u8 {
-        // SAFETY: arithmetic alone, with the features that the caller has.
-        unsafe {
-            // A shift by 64 and more gives 0.
-            let shift = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64::<3>(len));
-            let first = _mm512_and_si512(_mm512_srlv_epi64(words, shift), _mm512_set1_epi64(0xff));
-            _mm512_cmpeq_epi64_mask(first, _mm512_set1_epi64(i64::from(b'-')))
-        }
-    }
-
-    /// The values of the last bytes of each word, as many as `len` says, and a bit for each of which that is 1 to 8 digits.
-    ///
-    /// # Safety
-    /// The features are there.
-    #[inline(always)]
-    unsafe fn digits(words: __m512i, len: __m512i) -> (__m512i, u8) {
-        // SAFETY: arithmetic alone, with the features that the caller has.
-        unsafe {
-            // Digits become 0 to 9, bytes before the field become leading zeros. A shift by more than 64 gives 0, too.
-            let shift = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_slli_epi64::<3>(len));
-            let kept = _mm512_sllv_epi64(_mm512_set1_epi64(-1), shift);
-            let digits = _mm512_and_si512(_mm512_xor_si512(words, _mm512_set1_epi8(0x30)), kept);
-            let above = _mm512_adds_epu8(digits, _mm512_set1_epi8(0x76));
-            let wrong = _mm512_test_epi64_mask(above, _mm512_set1_epi8(i8::MIN));
-            // 1 to 8, as 0 to 7 without a sign.
-            let fits = _mm512_cmplt_epu64_mask(_mm512_sub_epi64(len, _mm512_set1_epi64(1)), _mm512_set1_epi64(8));
-            // Pairs of digits, fours, and then all eight.
-            let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(0x010a));
-            let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
-            let high = _mm512_mul_epu32(fours, _mm512_set1_epi64(10_000));
-            (_mm512_add_epi64(high, _mm512_srli_epi64::<32>(fours)), fits & !wrong)
-        }
-    }
+enum Kernel {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
 }
 
-#[cfg(test)]
-mod tests {
-    use arrow::buffer::Buffer;
-    use proptest::prelude::*;
-
-    use super::super::PADDING;
-    use super::super::{Records, float, int};
-    use super::*;
-
-    fn field() -> impl Strategy<Value = String> {
-        prop_oneof![
-            "-{0,1}[0-9]{0,10}",
-            "-{0,1}[0-9]{0,10}[.][0-9]{0,9}",
-            "[0-9./: +-]{0,12}",
-            "[0-9]{1,5}[a-z\u{80}-\u{ff}]",
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        #[test]
-        fn as_one_by_one(
-            texts in prop::collection::vec(field(), 2..80),
-            width in 1usize..4,
-            returns in any::<bool>(),
-            every in 1usize..4,
-        ) {
-            let (mut data, mut separators, mut row_starts) = (vec![b'7'; PADDING], vec![], vec![]);
-            let count = texts.len() / width;
-            for row in texts.chunks_exact(width) {
-                row_starts.push((data.len() - PADDING) as u32);
-                for (at, text) in row.iter().enumerate() {
-                    data.extend_from_slice(text.as_bytes());
-                    data.extend_from_slice(if returns && at + 1 == width { b"\r" } else { b"" });
-                    separators.push((data.len() - PADDING) as u32);
-                    data.push(if at + 1 == width { b'\n' } else { b',' });
-                }
-            }
-            let block = Buffer::from_vec(data);
-            let records = Records {
-                block: &block,
-                separators: &separators,
-                starts: &[],
-                row_starts: &row_starts,
-                width,
-                has_quotes: false,
-                is_text: false,
-            };
-            let some: Vec<u32> = (0..count as u32).step_by(every).collect();
-            for (rows, column) in [Rows::All(count), Rows::These(&some)].into_iter().zip([0, width - 1]) {
-                let column = records.column(column);
-                let bounds: Vec<(usize, usize)> = (0..rows.len()).map(|at| column.field(rows.row(at))).collect();
-                let in_eights = rows.len() / 8 * 8;
-                let (mut got, mut left) = (vec![0; rows.len()], vec![]);
-                if ints(column, rows, &mut got, &mut left) {
-                    for (at, (start, end)) in bounds.iter().enumerate() {
-                        let want = match block[*start] {
-                            b'-' => int::parse_digits(&block, start + 1, *end).map(|value| -value),
-                            _ => int::parse_digits(&block, *start, *end),
-                        };
-                        let want = want.filter(|_| end - start <= 8 && at < in_eights);
-                        prop_assert_eq!((!left.contains(&(at as u32))).then_some(got[at]), want);
-                    }
-                }
-                let (mut got, mut left) = (vec![0.0; rows.len()], vec![]);
-                if floats(column, rows, &mut got, &mut left) {
-                    for (at, (start, end)) in bounds.iter().enumerate() {
-                        let want = match block[*start] {
-                            b'-' => float::parse_digits(&block, start + 1, *end).map(|value| -value),
-                            _ => float::parse_digits(&block, *start, *end),
-                        };
-                        // With a minus, seven digits before the point.
-                        let whole = block[*start..*end].iter().position(|byte| *byte == b'.').unwrap_or(end - start);
-                        let want = want.filter(|_| at < in_eights && (block[*start] != b'-' || whole <= 8));
-                        let got = (!left.contains(&(at as u32))).then_some(got[at].to_bits());
-                        prop_assert_eq!(got, want.map(f64::to_bits));
-                    }
-                }
-            }
+/// The best one for this processor, no better than allowed.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+fn kernel(allowed: Simd) -> Option<Kernel> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if allowed == Simd::Best && avx512::is_supported() {
+            return Some(Kernel::Avx512);
+        }
+        if matches!(allowed, Simd::Best | Simd::Avx2) && std::arch::is_x86_feature_detected!("avx2") {
+            return Some(Kernel::Avx2);
         }
     }
+    None
+}
 
-    #[test]
-    fn what_lies_outside_is_not_taken() {
-        let block = Buffer::from_vec(vec![b'1'; PADDING + 8]);
-        let (separators, row_starts) = ((1..9).chain([9, 2, 400, u32::MAX, 3, 3, 3, 3]).collect::<Vec<u32>>(), [0; 16]);
-        let records = Records {
-            block: &block,
-            separators: &separators,
-            starts: &[],
-            row_starts: &row_starts,
-            width: 1,
-            has_quotes: false,
-            is_text: true,
+/// The fields of a column, each of whose places is within its list. (Where in the data they lie is not known.)
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Clone, Copy)]
+struct Fields<'a> {
+    column: Column<'a>,
+    rows: Rows<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// None where something does not fit together.
+    fn of(column: Column<'a>, rows: Rows<'a>, values: usize) -> Option<Fields<'a>> {
+        let records = column.records;
+        let most = match rows {
+            Rows::All(rows) => rows,
+            Rows::These(rows) => rows.iter().max().map_or(0, |row| *row as usize + 1),
         };
-        let (mut got, mut left) = (vec![0; 16], vec![]);
-        if ints(records.column(0), Rows::All(16), &mut got, &mut left) {
-            assert_eq!(left, [8, 10, 11]);
-            left.clear();
-            assert!(floats(records.column(0), Rows::All(16), &mut [0.0; 16], &mut left));
-            assert_eq!(left, [8, 10, 11]);
-        }
-        // Rows that are not there.
-        assert!(!ints(records.column(0), Rows::All(17), &mut [0; 17], &mut left));
-        assert!(!ints(records.column(0), Rows::These(&[16]), &mut [0; 1], &mut left));
-        assert!(!ints(records.column(0), Rows::All(16), &mut [0; 15], &mut left));
+        let within = rows.len() == values
+            && records.starts.is_empty()
+            && column.column < records.width
+            && most.checked_mul(records.width).is_some_and(|fields| fields <= records.separators.len())
+            && most <= records.row_starts.len()
+            && records.separators.len() <= i32::MAX as usize
+            && column.data.len() <= i32::MAX as usize;
+        within.then_some(Fields { column, rows })
     }
+}
+
+/// The places that are left of `N`, from this one on.
+#[cfg(target_arch = "x86_64")]
+fn leave<const N: u32>(left: &mut Vec<u32>, at: usize, taken: u8) {
+    left.extend((0..N).filter(|lane| taken >> lane & 1 == 0).map(|lane| at as u32 + lane));
 }
