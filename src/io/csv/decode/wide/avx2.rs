@@ -21,12 +21,12 @@ struct Four {
 
 impl Fields<'_> {
     /// The fields of four rows, from place `at` on, a carriage return at a line's end not counted; None if one is not in the data.
-    /// `FIRST`: they are of the first column.
+    /// `FIRST`: they are of the first column. `PADDED`: spaces before them are not counted either.
     ///
     /// # Safety
     /// The features are there, and four rows from `at` on.
     #[inline(always)]
-    unsafe fn four<const FIRST: bool>(self, at: usize) -> Option<Four> {
+    unsafe fn four<const FIRST: bool, const PADDED: bool>(self, at: usize) -> Option<Four> {
         let Records { separators, row_starts, width, .. } = self.column.records;
         let (column, data) = (self.column.column, self.column.data);
         let rows = match self.rows {
@@ -41,7 +41,7 @@ impl Fields<'_> {
         };
         // SAFETY: `of` saw that all rows are within their list, and the fields of each row among the separators.
         let ends = fields.map(|field| unsafe { *separators.get_unchecked(field) } as usize);
-        let starts = match FIRST {
+        let mut starts = match FIRST {
             // SAFETY: as above.
             true => rows.map(|row| unsafe { *row_starts.get_unchecked(row) } as usize),
             // SAFETY: as above; a field of another column has one before it.
@@ -50,6 +50,9 @@ impl Fields<'_> {
         let last = ends[0].max(ends[1]).max(ends[2].max(ends[3]));
         if last > data.len().saturating_sub(PADDING) {
             return None;
+        }
+        if PADDED {
+            starts = [0, 1, 2, 3].map(|lane| without_spaces(data, starts[lane], ends[lane]));
         }
         // SAFETY: all ends are within the data, the caller has the features.
         let four = unsafe { Four::of(data, starts, ends) };
@@ -72,6 +75,16 @@ impl Fields<'_> {
     }
 }
 
+/// Where a field begins behind up to sixteen spaces.
+#[inline(always)]
+fn without_spaces(data: &[u8], start: usize, end: usize) -> usize {
+    let bytes = data.get(start + PADDING..).and_then(|bytes| bytes.first_chunk::<16>());
+    let others = bytes.map_or(1, |bytes| u128::from_le_bytes(*bytes) ^ u128::from_le_bytes([b' '; 16]));
+    let behind = start + others.trailing_zeros() as usize / 8;
+    // A field of spaces alone begins at its end.
+    if start < end { behind.min(end) } else { start }
+}
+
 impl Four {
     /// # Safety
     /// The features are there, and all ends within the data, behind its padding.
@@ -89,17 +102,15 @@ impl Four {
     }
 }
 
+/// How four fields become values: writes them, and gives a bit for each that it takes.
+type Decode<T> = unsafe fn(Four, &mut [T; 4]) -> u8;
+
 /// # Safety
 /// The features are there, and as many fields as values.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec<u32>) {
     // SAFETY: as promised.
-    unsafe {
-        match fields.column.column {
-            0 => fours::<true, _>(fields, values, left, |four, out| integers(four, out)),
-            _ => fours::<false, _>(fields, values, left, |four, out| integers(four, out)),
-        }
-    }
+    unsafe { fours(fields, values, left, integers) }
 }
 
 /// # Safety
@@ -107,35 +118,63 @@ pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], left: &mut Vec<u32>) {
     // SAFETY: as promised.
-    unsafe {
-        match fields.column.column {
-            0 => fours::<true, _>(fields, values, left, |four, out| decimals(four, out)),
-            _ => fours::<false, _>(fields, values, left, |four, out| decimals(four, out)),
-        }
-    }
+    unsafe { fours(fields, values, left, decimals) }
 }
 
-/// Decodes the fields by fours. `decode` writes the values of four, and gives a bit for each that it takes.
+/// Four integers with spaces before them.
+///
+/// # Safety
+/// The features are there, and four rows from `at` on.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn padded_ints(fields: Fields<'_>, at: usize, out: &mut [i64; 4]) -> u8 {
+    // SAFETY: as promised.
+    unsafe { one_four::<true, _>(fields, at, out, integers) }
+}
+
+/// As [`padded_ints`].
+///
+/// # Safety
+/// The features are there, and four rows from `at` on.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn padded_floats(fields: Fields<'_>, at: usize, out: &mut [f64; 4]) -> u8 {
+    // SAFETY: as promised.
+    unsafe { one_four::<true, _>(fields, at, out, decimals) }
+}
+
+/// Decodes the fields by fours.
 ///
 /// # Safety
 /// The features are there, and as many fields as values.
 #[inline(always)]
-unsafe fn fours<const FIRST: bool, T>(
-    fields: Fields<'_>,
-    values: &mut [T],
-    left: &mut Vec<u32>,
-    decode: impl Fn(Four, &mut [T; 4]) -> u8,
-) {
+unsafe fn fours<T>(fields: Fields<'_>, values: &mut [T], left: &mut Vec<u32>, decode: Decode<T>) {
     let (fours, rest) = values.as_chunks_mut::<4>();
     let first = 4 * fours.len();
     for (nth, out) in fours.iter_mut().enumerate() {
         // SAFETY: there are as many rows as values.
-        let taken = unsafe { fields.four::<FIRST>(4 * nth) }.map_or(0, |four| decode(four, out));
+        let mut taken = unsafe { one_four::<false, T>(fields, 4 * nth, out, decode) };
         if taken != 0xf {
+            if fields.is_padded(4 * nth + taken.trailing_ones() as usize) {
+                // SAFETY: as above.
+                taken = unsafe { one_four::<true, T>(fields, 4 * nth, out, decode) };
+            }
             leave::<4>(left, 4 * nth, taken);
         }
     }
     left.extend((first..first + rest.len()).map(|at| at as u32));
+}
+
+/// # Safety
+/// The features are there, and four rows from `at` on.
+#[inline(always)]
+unsafe fn one_four<const PADDED: bool, T>(fields: Fields<'_>, at: usize, out: &mut [T; 4], decode: Decode<T>) -> u8 {
+    // SAFETY: as promised.
+    unsafe {
+        let four = match fields.column.column {
+            0 => fields.four::<true, PADDED>(at),
+            _ => fields.four::<false, PADDED>(at),
+        };
+        four.map_or(0, |four| decode(four, out))
+    }
 }
 
 /// Four integers.

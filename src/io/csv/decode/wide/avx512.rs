@@ -5,7 +5,7 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use super::super::{PADDING, Rows};
-use super::{Fields, leave};
+use super::{Fields, avx2, leave};
 
 impl Fields<'_> {
     /// Where the fields of eight rows, from place `at` on, begin and end in the data.
@@ -112,6 +112,15 @@ pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec
             taken & within
         };
         if taken != u8::MAX {
+            let mut taken = taken;
+            if fields.is_padded(8 * nth + taken.trailing_ones() as usize) {
+                let (halves, _) = out.as_chunks_mut::<4>();
+                for (half, out) in halves.iter_mut().enumerate() {
+                    // SAFETY: as above; these features are among them.
+                    let of_half = unsafe { avx2::padded_ints(fields, 8 * nth + 4 * half, out) };
+                    taken = taken & !(0xf << (4 * half)) | of_half << (4 * half);
+                }
+            }
             leave::<8>(left, 8 * nth, taken);
         }
     }
@@ -166,6 +175,15 @@ pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], left: &mut V
             taken & (part_taken | none) & within & whole_within
         };
         if taken != u8::MAX {
+            let mut taken = taken;
+            if fields.is_padded(8 * nth + taken.trailing_ones() as usize) {
+                let (halves, _) = out.as_chunks_mut::<4>();
+                for (half, out) in halves.iter_mut().enumerate() {
+                    // SAFETY: as above; these features are among them.
+                    let of_half = unsafe { avx2::padded_floats(fields, 8 * nth + 4 * half, out) };
+                    taken = taken & !(0xf << (4 * half)) | of_half << (4 * half);
+                }
+            }
             leave::<8>(left, 8 * nth, taken);
         }
     }
