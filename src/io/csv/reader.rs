@@ -501,7 +501,8 @@ fn to_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, rows: usize) -> Result<Re
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
 }
 
-/// Whether all of a block of records is UTF-8, as one check: one for every field would cost more than reading it.
+/// Whether all of a block of records is UTF-8, as one check: one for every field would cost more than reading it. That nearly all
+/// blocks are ASCII is seen faster yet.
 fn is_text(records: &[u8], encoding: Option<&'static Encoding>) -> bool {
-    if encoding.is_some() { records.is_ascii() } else { std::str::from_utf8(records).is_ok() }
+    records.is_ascii() || encoding.is_none() && std::str::from_utf8(records).is_ok()
 }

@@ -10,12 +10,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::Int64Type;
 use hashbrown::HashTable;
 
 use super::table::fold;
+use crate::batch::short_texts;
 use crate::error::Result;
 use crate::expr::Type;
 use crate::ops::key::{as_ints, from_ints};
@@ -98,7 +99,7 @@ pub(super) fn column(kind: Type, words: impl ExactSizeIterator<Item = [u64; 2]> 
         NullBuffer::new(valid)
     });
     let views: Vec<u128> = words.map(view).collect();
-    Ok(Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), vec![], nulls)?))
+    Ok(Arc::new(short_texts(views, nulls)?))
 }
 
 /// Two words at a time, as wyhash has it (github.com/wangyi-fudan/wyhash).
@@ -325,6 +326,7 @@ impl WordGroups {
 mod tests {
     use std::collections::HashMap;
 
+    use arrow::array::StringViewArray;
     use proptest::prelude::*;
 
     use super::*;
