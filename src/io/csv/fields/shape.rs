@@ -21,15 +21,16 @@ impl FieldIndex {
     pub(crate) fn shape(&mut self, data: &[u8], width: usize, dialect: &Dialect) -> Vec<Misshapen> {
         self.row_starts.clear();
         if !self.explicit && self.separators.len() == self.newlines * width {
-            let (mut whole, mut start) = (true, 0);
-            self.row_starts.reserve(self.newlines);
-            for row in self.separators.chunks_exact(width) {
-                let end = row[width - 1];
-                // With one field a row, a blank line looks like a row.
-                whole &= ends_line(data, end) & (width > 1 || !is_blank(data, start, end));
-                self.row_starts.push(start);
-                start = end + 1;
-            }
+            // In two loops, neither of which has a branch.
+            let rows = || self.separators.chunks_exact(width);
+            self.row_starts.resize(self.newlines, 0);
+            let behind = self.row_starts.iter_mut().skip(1);
+            behind.zip(rows()).for_each(|(start, row)| *start = row[width - 1] + 1);
+            // With one field a row, a blank line looks like a row.
+            let ends = rows().map(|row| row[width - 1]).zip(&self.row_starts);
+            let whole = ends.fold(true, |whole, (end, start)| {
+                whole & ends_line(data, end) & (width > 1 || !is_blank(data, *start, end))
+            });
             if whole {
                 return Vec::new();
             }
