@@ -23,7 +23,7 @@ pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 pub(crate) use narrow::Narrow;
-pub(crate) use short_texts::short_texts;
+pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///

@@ -6,10 +6,10 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use crate::error::Result;
 
 /// The most bytes of such a text.
-const INLINE: usize = 12;
+pub(crate) const INLINE: usize = 12;
 
 /// The bits of a view in which the bytes of a text of so many stand: behind those of its length.
-const BYTES: [u128; INLINE + 1] = {
+pub(crate) const VIEW_BYTES: [u128; INLINE + 1] = {
     let (mut bytes, mut len) = ([0; INLINE + 1], 1);
     while len <= INLINE {
         bytes[len] = bytes[len - 1] << 8 | 0xff << 32;
@@ -41,7 +41,7 @@ fn are_ascii(views: &[u128]) -> bool {
     for view in views {
         let len = *view as u32 as usize;
         longest = longest.max(len);
-        wrong |= (view >> 32 << 32) & !(ASCII & BYTES[len.min(INLINE)]);
+        wrong |= (view >> 32 << 32) & !(ASCII & VIEW_BYTES[len.min(INLINE)]);
     }
     wrong == 0 && longest <= INLINE
 }

@@ -18,7 +18,8 @@
 //! - To hold them packed took 20 % off, and three quarters of the memory: what is not touched for the first time costs no page of
 //!   zeros. To begin the copies of 16 slices together, before any is copied, took two thirds off the copying.
 //! - Blocks of runs a quarter as large took a third off where memory is short: runs need no merge before they are cut into ranges.
-//! - Parquet columns without dictionaries where values look unlike each other gained nothing.
+//! - Parquet columns without dictionaries where values look unlike each other gained nothing; integers packed as differences in place of
+//!   dictionaries took some 6 % off (of five runs in turns), and made the file a quarter larger.
 
 mod boundary;
 mod gather;

@@ -7,12 +7,10 @@ use arrow::buffer::{Buffer, ScalarBuffer};
 
 use super::spelling::{Spellings, trim};
 use super::{BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
+use crate::batch::{INLINE, VIEW_BYTES};
 use crate::error::Result;
 use crate::io::csv::dialect::Dialect;
 use crate::io::csv::encoding;
-
-/// A text of so many bytes is whole in its view.
-const INLINE: usize = 12;
 
 /// Decodes a column of text. An unquoted empty field is missing, a quoted one is an empty text.
 pub(super) fn decode(
@@ -102,19 +100,9 @@ fn view(data: &[u8], start: usize, end: usize) -> u128 {
     // Of a longer text, its first four bytes, and where it stands.
     let kept = if is_inline { len } else { 4 };
     let offset = if is_inline { 0 } else { start as u32 };
-    let bytes = u128::from_le_bytes(*bytes) << 32 & KEPT[kept];
+    let bytes = u128::from_le_bytes(*bytes) << 32 & VIEW_BYTES[kept];
     u128::from(offset) << 96 | bytes | u128::from(len as u32)
 }
-
-/// The bits of a view that are the first bytes of a text, of so many.
-const KEPT: [u128; INLINE + 1] = {
-    let (mut kept, mut len) = ([0; INLINE + 1], 1);
-    while len <= INLINE {
-        kept[len] = kept[len - 1] << 8 | 0xff << 32;
-        len += 1;
-    }
-    kept
-};
 
 /// The texts of views of the block, and of bytes of their own.
 fn array(views: Vec<u128>, own: Vec<u8>, nulls: NullBits, column: Column<'_>, buffer: &mut ColumnBuffer) -> ArrayRef {

@@ -112,16 +112,9 @@ pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec
             taken & within
         };
         if taken != u8::MAX {
-            let mut taken = taken;
-            if fields.is_padded(8 * nth + taken.trailing_ones() as usize) {
-                let (halves, _) = out.as_chunks_mut::<4>();
-                for (half, out) in halves.iter_mut().enumerate() {
-                    // SAFETY: as above; these features are among them.
-                    let of_half = unsafe { avx2::padded_ints(fields, 8 * nth + 4 * half, out) };
-                    taken = taken & !(0xf << (4 * half)) | of_half << (4 * half);
-                }
-            }
-            leave::<8>(left, 8 * nth, taken);
+            // SAFETY: as above; AVX2 is among the features.
+            let padded = |at, out: &mut _| unsafe { avx2::padded_ints(fields, at, out) };
+            leave::<8>(left, 8 * nth, without_padding(fields, 8 * nth, taken, out, padded));
         }
     }
     left.extend((first..first + rest.len()).map(|at| at as u32));
@@ -175,19 +168,28 @@ pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], left: &mut V
             taken & (part_taken | none) & within & whole_within
         };
         if taken != u8::MAX {
-            let mut taken = taken;
-            if fields.is_padded(8 * nth + taken.trailing_ones() as usize) {
-                let (halves, _) = out.as_chunks_mut::<4>();
-                for (half, out) in halves.iter_mut().enumerate() {
-                    // SAFETY: as above; these features are among them.
-                    let of_half = unsafe { avx2::padded_floats(fields, 8 * nth + 4 * half, out) };
-                    taken = taken & !(0xf << (4 * half)) | of_half << (4 * half);
-                }
-            }
-            leave::<8>(left, 8 * nth, taken);
+            // SAFETY: as above; AVX2 is among the features.
+            let padded = |at, out: &mut _| unsafe { avx2::padded_floats(fields, at, out) };
+            leave::<8>(left, 8 * nth, without_padding(fields, 8 * nth, taken, out, padded));
         }
     }
     left.extend((first..first + rest.len()).map(|at| at as u32));
+}
+
+/// What is taken of eight fields, from place `at` on, of which some were declined: where the first of those is padded, all are decoded
+/// anew, each four by `padded`.
+fn without_padding<T>(
+    fields: Fields<'_>,
+    at: usize,
+    taken: u8,
+    out: &mut [T; 8],
+    padded: impl Fn(usize, &mut [T; 4]) -> u8,
+) -> u8 {
+    if !fields.is_padded(at + taken.trailing_ones() as usize) {
+        return taken;
+    }
+    let (fours, _) = out.as_chunks_mut::<4>();
+    fours.iter_mut().enumerate().fold(0, |taken, (half, out)| taken | padded(at + 4 * half, out) << (4 * half))
 }
 
 /// A bit for each word whose last bytes, as many as `len` says, begin with a minus; none for more than eight.
