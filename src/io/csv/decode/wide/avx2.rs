@@ -103,6 +103,9 @@ impl Four {
 }
 
 /// How four fields become values: writes them, and gives a bit for each that it takes.
+///
+/// # Safety
+/// The features are there.
 type Decode<T> = unsafe fn(Four, &mut [T; 4]) -> u8;
 
 /// # Safety
