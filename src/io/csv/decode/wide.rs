@@ -4,7 +4,7 @@
 //! which tests hold them to; a field that they decline goes there. AVX-512 takes eight fields (`avx512`), AVX2 four (`avx2`).
 //!
 //! Numbers that are padded, as in some releases of BACI, are declined at first, and then taken from where their spaces end: those
-//! that are not padded should not pay for that. (One by one a file of them took three times as long.)
+//! that are not padded should not pay for that. (One by one, a padded file took three times as long as a plain one.)
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
