@@ -220,7 +220,9 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
 }
 
 fn text_bytes(column: &ArrayRef) -> usize {
-    column.as_string_view_opt().map_or(0, |text| text.total_buffer_bytes_used())
+    // Without buffers, all texts are short: they need not be looked at.
+    let with_buffers = column.as_string_view_opt().filter(|text| !text.data_buffers().is_empty());
+    with_buffers.map_or(0, |text| text.total_buffer_bytes_used())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, StringViewArray, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 
 use super::spelling::{Spellings, trim};
-use super::{BadReason, Column, ColumnBuffer, Decoder, NullBits, Rows};
+use super::{BadReason, Column, ColumnBuffer, Decoder, NullBits, PADDING, Records, Rows};
 use crate::batch::{INLINE, VIEW_BYTES};
 use crate::error::Result;
 use crate::io::csv::dialect::Dialect;
@@ -26,15 +26,17 @@ pub(super) fn decode(
     let mut views: Vec<u128> = buffer.take(n);
     let mut nulls = NullBits::default();
     if column.records.is_text && !has_quotes && !dialect.trim && !nulls_in_text {
-        // Every field stands as it is to be read.
-        views.extend((0..n).map(|at| {
-            let (start, end) = column.field(rows.row(at));
-            if start == end {
-                nulls.set(at, n);
-            }
-            view(data, start, end)
-        }));
-        return array(views, vec![], nulls, column, buffer);
+        let lengths = match rows {
+            Rows::All(n) => plain(column, 0..n, &mut views),
+            Rows::These(rows) => plain(column, rows.iter().map(|row| *row as usize), &mut views),
+        };
+        if lengths.any_empty {
+            // The view of an empty text is 0.
+            views.iter().enumerate().filter(|(_, view)| **view == 0).for_each(|(at, _)| nulls.set(at, n));
+        }
+        // Without the block it is clear to all that nothing is in it.
+        let buffers = if lengths.any_long { vec![column.records.block.clone()] } else { vec![] };
+        return array(views, buffers, nulls, buffer);
     }
     // What does not stand in the block as it is to be read.
     let mut own: Vec<u8> = Vec::new();
@@ -85,7 +87,59 @@ pub(super) fn decode(
             }
         });
     }
-    array(views, own, nulls, column, buffer)
+    let mut buffers = vec![column.records.block.clone()];
+    if !own.is_empty() {
+        buffers.push(Buffer::from_vec(own));
+    }
+    array(views, buffers, nulls, buffer)
+}
+
+/// What is seen of fields while their views are made.
+#[derive(Default)]
+struct Lengths {
+    any_empty: bool,
+    any_long: bool,
+}
+
+/// Adds the views of fields that all stand as they are to be read.
+fn plain(column: Column<'_>, rows: impl Iterator<Item = usize>, views: &mut Vec<u128>) -> Lengths {
+    let Records { starts, width, .. } = column.records;
+    match (starts.is_empty(), column.column == 0, column.column + 1 == width) {
+        (false, ..) => plain_at(column.data, rows.map(|row| column.field(row)), views),
+        (_, true, true) => plain_of::<true, true>(column, rows, views),
+        (_, true, false) => plain_of::<true, false>(column, rows, views),
+        (_, false, true) => plain_of::<false, true>(column, rows, views),
+        (_, false, false) => plain_of::<false, false>(column, rows, views),
+    }
+}
+
+/// [`plain`] for fields of the first column or another, the last or another: what [`Column::field`] gives, without asking that of each
+/// field.
+fn plain_of<const FIRST: bool, const LAST: bool>(
+    column: Column<'_>,
+    rows: impl Iterator<Item = usize>,
+    views: &mut Vec<u128>,
+) -> Lengths {
+    let Records { separators, row_starts, width, .. } = column.records;
+    let (data, column) = (column.data, column.column);
+    let places = rows.map(|row| {
+        let last = row * width + column;
+        let end = separators[last] as usize + PADDING;
+        let start = if FIRST { row_starts[row] as usize } else { separators[last - 1] as usize + 1 } + PADDING;
+        (start, end - usize::from(LAST && end > start && data[end - 1] == b'\r'))
+    });
+    plain_at(data, places, views)
+}
+
+#[inline(always)]
+fn plain_at(data: &[u8], places: impl Iterator<Item = (usize, usize)>, views: &mut Vec<u128>) -> Lengths {
+    let mut lengths = Lengths::default();
+    views.extend(places.map(|(start, end)| {
+        lengths.any_empty |= start == end;
+        lengths.any_long |= end - start > INLINE;
+        view(data, start, end)
+    }));
+    lengths
 }
 
 /// The view of a field. [`make_view`] jumps by the length of a short text, mispredicted where lengths change; this has no branch.
@@ -104,15 +158,11 @@ fn view(data: &[u8], start: usize, end: usize) -> u128 {
     u128::from(offset) << 96 | bytes | u128::from(len as u32)
 }
 
-/// The texts of views of the block, and of bytes of their own.
-fn array(views: Vec<u128>, own: Vec<u8>, nulls: NullBits, column: Column<'_>, buffer: &mut ColumnBuffer) -> ArrayRef {
+/// The texts of views of these buffers: the block, and what does not stand there as it is to be read.
+fn array(views: Vec<u128>, buffers: Vec<Buffer>, nulls: NullBits, buffer: &mut ColumnBuffer) -> ArrayRef {
     let n = views.len();
     let views = Buffer::from_vec(views);
     buffer.keep(&views);
-    let mut buffers = vec![column.records.block.clone()];
-    if !own.is_empty() {
-        buffers.push(Buffer::from_vec(own));
-    }
     let views = ScalarBuffer::new(views, 0, n);
     // SAFETY: every view was made by `make_view` or `view` from bytes at the stated place of its buffer, or is an empty text, and those bytes are
     // UTF-8: the whole block is, which is cut at whole characters, or the field was checked or decoded; taking off ASCII quotes and
