@@ -130,9 +130,9 @@ impl Expansion {
             }
             let right = match take(inputs.remove(0))? {
                 RightSide::Rows(right) => right,
-                RightSide::Many(build) => {
-                    let wanted = build.wanted(op.probe());
-                    return Ok(indexed(build, wanted));
+                RightSide::Many(mut build) => {
+                    build.lay_out(op.probe());
+                    return Ok(indexed(build));
                 }
                 RightSide::Table(_) => return Err(lacking()),
             };
@@ -185,19 +185,22 @@ impl Expansion {
     }
 }
 
-/// Tasks that index many right rows, of which these columns are wanted.
-fn indexed(build: Box<LargeBuild>, wanted: Vec<usize>) -> Arc<dyn Part> {
+/// Tasks that index many right rows.
+fn indexed(build: Box<LargeBuild>) -> Arc<dyn Part> {
     let (build, mut graph): (Arc<LargeBuild>, _) = (build.into(), TaskGraph::new());
-    let hashed = build.ranges().into_iter().map(|range| {
+    let hashed = (0..build.ranges()).map(|range| {
         let build = build.clone();
         let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(build.hashed(range)?));
         graph.add("hash the right side", vec![], Box::new(run))
     });
     let hashed: Vec<TaskId> = hashed.collect();
-    let columns = wanted.iter().map(|at| {
-        let (build, at) = (build.clone(), *at);
-        let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(build.column(at)?));
-        graph.add("gather a column", vec![], Box::new(run))
+    let columns = (0..build.gathered()).map(|nth| {
+        let build = build.clone();
+        let run = move |_: &_, hashed: Vec<Arc<dyn Part>>| {
+            let hashed = hashed.iter().map(view).collect::<Result<Vec<&Hashed>>>()?;
+            Ok(part(build.column(nth, &hashed)?))
+        };
+        graph.add("gather a column", hashed.clone(), Box::new(run))
     });
     let columns: Vec<TaskId> = columns.collect();
     let parts = (0..LargeBuild::PARTS).map(|nth| {
@@ -209,14 +212,16 @@ fn indexed(build: Box<LargeBuild>, wanted: Vec<usize>) -> Arc<dyn Part> {
         graph.add("index the right side", hashed.clone(), Box::new(run))
     });
     let parts: Vec<TaskId> = parts.collect();
+    let inputs = [hashed, columns, parts].concat();
     let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
-        let (columns, parts) = inputs.split_at(wanted.len());
-        let parts = parts.iter().map(view).collect::<Result<Vec<&IndexedPart>>>()?;
+        let (hashed, inputs) = inputs.split_at(build.ranges());
+        let (columns, parts) = inputs.split_at(build.gathered());
+        let hashed = hashed.iter().map(view).collect::<Result<Vec<&Hashed>>>()?;
         let columns = columns.iter().map(view).collect::<Result<Vec<&GatheredColumn>>>()?;
-        let columns: Vec<_> = wanted.iter().copied().zip(columns).collect();
-        Ok(part(RightSide::Table(Box::new(build.table(&parts, &columns)?))))
+        let parts = parts.iter().map(view).collect::<Result<Vec<&IndexedPart>>>()?;
+        Ok(part(RightSide::Table(Box::new(build.table(&hashed, &parts, &columns)?))))
     };
-    let table = graph.add("indexed", [columns, parts].concat(), Box::new(run));
+    let table = graph.add("indexed", inputs, Box::new(run));
     graph.instead(table)
 }
 

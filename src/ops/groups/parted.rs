@@ -54,6 +54,11 @@ impl KeyWords {
         self.packing.is_some()
     }
 
+    /// Whether every value is a word.
+    pub(crate) fn always_fit(&self) -> bool {
+        self.packing.is_none()
+    }
+
     /// Writes the words of rows; false where a value does not fit.
     pub(crate) fn write(
         &self,

@@ -1,12 +1,13 @@
 //! The right side of a merge: gathered, and indexed by key.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_empty_array};
-use arrow::compute::concat;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
+use arrow::compute::{concat, take};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
 use super::index::Index;
 use super::parted::{LARGE_ROWS, LargeBuild};
+use super::row_store::RowStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, Type};
 use crate::mem::{Part, Reservation};
@@ -17,8 +18,9 @@ use crate::ops::{Batches, Flow, OUTPUT_ROWS, Reducer};
 
 /// The right side of a merge, all of it: its rows and an index of their keys. Shared by all that look it up.
 pub(crate) struct JoinTable {
-    /// The columns, those that nobody takes left out.
+    /// The columns, those left out that nobody takes, or that are laid out by rows.
     columns: Vec<Option<ArrayRef>>,
+    by_rows: Option<RowStore>,
     num_rows: usize,
     /// The keys that occur.
     keys: KeyIndex,
@@ -44,6 +46,7 @@ impl JoinTable {
     /// A table for whose rows and index `memory` has booked enough.
     pub(super) fn new(
         columns: Vec<Option<ArrayRef>>,
+        by_rows: Option<RowStore>,
         num_rows: usize,
         keys: KeyIndex,
         index: Index,
@@ -54,19 +57,19 @@ impl JoinTable {
             KeyIndex::Whole(groups) => groups.bytes(),
             KeyIndex::Parts(parts) => parts.bytes(),
         };
-        let bytes = held + of_keys + index.bytes();
+        let bytes = held + by_rows.as_ref().map_or(0, RowStore::bytes) + of_keys + index.bytes();
         memory.overdraw(bytes);
-        JoinTable { columns, num_rows, keys, index, bytes, _memory: memory }
+        JoinTable { columns, by_rows, num_rows, keys, index, bytes, _memory: memory }
     }
 
     pub(super) fn num_rows(&self) -> usize {
         self.num_rows
     }
 
-    /// A column that some look-up takes.
-    pub(super) fn column(&self, at: usize) -> Result<&ArrayRef> {
-        let column = self.columns.get(at).and_then(Option::as_ref);
-        column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))
+    /// These rows, of which columns are to be taken; null rows are nulls.
+    pub(super) fn rows<'a>(&'a self, rows: &'a UInt32Array) -> Result<RightRows<'a>> {
+        let taken = self.by_rows.as_ref().map(|store| store.take(rows)).transpose()?;
+        Ok(RightRows { table: self, rows, taken: taken.unwrap_or_default() })
     }
 
     /// Writes the group of each left row by its keys, [`MISSING`] where no right row has them.
@@ -81,6 +84,26 @@ impl JoinTable {
             KeyIndex::Whole(whole) => whole.find(keys, rows, groups, scratch),
             KeyIndex::Parts(parts) => parts.find(keys, rows, groups, scratch),
         }
+    }
+}
+
+/// Some rows of a [`JoinTable`].
+pub(super) struct RightRows<'a> {
+    table: &'a JoinTable,
+    rows: &'a UInt32Array,
+    /// Columns that are laid out by rows.
+    taken: Vec<(usize, ArrayRef)>,
+}
+
+impl RightRows<'_> {
+    /// A column that some look-up takes.
+    pub(super) fn column(&self, at: usize) -> Result<ArrayRef> {
+        if let Some((_, column)) = self.taken.iter().find(|(of, _)| *of == at) {
+            return Ok(column.clone());
+        }
+        let column = self.table.columns.get(at).and_then(Option::as_ref);
+        let column = column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))?;
+        Ok(take(column, self.rows, None)?)
     }
 }
 
@@ -198,7 +221,7 @@ impl BuildOp {
             return Ok(None);
         }
         let batches = rows.range(0..count).collect::<Result<Vec<_>>>()?;
-        LargeBuild::new(self, &batches, memory)
+        LargeBuild::new(self, &batches, 2 * self.large_rows, memory)
     }
 
     /// A table of these batches, which `memory` books, with as much again. Gives the rows back when there is no room.
@@ -215,7 +238,7 @@ impl BuildOp {
         match self.indexed(&rows, &mut memory, room) {
             Ok((groups, index)) => {
                 let (columns, count) = (rows.columns().iter().cloned().map(Some).collect(), rows.num_rows());
-                Ok(JoinTable::new(columns, count, KeyIndex::Whole(Box::new(groups)), index, memory))
+                Ok(JoinTable::new(columns, None, count, KeyIndex::Whole(Box::new(groups)), index, memory))
             }
             Err(error) => Err((rows, memory, error)),
         }

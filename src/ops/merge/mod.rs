@@ -17,6 +17,7 @@ mod matched;
 mod nearest;
 mod parted;
 mod probe;
+mod row_store;
 mod runs;
 mod scatter;
 #[cfg(test)]

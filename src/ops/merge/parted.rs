@@ -1,39 +1,50 @@
 //! A large right side that fits into memory, indexed by several tasks at a time.
 //!
-//! 1. Ranges of rows are hashed: their keys become words, sorted by part.
+//! 1. Ranges of rows are hashed: their keys become words, sorted by part. The columns that come out are laid out by rows
+//!    ([`RowStore`]); batches are let go of one by one, so that their memory serves what comes.
 //! 2. Each part of the words becomes a table of its own.
-//! 3. The columns that come out are each gathered into one array.
+//! 3. Columns of long texts are each gathered into one array.
 //! 4. Together that is a [`JoinTable`].
 
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 
 use super::build::{BuildOp, JoinTable, KeyIndex, gathered};
 use super::index::Index;
 use super::probe::{MergedColumn, ProbeOp};
+use super::row_store::{RowLayout, RowStore};
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::mem::{Part, Reservation};
+use crate::ops::Reducer;
 use crate::ops::groups::{KeyPart, KeyWords, MISSING, PartedKeys};
 
 /// Rows to be indexed, and what they and their index take.
 pub(crate) struct LargeBuild {
     keys: Vec<BoundExpr>,
     nulls_equal: bool,
-    batches: Vec<RecordBatch>,
-    /// Where the rows of each batch begin, and the end.
-    starts: Vec<usize>,
+    schema: SchemaRef,
+    /// Ranges of `1 << bits` rows, the last of fewer; each goes to the task that hashes it.
+    ranges: Vec<Mutex<Option<Vec<RecordBatch>>>>,
+    bits: u32,
+    rows: usize,
+    /// The columns that come out, by rows, and the others that do.
+    layout: RowLayout,
+    others: Vec<usize>,
     memory: Mutex<Reservation>,
 }
 
-/// The keys of some rows: their words part by part, and beside each the number of its row.
+/// The keys of a range of rows: their words part by part, and beside each the number of its row; and what comes out of them.
 pub(crate) struct Hashed {
     words: Vec<u64>,
     rows: Vec<u32>,
     /// Where the parts end.
     ends: Vec<usize>,
+    laid_out: Mutex<Vec<u32>>,
+    /// Columns that are not laid out, of each batch.
+    others: Vec<Vec<ArrayRef>>,
 }
 
 /// The keys of one part, with the group of each row that has one of them, and that row.
@@ -58,48 +69,56 @@ booked_by_the_build!(Hashed, IndexedPart, GatheredColumn);
 
 impl Part for LargeBuild {
     fn bytes(&self) -> usize {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).bytes()
+        locked(&self.memory).bytes()
     }
 }
 
 /// Fewer rows are indexed by one task.
 pub(super) const LARGE_ROWS: usize = 1 << 19;
 
-/// About how many rows are hashed by a task.
-const RANGE_ROWS: usize = 1 << 20;
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl LargeBuild {
     /// How many parts there are.
     pub(crate) const PARTS: usize = KeyWords::PARTS;
 
-    /// The bytes that the work takes beside the rows, and what it leaves; the columns may be copied.
+    /// The bytes that the work takes beside the rows, and what it leaves; what comes out is copied, and may have bits of nulls.
     pub(super) fn bytes_for(rows: usize, bytes: usize) -> usize {
         let parts = KeyWords::PARTS * KeyPart::bytes_for(rows / KeyWords::PARTS + rows / (4 * KeyWords::PARTS));
         bytes + rows * (size_of::<u64>() + 4 * size_of::<u32>()) + parts
     }
 
-    /// Of these batches; `memory` books what is to come. None where the keys of a row are no words.
-    pub(super) fn new(op: &BuildOp, batches: &[RecordBatch], memory: Reservation) -> Result<Option<LargeBuild>> {
+    /// Of these batches, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no
+    /// words.
+    pub(super) fn new(
+        op: &BuildOp,
+        batches: &[RecordBatch],
+        range_rows: usize,
+        memory: Reservation,
+    ) -> Result<Option<LargeBuild>> {
         let kinds: Vec<_> = op.keys().iter().map(BoundExpr::kind).collect();
         let Some(words) = KeyWords::of(&kinds).filter(|words| words.have_nulls() || !op.nulls_equal()) else {
             return Ok(None);
         };
         let (mut scratch, mut packed) = (vec![], vec![]);
-        let mut starts = vec![0];
-        let mut end = 0;
-        for batch in batches {
+        for batch in batches.iter().filter(|_| !words.always_fit()) {
             let keys = op.keys().iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
             if !words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)? {
                 return Ok(None);
             }
-            end += batch.num_rows();
-            starts.push(end);
         }
+        let bits = range_rows.max(1).ilog2();
         Ok(Some(LargeBuild {
             keys: op.keys().to_vec(),
             nulls_equal: op.nulls_equal(),
-            batches: batches.to_vec(),
-            starts,
+            schema: op.schema().clone(),
+            ranges: cut(batches, 1 << bits).into_iter().map(|range| Mutex::new(Some(range))).collect(),
+            bits,
+            rows: batches.iter().map(RecordBatch::num_rows).sum(),
+            layout: RowLayout::default(),
+            others: vec![],
             memory: Mutex::new(memory),
         }))
     }
@@ -109,16 +128,31 @@ impl LargeBuild {
         self.memory.get_mut().unwrap_or_else(PoisonError::into_inner).absorb(rows);
     }
 
-    /// The batches of each task that hashes.
-    pub(crate) fn ranges(&self) -> Vec<Range<usize>> {
-        let (mut ranges, mut first) = (vec![], 0);
-        for at in 1..self.starts.len() {
-            if self.starts[at] - self.starts[first] >= RANGE_ROWS || at + 1 == self.starts.len() {
-                ranges.push(first..at);
-                first = at;
-            }
-        }
-        ranges
+    /// The columns that such a look-up takes of the right side are to come out; but for the row numbers that rows in buckets have
+    /// besides.
+    pub(crate) fn lay_out(&mut self, probe: &ProbeOp) {
+        let wanted = probe.columns().iter().filter_map(|column| match column {
+            MergedColumn::Right(at) => Some(*at),
+            MergedColumn::Key(_, at) if probe.tracks() => Some(*at),
+            MergedColumn::Left(_) | MergedColumn::Key(..) => None,
+        });
+        let mut wanted: Vec<usize> = wanted.filter(|at| *at < self.schema.fields().len()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let ranges: Vec<_> = self.ranges.iter().map(locked).collect();
+        let batches: Vec<&RecordBatch> = ranges.iter().filter_map(|range| range.as_ref()).flatten().collect();
+        self.layout = RowLayout::of(&self.schema, &wanted, &batches);
+        self.others = wanted.into_iter().filter(|at| !self.layout.has(*at)).collect();
+    }
+
+    /// How many tasks hash.
+    pub(crate) fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// How many columns are gathered.
+    pub(crate) fn gathered(&self) -> usize {
+        self.others.len()
     }
 
     fn words(&self) -> Result<KeyWords> {
@@ -126,18 +160,21 @@ impl LargeBuild {
         KeyWords::of(&kinds).ok_or_else(|| Error::internal("keys that were words are none"))
     }
 
-    /// The words of these batches, by part.
-    pub(crate) fn hashed(&self, batches: Range<usize>) -> Result<Hashed> {
+    /// The words of a range, by part, and what comes out of its rows; its batches go.
+    pub(crate) fn hashed(&self, range: usize) -> Result<Hashed> {
         let words = self.words()?;
-        let first = self.starts[batches.start];
-        let count = self.starts[batches.end] - first;
+        let batches = locked(&self.ranges[range]).take();
+        let batches = batches.ok_or_else(|| Error::internal("rows of a right side are hashed twice"))?;
+        let (first, count) = (range << self.bits, batches.iter().map(RecordBatch::num_rows).sum());
         let (mut scratch, mut packed) = (vec![], vec![]);
         let (mut all, mut parts): (Vec<u64>, Vec<u8>) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut ends = vec![0usize; KeyWords::PARTS];
+        let mut laid_out = vec![0; self.layout.words_for(count)];
+        let mut others = vec![vec![]; self.others.len()];
         // A row without a key that can match is in no part.
         const NONE: u8 = u8::MAX;
-        for batch in &self.batches[batches] {
-            let keys = self.keys.iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
+        for batch in batches {
+            let keys = self.keys.iter().map(|key| key.eval(&batch)).collect::<Result<Vec<_>>>()?;
             words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)?;
             let start = parts.len();
             parts.extend(packed.iter().map(|word| KeyWords::part(*word) as u8));
@@ -147,6 +184,9 @@ impl LargeBuild {
                 }
             }
             all.extend_from_slice(&packed);
+            let of_batch = self.layout.words_for(start)..self.layout.words_for(parts.len());
+            self.layout.write(&batch, &mut laid_out[of_batch]);
+            others.iter_mut().zip(&self.others).for_each(|(parts, at)| parts.push(batch.column(*at).clone()));
         }
         let counted = parts.iter().filter(|part| **part != NONE);
         counted.for_each(|part| ends[usize::from(*part)] += 1);
@@ -160,7 +200,7 @@ impl LargeBuild {
             (words[*at], rows[*at]) = (*word, row);
             *at += 1;
         }
-        Ok(Hashed { words, rows, ends })
+        Ok(Hashed { words, rows, ends, laid_out: Mutex::new(laid_out), others })
     }
 
     /// The table of a part of what was hashed, in order.
@@ -177,34 +217,20 @@ impl LargeBuild {
         IndexedPart { keys: Mutex::new(Some(keys)), groups: Mutex::new((groups, rows)) }
     }
 
-    /// The columns that such a look-up takes of the right side; but for the row numbers that rows in buckets have besides.
-    pub(crate) fn wanted(&self, probe: &ProbeOp) -> Vec<usize> {
-        let width = self.batches.first().map_or(0, RecordBatch::num_columns);
-        let mut wanted: Vec<usize> = probe
-            .columns()
-            .iter()
-            .filter_map(|column| match column {
-                MergedColumn::Right(at) => Some(*at),
-                MergedColumn::Key(_, at) if probe.tracks() => Some(*at),
-                MergedColumn::Left(_) | MergedColumn::Key(..) => None,
-            })
-            .filter(|at| *at < width)
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+    /// One of the columns that are gathered, of all rows.
+    pub(crate) fn column(&self, nth: usize, hashed: &[&Hashed]) -> Result<GatheredColumn> {
+        Ok(GatheredColumn(gathered(hashed.iter().flat_map(|hashed| hashed.others[nth].iter().cloned()).collect())?))
     }
 
-    /// A column of all rows.
-    pub(crate) fn column(&self, at: usize) -> Result<GatheredColumn> {
-        Ok(GatheredColumn(gathered(self.batches.iter().map(|batch| batch.column(at).clone()).collect())?))
-    }
-
-    /// The table of all parts, and of these columns.
-    pub(crate) fn table(&self, parts: &[&IndexedPart], columns: &[(usize, &GatheredColumn)]) -> Result<JoinTable> {
+    /// The table of all ranges, of all parts, and of the columns that were gathered.
+    pub(crate) fn table(
+        &self,
+        hashed: &[&Hashed],
+        parts: &[&IndexedPart],
+        columns: &[&GatheredColumn],
+    ) -> Result<JoinTable> {
         let take = |part: &&IndexedPart| {
-            let keys = part.keys.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let groups = std::mem::take(&mut *part.groups.lock().unwrap_or_else(PoisonError::into_inner));
+            let (keys, groups) = (locked(&part.keys).take(), std::mem::take(&mut *locked(&part.groups)));
             Ok((keys.ok_or_else(|| Error::internal("a part of the keys is taken twice"))?, groups))
         };
         let (keys, groups): (Vec<KeyPart>, Vec<_>) =
@@ -215,13 +241,34 @@ impl LargeBuild {
         }
         let index = Index::of_parts(&groups, &counts);
         drop(groups);
-        let width = self.batches.first().map_or(0, RecordBatch::num_columns);
-        let mut whole = vec![None; width];
-        columns.iter().for_each(|(at, column)| whole[*at] = Some(column.0.clone()));
+        let mut whole = vec![None; self.schema.fields().len()];
+        self.others.iter().zip(columns).for_each(|(at, column)| whole[*at] = Some(column.0.clone()));
+        let blocks = hashed.iter().map(|hashed| std::mem::take(&mut *locked(&hashed.laid_out))).collect();
+        let by_rows = RowStore::new(self.layout.clone(), blocks, self.bits, self.rows);
         let keys = KeyIndex::Parts(PartedKeys::new(self.words()?, keys));
-        let rows = self.starts.last().copied().unwrap_or(0);
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = locked(&self.memory);
         let own = memory.sibling();
-        Ok(JoinTable::new(whole, rows, keys, index, std::mem::replace(&mut *memory, own)))
+        let memory = std::mem::replace(&mut *memory, own);
+        Ok(JoinTable::new(whole, Some(by_rows), self.rows, keys, index, memory))
     }
+}
+
+/// The batches in ranges of so many rows, the last of fewer.
+fn cut(batches: &[RecordBatch], rows: usize) -> Vec<Vec<RecordBatch>> {
+    let (mut ranges, mut room) = (vec![], 0);
+    for batch in batches {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            if room == 0 {
+                ranges.push(vec![]);
+                room = rows;
+            }
+            let some = room.min(batch.num_rows() - from);
+            if let Some(range) = ranges.last_mut() {
+                range.push(batch.slice(from, some));
+            }
+            (from, room) = (from + some, room - some);
+        }
+    }
+    ranges
 }

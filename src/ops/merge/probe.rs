@@ -283,9 +283,10 @@ impl ProbeOp {
         right: &UInt32Array,
         rows: usize,
     ) -> Result<RecordBatch> {
+        let right = table.rows(right)?;
         let column = |column: &MergedColumn| -> Result<ArrayRef> {
             Ok(match (column, left) {
-                (MergedColumn::Right(at), _) => take(table.column(*at)?, right, None)?,
+                (MergedColumn::Right(at), _) => right.column(*at)?,
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::All) => batch.column(*at).clone(),
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::Filter(filter)) => {
                     filter.filter(batch.column(*at))?
@@ -306,9 +307,10 @@ impl ProbeOp {
             if right.is_empty() {
                 return Ok(Flow::More);
             }
+            let rows = table.rows(&right)?;
             let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
                 MergedColumn::Left(_) => Ok(new_null_array(field.data_type(), right.len())),
-                MergedColumn::Right(at) | MergedColumn::Key(_, at) => Ok(take(table.column(*at)?, &right, None)?),
+                MergedColumn::Right(at) | MergedColumn::Key(_, at) => rows.column(*at),
             });
             if next(self.batch(columns, right.len())?)? == Flow::Enough {
                 return Ok(Flow::Enough);

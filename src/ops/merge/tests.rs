@@ -76,7 +76,7 @@ fn column<'a>(kind: Type, keys: impl Iterator<Item = &'a Key>) -> ArrayRef {
     }
 }
 
-/// Rows of keys with what goes with them: the number of the row, a text and a flag.
+/// Rows of keys with what goes with them: the number of the row, a text, a short one or none, and a flag.
 fn side(kinds: &[Type], rows: &[Vec<Key>], first: usize) -> RecordBatch {
     let mut columns: Vec<(String, ArrayRef)> = kinds
         .iter()
@@ -89,6 +89,8 @@ fn side(kinds: &[Type], rows: &[Vec<Key>], first: usize) -> RecordBatch {
         "text".to_owned(),
         Arc::new(StringViewArray::from_iter_values(numbers.clone().map(|n| format!("the text of row number {n}")))),
     ));
+    let short = numbers.clone().map(|n| (n % 5 != 0).then(|| format!("row {n}")));
+    columns.push(("short".to_owned(), Arc::new(short.collect::<StringViewArray>())));
     columns.push(("odd".to_owned(), Arc::new(numbers.map(|n| Some(n % 2 == 1)).collect::<BooleanArray>())));
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
 }
@@ -124,14 +126,15 @@ fn build(op: &BuildOp, budget: &Budget, batches: &[RecordBatch]) -> crate::error
     }
     match op.finish(whole)? {
         RightSide::Table(table) => Ok(*table),
-        RightSide::Many(build) => {
-            let hashed = build.ranges().into_iter().map(|range| build.hashed(range)).collect::<Result<Vec<_>, _>>()?;
+        RightSide::Many(mut build) => {
+            let all = (0..op.schema().fields().len()).map(MergedColumn::Right).collect();
+            build.lay_out(&ProbeOp::new(op.schema().clone(), all, MergeKind::Left, op.keys().to_vec(), None));
+            let hashed = (0..build.ranges()).map(|range| build.hashed(range)).collect::<Result<Vec<_>, _>>()?;
             let hashed: Vec<_> = hashed.iter().collect();
             let parts: Vec<_> = (0..LargeBuild::PARTS).map(|part| build.indexed(part, &hashed)).collect();
-            let columns = (0..op.schema().fields().len()).map(|at| Ok((at, build.column(at)?)));
-            let columns = columns.collect::<Result<Vec<_>, Error>>()?;
-            let columns: Vec<_> = columns.iter().map(|(at, column)| (*at, column)).collect();
-            build.table(&parts.iter().collect::<Vec<_>>(), &columns)
+            let columns = (0..build.gathered()).map(|nth| build.column(nth, &hashed)).collect::<Result<Vec<_>, _>>()?;
+            let (parts, columns): (Vec<_>, Vec<_>) = (parts.iter().collect(), columns.iter().collect());
+            build.table(&hashed, &parts, &columns)
         }
         RightSide::Rows(_) => Err(Error::new(ErrorKind::Memory, "no table")),
     }
@@ -169,10 +172,13 @@ fn pairs(
         let Some(rows) = batch.column_by_name(&format!("row_{suffix}")) else { return vec![None; batch.num_rows()] };
         let rows: Vec<_> = rows.as_primitive::<Int64Type>().iter().map(|n| n.map(|n| n as usize)).collect();
         let text = batch.column_by_name(&format!("text_{suffix}")).unwrap().as_string_view();
+        let short = batch.column_by_name(&format!("short_{suffix}")).unwrap().as_string_view();
         let odd = batch.column_by_name(&format!("odd_{suffix}")).unwrap().as_boolean();
         for (i, row) in rows.iter().enumerate() {
             let want = row.map(|row| format!("the text of row number {row}"));
             assert_eq!(text.is_valid(i).then(|| text.value(i).to_owned()), want);
+            let want = row.filter(|row| row % 5 != 0).map(|row| format!("row {row}"));
+            assert_eq!(short.is_valid(i).then(|| short.value(i).to_owned()), want);
             assert_eq!(odd.is_valid(i).then(|| odd.value(i)), row.map(|row| row % 2 == 1));
         }
         rows
