@@ -17,6 +17,9 @@ pub(crate) struct Narrow {
     pub(super) outliers: Vec<(u32, i64)>,
 }
 
+/// About so many integers tell the best width.
+const SAMPLED: usize = 1 << 9;
+
 impl Narrow {
     /// These integers, at most `u32::MAX` of them.
     pub(crate) fn new(values: &[i64]) -> Narrow {
@@ -24,10 +27,13 @@ impl Narrow {
         let least = least.min(most);
         let distance = |value: &i64| value.wrapping_sub(least) as u64;
         let widest = width_of(distance(&most));
-        let width = if widest < 2 { widest } else { best_width(values.iter().map(distance)) };
+        // An odd step, as what repeats does so in even ones.
+        let step = values.len() / SAMPLED | 1;
+        let width = if widest < 2 { widest } else { best_width(values.iter().step_by(step).map(distance)) };
         let mut outliers = Vec::new();
         if width < widest {
-            let places = (0u32..).zip(values).filter(|(_, value)| width_of(distance(value)) > width);
+            let needs_more = |value: &i64| distance(value) >> (8 * width) != 0;
+            let places = (0u32..).zip(values).filter(|(_, value)| needs_more(value));
             outliers = places.map(|(place, value)| (place, *value)).collect();
             outliers.shrink_to_fit();
         }
@@ -105,7 +111,7 @@ fn width_of(distance: u64) -> usize {
     distance.checked_ilog2().map_or(0, |bit| bit as usize / 8 + 1)
 }
 
-/// The width with which all distances take the fewest bytes.
+/// The width with which all such distances take the fewest bytes.
 fn best_width(distances: impl Iterator<Item = u64>) -> usize {
     let mut counts = [0usize; 9];
     distances.for_each(|distance| counts[width_of(distance)] += 1);
