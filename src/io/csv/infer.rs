@@ -60,8 +60,9 @@ impl Guess {
 
     /// Takes a field in.
     fn see_field(&mut self, raw: &[u8], at: u64, spellings: &Spellings, keep_types: bool) {
-        // A column that is text can't become anything else.
-        if self.dtype != Some(Type::Text) {
+        // A column that is text can't become anything else; and most values are what those before them were.
+        let is_known = |dtype| dtype == Type::Text || spellings.is_plainly(raw, dtype);
+        if !self.dtype.is_some_and(is_known) {
             let dtype = spellings.classify(raw);
             let inexact = dtype == Some(Type::Int64) && raw.len() > 15 && spellings.is_inexact(raw);
             let seen = Guess { dtype, decided_at: at, inexact };

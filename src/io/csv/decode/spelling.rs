@@ -193,6 +193,24 @@ impl Spellings {
         })
     }
 
+    /// Whether it is plainly a value that a column of this type of numbers may have: so few digits that any type holds them, alone or
+    /// around a point. What is no such value may be one all the same.
+    pub(crate) fn is_plainly(&self, raw: &[u8], dtype: Type) -> bool {
+        let is_known = self.plain_numbers && self.trues.is_none() && self.falses.is_none();
+        if !is_known || raw.len() > 15 || !raw.first().is_some_and(u8::is_ascii_digit) {
+            return false;
+        }
+        let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+        match dtype {
+            Type::Int64 => digits(raw),
+            Type::Float64 => match raw.iter().position(|&byte| byte == b'.') {
+                Some(point) => digits(&raw[..point]) && point + 1 < raw.len() && digits(&raw[point + 1..]),
+                None => digits(raw),
+            },
+            _ => false,
+        }
+    }
+
     /// Whether it is an integer that no float holds.
     pub(crate) fn is_inexact(&self, raw: &[u8]) -> bool {
         let value = self.clean(raw).and_then(|text| self.int(text));
@@ -255,6 +273,8 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(options: CsvOptions) -> Spellings {
@@ -284,6 +304,29 @@ mod tests {
             [&b"1"[..], b"nein", b"2", b"true"].map(|t| given.classify(t)),
             [Some(Type::Bool), Some(Type::Bool), Some(Type::Int64), Some(Type::Text)]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plainly_of_a_type_is_of_it(raw in "[0-9]{0,3}[0-9.\"e -]{0,4}[0-9]{0,12}", float in any::<bool>()) {
+            let (plain, dtype) = (of(CsvOptions::new()), if float { Type::Float64 } else { Type::Int64 });
+            let found = plain.classify(raw.as_bytes());
+            if plain.is_plainly(raw.as_bytes(), dtype) {
+                prop_assert!(found == Some(dtype) || float && found == Some(Type::Int64), "{found:?}");
+                prop_assert!(!plain.is_inexact(raw.as_bytes()));
+            }
+            for given in [CsvOptions::new().true_values(["1"]), CsvOptions::new().nulls(["7"])] {
+                prop_assert!(!of(given).is_plainly(raw.as_bytes(), dtype));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_plainly_that() {
+        let plain = of(CsvOptions::new());
+        assert!([&b"7"[..], b"081310", b"123456789012345"].iter().all(|raw| plain.is_plainly(raw, Type::Int64)));
+        assert!([&b"7"[..], b"0.25", b"1234567.1234567"].iter().all(|raw| plain.is_plainly(raw, Type::Float64)));
+        assert!([&b""[..], b"1.", b".5", b"1.2.3", b"-1", b"1e5"].iter().all(|raw| !plain.is_plainly(raw, Type::Float64)));
     }
 
     #[test]
