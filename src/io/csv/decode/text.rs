@@ -95,14 +95,13 @@ pub(super) fn decode(
 }
 
 /// What is seen of fields while their views are made.
-#[derive(Default)]
 struct Lengths {
     any_empty: bool,
     any_long: bool,
 }
 
 /// Adds the views of fields that all stand as they are to be read.
-fn plain(column: Column<'_>, rows: impl Iterator<Item = usize>, views: &mut Vec<u128>) -> Lengths {
+fn plain(column: Column<'_>, rows: impl ExactSizeIterator<Item = usize>, views: &mut Vec<u128>) -> Lengths {
     let Records { starts, width, .. } = column.records;
     match (starts.is_empty(), column.column == 0, column.column + 1 == width) {
         (false, ..) => plain_at(column.data, rows.map(|row| column.field(row)), views),
@@ -117,12 +116,12 @@ fn plain(column: Column<'_>, rows: impl Iterator<Item = usize>, views: &mut Vec<
 /// field.
 fn plain_of<const FIRST: bool, const LAST: bool>(
     column: Column<'_>,
-    rows: impl Iterator<Item = usize>,
+    rows: impl ExactSizeIterator<Item = usize>,
     views: &mut Vec<u128>,
 ) -> Lengths {
     let Records { separators, row_starts, width, .. } = column.records;
     let (data, column) = (column.data, column.column);
-    let places = rows.map(|row| {
+    let places = rows.map(move |row| {
         let last = row * width + column;
         let end = separators[last] as usize + PADDING;
         let start = if FIRST { row_starts[row] as usize } else { separators[last - 1] as usize + 1 } + PADDING;
@@ -132,30 +131,45 @@ fn plain_of<const FIRST: bool, const LAST: bool>(
 }
 
 #[inline(always)]
-fn plain_at(data: &[u8], places: impl Iterator<Item = (usize, usize)>, views: &mut Vec<u128>) -> Lengths {
-    let mut lengths = Lengths::default();
-    views.extend(places.map(|(start, end)| {
-        lengths.any_empty |= start == end;
-        lengths.any_long |= end - start > INLINE;
-        view(data, start, end)
-    }));
-    lengths
+fn plain_at(data: &[u8], places: impl ExactSizeIterator<Item = (usize, usize)>, views: &mut Vec<u128>) -> Lengths {
+    let (mut shortest, mut longest) = (usize::MAX, 0);
+    // Into views that are there: one pushed after the other would keep these two in memory.
+    views.resize(places.len(), 0);
+    for (to, (start, end)) in views.iter_mut().zip(places) {
+        (shortest, longest) = (shortest.min(end - start), longest.max(end - start));
+        *to = view(data, start, end);
+    }
+    Lengths { any_empty: shortest == 0, any_long: longest > INLINE }
 }
 
-/// The view of a field. [`make_view`] jumps by the length of a short text, mispredicted where lengths change; this has no branch.
+/// Which bits of the sixteen bytes from four before a text on stand in its view: those of a short text, or the first four bytes of one
+/// that is longer.
+const KEPT: [[u64; 2]; INLINE + 2] = {
+    let (mut kept, mut len) = ([[0; 2]; INLINE + 2], 0);
+    while len < kept.len() {
+        let bits = VIEW_BYTES[if len <= INLINE { len } else { 4 }];
+        kept[len] = [bits as u64, (bits >> 64) as u64];
+        len += 1;
+    }
+    kept
+};
+
+/// The view of a field. [`make_view`] jumps by the length of a short text, mispredicted where lengths change; this has no branch, and
+/// shifts no bytes: the four before a text are where the view has its length.
 #[inline(always)]
 fn view(data: &[u8], start: usize, end: usize) -> u128 {
     let len = end - start;
-    let Some(bytes) = data.get(start..).and_then(|bytes| bytes.first_chunk::<16>()) else {
+    let at = start.wrapping_sub(4);
+    let Some((first, last)) = data.get(at..at.wrapping_add(16)).and_then(|bytes| bytes.split_first_chunk::<8>()) else {
         // At the end of the block.
         return make_view(&data[start..end], 0, start as u32);
     };
-    let is_inline = len <= INLINE;
-    // Of a longer text, its first four bytes, and where it stands.
-    let kept = if is_inline { len } else { 4 };
-    let offset = if is_inline { 0 } else { start as u32 };
-    let bytes = u128::from_le_bytes(*bytes) << 32 & VIEW_BYTES[kept];
-    u128::from(offset) << 96 | bytes | u128::from(len as u32)
+    let last = last.first_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+    let [low, high] = KEPT[len.min(INLINE + 1)];
+    // Where a longer text stands.
+    let offset = if len <= INLINE { 0 } else { start as u64 };
+    let low = u64::from_le_bytes(*first) & low | u64::from(len as u32);
+    u128::from(last & high | offset << 32) << 64 | u128::from(low)
 }
 
 /// The texts of views of these buffers: the block, and what does not stand there as it is to be read.
