@@ -72,7 +72,8 @@ fn words_of(kind: Type) -> usize {
 impl RowLayout {
     /// Of those of these columns that can be laid out by rows.
     pub(super) fn of(schema: &SchemaRef, columns: &[usize], batches: &[&RecordBatch]) -> RowLayout {
-        let is_short = |column: &ArrayRef| column.as_string_view_opt().is_none_or(|text| text.data_buffers().is_empty());
+        let is_short =
+            |column: &ArrayRef| column.as_string_view_opt().is_none_or(|text| text.data_buffers().is_empty());
         let all = |column: usize| batches.iter().map(move |batch| batch.column(column));
         let kinds = columns.iter().filter_map(|at| Some((*at, Type::of(schema.field(*at).data_type())?)));
         let kept: Vec<_> = kinds.filter(|(at, _)| all(*at).all(is_short)).collect();
@@ -115,7 +116,9 @@ impl RowLayout {
     fn write_field(&self, field: &Field, column: &ArrayRef, out: &mut [u32]) {
         let Field { kind, at, .. } = *field;
         match kind {
-            Type::Int64 => self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| halves(*v as u64)), out),
+            Type::Int64 => {
+                self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| halves(*v as u64)), out)
+            }
             Type::Timestamp => {
                 let values = column.as_primitive::<TimestampMicrosecondType>().values();
                 self.put(at, values.iter().map(|v| halves(*v as u64)), out);
@@ -184,7 +187,8 @@ impl RowStore {
         if fields.is_empty() || self.rows == 0 {
             return Ok(vec![]);
         }
-        let mut columns: Vec<_> = fields.iter().map(|field| (Values::new(field.kind, rows.len()), valid(field, rows))).collect();
+        let mut columns: Vec<_> =
+            fields.iter().map(|field| (Values::new(field.kind, rows.len()), valid(field, rows))).collect();
         let mut found = [&[][..]; TAKEN];
         for rows in rows.values().chunks(TAKEN) {
             let found = &mut found[..rows.len()];

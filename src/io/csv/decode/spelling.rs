@@ -326,7 +326,9 @@ mod tests {
         let plain = of(CsvOptions::new());
         assert!([&b"7"[..], b"081310", b"123456789012345"].iter().all(|raw| plain.is_plainly(raw, Type::Int64)));
         assert!([&b"7"[..], b"0.25", b"1234567.1234567"].iter().all(|raw| plain.is_plainly(raw, Type::Float64)));
-        assert!([&b""[..], b"1.", b".5", b"1.2.3", b"-1", b"1e5"].iter().all(|raw| !plain.is_plainly(raw, Type::Float64)));
+        assert!(
+            [&b""[..], b"1.", b".5", b"1.2.3", b"-1", b"1e5"].iter().all(|raw| !plain.is_plainly(raw, Type::Float64))
+        );
     }
 
     #[test]
