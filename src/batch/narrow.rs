@@ -28,7 +28,7 @@ impl Narrow {
         let distance = |value: &i64| value.wrapping_sub(least) as u64;
         let widest = width_of(distance(&most));
         // An odd step, as what repeats does so in even ones.
-        let step = values.len() / SAMPLED | 1;
+        let step = (values.len() / SAMPLED) | 1;
         let width = if widest < 2 { widest } else { best_width(values.iter().step_by(step).map(distance)) };
         let mut outliers = Vec::new();
         if width < widest {
