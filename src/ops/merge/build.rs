@@ -1,11 +1,7 @@
 //! The right side of a merge: gathered, and indexed by key.
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array,
-    new_null_array,
-};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::{concat, nullif, take};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
+use arrow::compute::{concat, take};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -70,18 +66,10 @@ impl JoinTable {
         self.num_rows
     }
 
-    /// These rows, of which columns are to be taken; nulls where there is none, [`MISSING`].
-    pub(super) fn rows(&self, mut rows: Vec<u32>) -> Result<RightRows<'_>> {
-        let mut missing = None;
-        if rows.contains(&MISSING) {
-            let is_missing = BooleanBuffer::collect_bool(rows.len(), |row| rows[row] == MISSING);
-            // Rows are taken without a look at nulls, which are put in afterwards: half as many instructions.
-            rows.iter_mut().for_each(|row| *row = if *row == MISSING { 0 } else { *row });
-            missing = Some(BooleanArray::new(is_missing, None));
-        }
-        let rows = UInt32Array::from(rows);
-        let taken = self.by_rows.as_ref().map(|store| store.take(&rows)).transpose()?;
-        Ok(RightRows { table: self, rows, missing, taken: taken.unwrap_or_default() })
+    /// These rows, of which columns are to be taken; null rows are nulls.
+    pub(super) fn rows<'a>(&'a self, rows: &'a UInt32Array) -> Result<RightRows<'a>> {
+        let taken = self.by_rows.as_ref().map(|store| store.take(rows)).transpose()?;
+        Ok(RightRows { table: self, rows, taken: taken.unwrap_or_default() })
     }
 
     /// Writes the group of each left row by its keys, [`MISSING`] where no right row has them.
@@ -102,9 +90,7 @@ impl JoinTable {
 /// Some rows of a [`JoinTable`].
 pub(super) struct RightRows<'a> {
     table: &'a JoinTable,
-    rows: UInt32Array,
-    /// Which are none.
-    missing: Option<BooleanArray>,
+    rows: &'a UInt32Array,
     /// Columns that are laid out by rows.
     taken: Vec<(usize, ArrayRef)>,
 }
@@ -112,27 +98,12 @@ pub(super) struct RightRows<'a> {
 impl RightRows<'_> {
     /// A column that some look-up takes.
     pub(super) fn column(&self, at: usize) -> Result<ArrayRef> {
-        let column = match self.taken.iter().find(|(of, _)| *of == at) {
-            Some((_, column)) => column.clone(),
-            None => {
-                let whole = self.table.columns.get(at).and_then(Option::as_ref);
-                let whole =
-                    whole.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))?;
-                if whole.is_empty() {
-                    return Ok(new_null_array(whole.data_type(), self.rows.len()));
-                }
-                take(whole, &self.rows, None)?
-            }
-        };
-        Ok(match &self.missing {
-            Some(missing) => nullif(&column, missing)?,
-            None => column,
-        })
-    }
-
-    /// The vector that they were in, for others.
-    pub(super) fn into_vec(self) -> Vec<u32> {
-        self.rows.into_parts().1.into()
+        if let Some((_, column)) = self.taken.iter().find(|(of, _)| *of == at) {
+            return Ok(column.clone());
+        }
+        let column = self.table.columns.get(at).and_then(Option::as_ref);
+        let column = column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))?;
+        Ok(take(column, self.rows, None)?)
     }
 }
 

@@ -244,7 +244,7 @@ impl LargeBuild {
         let mut whole = vec![None; self.schema.fields().len()];
         self.others.iter().zip(columns).for_each(|(at, column)| whole[*at] = Some(column.0.clone()));
         let blocks = hashed.iter().map(|hashed| std::mem::take(&mut *locked(&hashed.laid_out))).collect();
-        let by_rows = RowStore::new(self.layout.clone(), blocks, self.bits);
+        let by_rows = RowStore::new(self.layout.clone(), blocks, self.bits, self.rows);
         let keys = KeyIndex::Parts(PartedKeys::new(self.words()?, keys));
         let mut memory = locked(&self.memory);
         let own = memory.sibling();

@@ -8,11 +8,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{FilterBuilder, FilterPredicate, take};
 use arrow::datatypes::SchemaRef;
 
-use super::build::{JoinTable, RightRows};
+use super::build::JoinTable;
 use super::index::{Index, Runs};
 use super::matched::Matched;
 use crate::error::{Error, Result};
@@ -217,9 +217,9 @@ impl ProbeOp {
         if matches!(left, LeftRows::Filter(_)) {
             right.retain(|row| (*row != MISSING) == (self.kind != MergeKind::Anti));
         }
-        let (rows, found) = (right.len(), table.rows(std::mem::take(right))?);
-        let result = self.merged(batch, &left, &found, rows)?;
-        scratch.right = found.into_vec();
+        let (rows, indices) = (right.len(), indices(std::mem::take(right)));
+        let result = self.merged(table, batch, &left, &indices, rows)?;
+        scratch.right = indices.into_parts().1.into();
         next(result)
     }
 
@@ -262,20 +262,28 @@ impl ProbeOp {
             return Ok(Flow::More);
         }
         let left = UInt32Array::from(std::mem::take(&mut scratch.left));
-        let right = table.rows(std::mem::take(&mut scratch.right))?;
+        let right = indices(std::mem::take(&mut scratch.right));
         let left = LeftRows::Take(left);
-        let result = self.merged(batch, &left, &right, rows)?;
+        let result = self.merged(table, batch, &left, &right, rows)?;
         if let LeftRows::Take(left) = left {
             scratch.left = left.into_parts().1.into();
         }
-        scratch.right = right.into_vec();
+        scratch.right = right.into_parts().1.into();
         scratch.left.clear();
         scratch.right.clear();
         next(result)
     }
 
     /// The columns that come out: these rows of either side.
-    fn merged(&self, batch: &RecordBatch, left: &LeftRows, right: &RightRows<'_>, rows: usize) -> Result<RecordBatch> {
+    fn merged(
+        &self,
+        table: &JoinTable,
+        batch: &RecordBatch,
+        left: &LeftRows,
+        right: &UInt32Array,
+        rows: usize,
+    ) -> Result<RecordBatch> {
+        let right = table.rows(right)?;
         let column = |column: &MergedColumn| -> Result<ArrayRef> {
             Ok(match (column, left) {
                 (MergedColumn::Right(at), _) => right.column(*at)?,
@@ -295,17 +303,16 @@ impl ProbeOp {
     pub(crate) fn unmatched(&self, table: &JoinTable, matched: &Matched, next: Next) -> Result<Flow> {
         let mut rest = (0..table.num_rows() as u32).filter(|row| !matched.contains(*row));
         loop {
-            let right: Vec<u32> = rest.by_ref().take(self.output_rows).collect();
-            let count = right.len();
-            if count == 0 {
+            let right: UInt32Array = rest.by_ref().take(self.output_rows).map(Some).collect();
+            if right.is_empty() {
                 return Ok(Flow::More);
             }
-            let rows = table.rows(right)?;
+            let rows = table.rows(&right)?;
             let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
-                MergedColumn::Left(_) => Ok(new_null_array(field.data_type(), count)),
+                MergedColumn::Left(_) => Ok(new_null_array(field.data_type(), right.len())),
                 MergedColumn::Right(at) | MergedColumn::Key(_, at) => rows.column(*at),
             });
-            if next(self.batch(columns, count)?)? == Flow::Enough {
+            if next(self.batch(columns, right.len())?)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }
@@ -316,4 +323,12 @@ impl ProbeOp {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns.collect::<Result<_>>()?, &options)?)
     }
+}
+
+/// Rows as indices, null where MISSING.
+fn indices(rows: Vec<u32>) -> UInt32Array {
+    let nulls = rows
+        .contains(&MISSING)
+        .then(|| NullBuffer::new(BooleanBuffer::collect_bool(rows.len(), |row| rows[row] != MISSING)));
+    UInt32Array::new(rows.into(), nulls)
 }

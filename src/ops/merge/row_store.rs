@@ -42,6 +42,7 @@ pub(super) struct RowStore {
     blocks: Vec<Vec<u32>>,
     /// The bits of a row's number within its block.
     bits: u32,
+    rows: usize,
 }
 
 /// The values of a field of the rows that are taken.
@@ -163,8 +164,8 @@ fn whole(row: &[u32], at: usize) -> u64 {
 
 impl RowStore {
     /// Of rows that were laid out, in blocks of `1 << bits`; the last may have fewer.
-    pub(super) fn new(layout: RowLayout, blocks: Vec<Vec<u32>>, bits: u32) -> RowStore {
-        RowStore { layout, blocks, bits }
+    pub(super) fn new(layout: RowLayout, blocks: Vec<Vec<u32>>, bits: u32, rows: usize) -> RowStore {
+        RowStore { layout, blocks, bits, rows }
     }
 
     /// The bytes allocated.
@@ -174,14 +175,16 @@ impl RowStore {
 
     #[inline]
     fn row(&self, row: u32) -> &[u32] {
-        let at = (row as usize & ((1 << self.bits) - 1)) * self.layout.words;
-        &self.blocks[row as usize >> self.bits][at..at + self.layout.words]
+        // What is null may have any number.
+        let row = if (row as usize) < self.rows { row as usize } else { 0 };
+        let at = (row & ((1 << self.bits) - 1)) * self.layout.words;
+        &self.blocks[row >> self.bits][at..at + self.layout.words]
     }
 
-    /// The columns of these rows, none of them null, each with its place among the columns of the right side.
+    /// The columns of these rows, each with its place among the columns of the right side; of a row that is null, nulls.
     pub(super) fn take(&self, rows: &UInt32Array) -> Result<Vec<(usize, ArrayRef)>> {
         let fields = &self.layout.fields;
-        if fields.is_empty() {
+        if fields.is_empty() || self.rows == 0 {
             return Ok(vec![]);
         }
         let mut columns: Vec<_> =
@@ -201,7 +204,8 @@ impl RowStore {
             }
         }
         let column = |(field, (values, valid)): (&Field, (Values, Option<BooleanBufferBuilder>))| {
-            let nulls = valid.map(|mut valid| NullBuffer::new(valid.finish()));
+            let valid = valid.map(|mut valid| NullBuffer::new(valid.finish()));
+            let nulls = NullBuffer::union(rows.nulls(), valid.as_ref());
             Ok((field.column, values.column(field.kind, nulls)?))
         };
         fields.iter().zip(columns).map(column).collect()
