@@ -27,16 +27,21 @@ impl Narrow {
         let least = least.min(most);
         let distance = |value: &i64| value.wrapping_sub(least) as u64;
         let widest = width_of(distance(&most));
-        // An odd step, as what repeats does so in even ones.
-        let step = (values.len() / SAMPLED) | 1;
-        let width = if widest < 2 { widest } else { best_width(values.iter().step_by(step).map(distance)) };
-        let mut outliers = Vec::new();
-        if width < widest {
-            let needs_more = |value: &i64| distance(value) >> (8 * width) != 0;
+        let best = |step| if widest < 2 { widest } else { best_width(values.iter().step_by(step).map(distance)) };
+        let outliers_of = |width: usize| -> Vec<(u32, i64)> {
+            let needs_more = |value: &i64| width < widest && distance(value) >> (8 * width) != 0;
             let places = (0u32..).zip(values).filter(|(_, value)| needs_more(value));
-            outliers = places.map(|(place, value)| (place, *value)).collect();
-            outliers.shrink_to_fit();
+            places.map(|(place, value)| (place, *value)).collect()
+        };
+        let step = values.len().div_ceil(SAMPLED).max(1);
+        let mut width = best(step);
+        let mut outliers = outliers_of(width);
+        if step > 1 && outliers.len() > values.len() / 8 {
+            // Unless so many stand apart with good cause, those looked at were unlike the others.
+            width = best(1);
+            outliers = outliers_of(width);
         }
+        outliers.shrink_to_fit();
         let mut low = Vec::new();
         let distances = values.iter().map(distance);
         match width {
@@ -165,6 +170,15 @@ mod tests {
         assert_eq!(comes_back(&[], 0..0), Narrow { least: i64::MIN, ..Narrow::default() });
         let ends = [i64::MIN, i64::MAX, 0, -1];
         assert_eq!(comes_back(&ends, 0..4).width, 8);
+    }
+
+    #[test]
+    fn a_sample_that_is_unlike_the_others_is_not_believed() {
+        for period in [2usize, 3, 4, 43, 64, 128, 129] {
+            let values: Vec<i64> = (0..65_536).map(|i| if i % period == 0 { 0 } else { 1 << 40 }).collect();
+            let narrow = comes_back(&values, 100..60_000);
+            assert!(narrow.bytes() <= 6 * values.len(), "{period}: {}", narrow.bytes());
+        }
     }
 
     proptest! {

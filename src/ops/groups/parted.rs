@@ -49,14 +49,9 @@ impl KeyWords {
         }
     }
 
-    /// Whether nulls are words, too.
+    /// Whether nulls are words, too, and some values are none.
     pub(crate) fn have_nulls(&self) -> bool {
         self.packing.is_some()
-    }
-
-    /// Whether every value is a word.
-    pub(crate) fn always_fit(&self) -> bool {
-        self.packing.is_none()
     }
 
     /// Writes the words of rows; false where a value does not fit.

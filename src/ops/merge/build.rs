@@ -66,9 +66,9 @@ impl JoinTable {
         self.num_rows
     }
 
-    /// These rows, of which columns are to be taken; null rows are nulls.
-    pub(super) fn rows<'a>(&'a self, rows: &'a UInt32Array) -> Result<RightRows<'a>> {
-        let taken = self.by_rows.as_ref().map(|store| store.take(rows)).transpose()?;
+    /// These rows, of which the columns that are wanted are to be taken; null rows are nulls.
+    pub(super) fn rows<'a>(&'a self, rows: &'a UInt32Array, wanted: impl Fn(usize) -> bool) -> Result<RightRows<'a>> {
+        let taken = self.by_rows.as_ref().map(|store| store.take(rows, wanted)).transpose()?;
         Ok(RightRows { table: self, rows, taken: taken.unwrap_or_default() })
     }
 
@@ -217,7 +217,7 @@ impl BuildOp {
             return Ok(None);
         }
         let mut memory = rows.memory();
-        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(count, rows.bytes())) {
+        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(count, self.schema().fields().len(), rows.bytes())) {
             return Ok(None);
         }
         let batches = rows.range(0..count).collect::<Result<Vec<_>>>()?;

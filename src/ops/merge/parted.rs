@@ -3,7 +3,7 @@
 //! 1. Ranges of rows are hashed: their keys become words, sorted by part. The columns that come out are laid out by rows
 //!    ([`RowStore`]); batches are let go of one by one, so that their memory serves what comes.
 //! 2. Each part of the words becomes a table of its own.
-//! 3. Columns of long texts are each gathered into one array.
+//! 3. The others, of long texts and truth values, are each gathered into one array.
 //! 4. Together that is a [`JoinTable`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -84,10 +84,11 @@ impl LargeBuild {
     /// How many parts there are.
     pub(crate) const PARTS: usize = KeyWords::PARTS;
 
-    /// The bytes that the work takes beside the rows, and what it leaves; what comes out is copied, and may have bits of nulls.
-    pub(super) fn bytes_for(rows: usize, bytes: usize) -> usize {
+    /// The bytes that the work takes beside rows of so many columns, and what it leaves: what comes out is copied.
+    pub(super) fn bytes_for(rows: usize, columns: usize, bytes: usize) -> usize {
         let parts = KeyWords::PARTS * KeyPart::bytes_for(rows / KeyWords::PARTS + rows / (4 * KeyWords::PARTS));
-        bytes + rows * (size_of::<u64>() + 4 * size_of::<u32>()) + parts
+        let words = size_of::<u64>() + 4 * size_of::<u32>() + RowLayout::more_bytes(columns);
+        bytes + rows * words + parts
     }
 
     /// Of these batches, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no
@@ -103,7 +104,9 @@ impl LargeBuild {
             return Ok(None);
         };
         let (mut scratch, mut packed) = (vec![], vec![]);
-        for batch in batches.iter().filter(|_| !words.always_fit()) {
+        // A value alone is a word.
+        let may_not_fit = if words.have_nulls() { batches } else { &[] };
+        for batch in may_not_fit {
             let keys = op.keys().iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
             if !words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)? {
                 return Ok(None);

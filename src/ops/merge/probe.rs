@@ -283,7 +283,7 @@ impl ProbeOp {
         right: &UInt32Array,
         rows: usize,
     ) -> Result<RecordBatch> {
-        let right = table.rows(right)?;
+        let right = table.rows(right, |at| self.columns.contains(&MergedColumn::Right(at)))?;
         let column = |column: &MergedColumn| -> Result<ArrayRef> {
             Ok(match (column, left) {
                 (MergedColumn::Right(at), _) => right.column(*at)?,
@@ -307,7 +307,7 @@ impl ProbeOp {
             if right.is_empty() {
                 return Ok(Flow::More);
             }
-            let rows = table.rows(&right)?;
+            let rows = table.rows(&right, |_| true)?;
             let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
                 MergedColumn::Left(_) => Ok(new_null_array(field.data_type(), right.len())),
                 MergedColumn::Right(at) | MergedColumn::Key(_, at) => rows.column(*at),

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array, RecordBatch,
     TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 
 use crate::batch::short_texts;
 use crate::error::Result;
@@ -29,11 +29,21 @@ pub(super) struct RowLayout {
 #[derive(Clone, Copy)]
 struct Field {
     column: usize,
-    kind: Type,
+    kind: Kind,
     /// The first of its words.
     at: usize,
     /// The word and the bit that tells a value from a null, if there are any nulls.
     valid: Option<(usize, u32)>,
+}
+
+/// The types that take as many bytes here as in a column.
+#[derive(Clone, Copy)]
+enum Kind {
+    Int,
+    Time,
+    Float,
+    Day,
+    ShortText,
 }
 
 /// Rows, in blocks of a power of two of them.
@@ -50,7 +60,6 @@ enum Values {
     Ints(Vec<i64>),
     Floats(Vec<f64>),
     Days(Vec<i32>),
-    Bools(BooleanBufferBuilder),
     Texts(Vec<u128>),
 }
 
@@ -60,34 +69,57 @@ const LAID_OUT: usize = 1 << 10;
 /// So many rows are taken together.
 const TAKEN: usize = 1 << 7;
 
-/// The words of a value.
-fn words_of(kind: Type) -> usize {
-    match kind {
-        Type::Bool | Type::Date => 1,
-        Type::Int64 | Type::Timestamp | Type::Float64 => 2,
-        Type::Text => 4,
+/// The words of so many bits.
+fn null_words(columns: usize) -> usize {
+    columns.div_ceil(u32::BITS as usize)
+}
+
+impl Kind {
+    /// None of truth values, 32 of which are a word in a column, and of texts that are not whole in their views.
+    fn of(dtype: &DataType, mut columns: impl Iterator<Item = impl AsRef<dyn Array>>) -> Option<Kind> {
+        let is_short = |column: &dyn Array| column.as_string_view().data_buffers().is_empty();
+        match Type::of(dtype)? {
+            Type::Int64 => Some(Kind::Int),
+            Type::Timestamp => Some(Kind::Time),
+            Type::Float64 => Some(Kind::Float),
+            Type::Date => Some(Kind::Day),
+            Type::Text => columns.all(|column| is_short(column.as_ref())).then_some(Kind::ShortText),
+            Type::Bool => None,
+        }
+    }
+
+    /// The words of a value.
+    fn words(self) -> usize {
+        match self {
+            Kind::Day => 1,
+            Kind::Int | Kind::Time | Kind::Float => 2,
+            Kind::ShortText => 4,
+        }
     }
 }
 
 impl RowLayout {
     /// Of those of these columns that can be laid out by rows.
     pub(super) fn of(schema: &SchemaRef, columns: &[usize], batches: &[&RecordBatch]) -> RowLayout {
-        let is_short =
-            |column: &ArrayRef| column.as_string_view_opt().is_none_or(|text| text.data_buffers().is_empty());
         let all = |column: usize| batches.iter().map(move |batch| batch.column(column));
-        let kinds = columns.iter().filter_map(|at| Some((*at, Type::of(schema.field(*at).data_type())?)));
-        let kept: Vec<_> = kinds.filter(|(at, _)| all(*at).all(is_short)).collect();
-        let have_nulls = kept.iter().filter(|(at, _)| all(*at).any(|column| column.null_count() > 0));
+        let kinds = columns.iter().filter_map(|at| Some((*at, Kind::of(schema.field(*at).data_type(), all(*at))?)));
+        let kinds: Vec<_> = kinds.collect();
+        let have_nulls = kinds.iter().filter(|(at, _)| all(*at).any(|column| column.null_count() > 0));
         let nulls: Vec<usize> = have_nulls.map(|(at, _)| *at).collect();
-        let mut words = nulls.len().div_ceil(u32::BITS as usize);
-        let mut fields = Vec::with_capacity(kept.len());
-        for (column, kind) in kept {
+        let mut words = null_words(nulls.len());
+        let mut fields = Vec::with_capacity(kinds.len());
+        for (column, kind) in kinds {
             let nth = nulls.iter().position(|at| *at == column);
             let valid = nth.map(|nth| (nth / u32::BITS as usize, nth as u32 % u32::BITS));
             fields.push(Field { column, kind, at: words, valid });
-            words += words_of(kind);
+            words += kind.words();
         }
         RowLayout { fields, words }
+    }
+
+    /// The most bytes that a row of so many columns takes beside what it takes in columns.
+    pub(super) fn more_bytes(columns: usize) -> usize {
+        null_words(columns) * size_of::<u32>()
     }
 
     /// Whether a column is laid out by rows.
@@ -116,20 +148,19 @@ impl RowLayout {
     fn write_field(&self, field: &Field, column: &ArrayRef, out: &mut [u32]) {
         let Field { kind, at, .. } = *field;
         match kind {
-            Type::Int64 => {
-                self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| halves(*v as u64)), out)
+            Kind::Int => {
+                self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| halves(*v as u64)), out);
             }
-            Type::Timestamp => {
+            Kind::Time => {
                 let values = column.as_primitive::<TimestampMicrosecondType>().values();
                 self.put(at, values.iter().map(|v| halves(*v as u64)), out);
             }
-            Type::Float64 => {
+            Kind::Float => {
                 let values = column.as_primitive::<Float64Type>().values();
                 self.put(at, values.iter().map(|v| halves(v.to_bits())), out);
             }
-            Type::Date => self.put(at, column.as_primitive::<Date32Type>().values().iter().map(|v| [*v as u32]), out),
-            Type::Bool => self.put(at, column.as_boolean().values().iter().map(|v| [u32::from(v)]), out),
-            Type::Text => {
+            Kind::Day => self.put(at, column.as_primitive::<Date32Type>().values().iter().map(|v| [*v as u32]), out),
+            Kind::ShortText => {
                 let quarters = |view: &u128| {
                     let ([a, b], [c, d]) = (halves(*view as u64), halves((*view >> 64) as u64));
                     [a, b, c, d]
@@ -181,14 +212,16 @@ impl RowStore {
         &self.blocks[row >> self.bits][at..at + self.layout.words]
     }
 
-    /// The columns of these rows, each with its place among the columns of the right side; of a row that is null, nulls.
-    pub(super) fn take(&self, rows: &UInt32Array) -> Result<Vec<(usize, ArrayRef)>> {
-        let fields = &self.layout.fields;
+    /// The columns of these rows that are wanted, each with its place among the columns of the right side; of a row that is null,
+    /// nulls.
+    pub(super) fn take(&self, rows: &UInt32Array, wanted: impl Fn(usize) -> bool) -> Result<Vec<(usize, ArrayRef)>> {
+        let fields: Vec<&Field> = self.layout.fields.iter().filter(|field| wanted(field.column)).collect();
         if fields.is_empty() || self.rows == 0 {
             return Ok(vec![]);
         }
-        let mut columns: Vec<_> =
-            fields.iter().map(|field| (Values::new(field.kind, rows.len()), valid(field, rows))).collect();
+        let valid = |field: &Field| field.valid.map(|_| BooleanBufferBuilder::new(rows.len()));
+        let column = |field: &&Field| (Values::new(field.kind, rows.len()), valid(field));
+        let mut columns: Vec<_> = fields.iter().map(column).collect();
         let mut found = [&[][..]; TAKEN];
         for rows in rows.values().chunks(TAKEN) {
             let found = &mut found[..rows.len()];
@@ -208,23 +241,17 @@ impl RowStore {
             let nulls = NullBuffer::union(rows.nulls(), valid.as_ref());
             Ok((field.column, values.column(field.kind, nulls)?))
         };
-        fields.iter().zip(columns).map(column).collect()
+        fields.into_iter().zip(columns).map(column).collect()
     }
 }
 
-/// To be filled with whether the values of these rows are there, where some are not.
-fn valid(field: &Field, rows: &UInt32Array) -> Option<BooleanBufferBuilder> {
-    field.valid.map(|_| BooleanBufferBuilder::new(rows.len()))
-}
-
 impl Values {
-    fn new(kind: Type, rows: usize) -> Values {
+    fn new(kind: Kind, rows: usize) -> Values {
         match kind {
-            Type::Int64 | Type::Timestamp => Values::Ints(Vec::with_capacity(rows)),
-            Type::Float64 => Values::Floats(Vec::with_capacity(rows)),
-            Type::Date => Values::Days(Vec::with_capacity(rows)),
-            Type::Bool => Values::Bools(BooleanBufferBuilder::new(rows)),
-            Type::Text => Values::Texts(Vec::with_capacity(rows)),
+            Kind::Int | Kind::Time => Values::Ints(Vec::with_capacity(rows)),
+            Kind::Float => Values::Floats(Vec::with_capacity(rows)),
+            Kind::Day => Values::Days(Vec::with_capacity(rows)),
+            Kind::ShortText => Values::Texts(Vec::with_capacity(rows)),
         }
     }
 
@@ -235,7 +262,6 @@ impl Values {
             Values::Ints(values) => values.extend(rows.iter().map(|row| whole(row, at) as i64)),
             Values::Floats(values) => values.extend(rows.iter().map(|row| f64::from_bits(whole(row, at)))),
             Values::Days(values) => values.extend(rows.iter().map(|row| row[at] as i32)),
-            Values::Bools(values) => rows.iter().for_each(|row| values.append(row[at] != 0)),
             Values::Texts(values) => {
                 let view = |row: &&[u32]| u128::from(whole(row, at + 2)) << 64 | u128::from(whole(row, at));
                 values.extend(rows.iter().map(view));
@@ -243,14 +269,84 @@ impl Values {
         }
     }
 
-    fn column(self, kind: Type, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    fn column(self, kind: Kind, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         Ok(match (self, kind) {
-            (Values::Ints(values), Type::Timestamp) => Arc::new(TimestampMicrosecondArray::new(values.into(), nulls)),
+            (Values::Ints(values), Kind::Time) => Arc::new(TimestampMicrosecondArray::new(values.into(), nulls)),
             (Values::Ints(values), _) => Arc::new(Int64Array::new(values.into(), nulls)),
             (Values::Floats(values), _) => Arc::new(Float64Array::new(values.into(), nulls)),
             (Values::Days(values), _) => Arc::new(Date32Array::new(values.into(), nulls)),
-            (Values::Bools(mut values), _) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             (Values::Texts(views), _) => Arc::new(short_texts(views, nulls)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringViewArray;
+    use arrow::compute::take;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Columns of all types, over and over; most values are there.
+    fn batch(columns: usize, rows: std::ops::Range<i64>) -> RecordBatch {
+        let column = |nth: usize| -> ArrayRef {
+            let value =
+                |row: i64| ((row * 7 + nth as i64) % 9 != 0 || nth % 7 == 6).then_some(row << (nth as i64 % 50));
+            let ints = rows.clone().map(value);
+            match nth % 5 {
+                0 => Arc::new(ints.collect::<Int64Array>()),
+                1 => Arc::new(ints.map(|v| v.map(|v| v as f64 / 3.0)).collect::<Float64Array>()),
+                2 => Arc::new(ints.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+                3 => Arc::new(ints.collect::<TimestampMicrosecondArray>()),
+                _ => Arc::new(ints.map(|v| v.map(|v| (v % 100_000).to_string())).collect::<StringViewArray>()),
+            }
+        };
+        RecordBatch::try_from_iter_with_nullable((0..columns).map(|nth| (format!("c{nth}"), column(nth), true)))
+            .unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// The twin: rows taken from each column.
+        #[test]
+        fn rows_are_those_of_the_columns(
+            columns in prop::sample::select(vec![1usize, 2, 6, 70]),
+            count in 1i64..5000,
+            bits in 3u32..14,
+            rows in prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 0..400),
+            every in 1usize..4,
+        ) {
+            // One more row before and behind: what is laid out is a slice.
+            let whole = batch(columns, -1..count + 1).slice(1, count as usize);
+            let all: Vec<usize> = (0..columns).collect();
+            let layout = RowLayout::of(whole.schema_ref(), &all, &[&whole]);
+            let blocks = (0..count as usize).step_by(1 << bits).map(|start| {
+                let part = whole.slice(start, (count as usize - start).min(1 << bits));
+                let mut block = vec![0; layout.words_for(part.num_rows())];
+                layout.write(&part, &mut block);
+                block
+            });
+            let blocks: Vec<_> = blocks.collect();
+            let store = RowStore::new(layout, blocks, bits, count as usize);
+            let rows: UInt32Array = rows.iter().map(|row| row.map(|row| row.index(count as usize) as u32)).collect();
+            let taken = store.take(&rows, |column| column % every == 0).unwrap();
+            prop_assert_eq!(taken.len(), columns.div_ceil(every));
+            for (column, found) in taken {
+                prop_assert_eq!(&found, &take(whole.column(column), &rows, None).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn long_texts_and_truth_values_stay_in_columns() {
+        let long: ArrayRef = Arc::new(StringViewArray::from_iter_values(["more than twelve bytes"]));
+        let truth: ArrayRef = Arc::new(arrow::array::BooleanArray::from(vec![true]));
+        let batch =
+            RecordBatch::try_from_iter([("long", long), ("truth", truth), ("n", batch(1, 0..1).column(0).clone())]);
+        let batch = batch.unwrap();
+        let layout = RowLayout::of(batch.schema_ref(), &[0, 1, 2], &[&batch]);
+        assert_eq!([0, 1, 2].map(|column| layout.has(column)), [false, false, true]);
     }
 }

@@ -436,6 +436,23 @@ fn left_columns_pass_as_they_are_where_all_rows_match_once() {
 }
 
 #[test]
+fn rows_that_find_nothing_hold_no_text() {
+    for large_rows in [1, 1 << 10] {
+        let build_op = BuildOp::new(schema(INT), keys(INT), false, None).with_large_rows(large_rows);
+        let table = build(&build_op, &Budget::of(1 << 20), &pieces(INT, &int_rows([4, 8, 12]), &[2])).unwrap();
+        let (output, columns) = merged(INT, MergeKind::Left);
+        let probe = ProbeOp::new(output, columns, MergeKind::Left, keys(INT), None);
+        let mut next = |batch: RecordBatch| {
+            let texts = batch.column_by_name("text_y").unwrap().as_string_view();
+            // Of the one that is found.
+            assert_eq!((texts.null_count(), texts.total_buffer_bytes_used()), (2, "the text of row number 0".len()));
+            Ok(Flow::More)
+        };
+        probe.probe(&table, &mut Matched::default(), &side(INT, &int_rows([1, 4, 3]), 0), &mut next).unwrap();
+    }
+}
+
+#[test]
 fn who_has_enough_is_given_no_more() {
     for (left, right) in [(int_rows(0..9), int_rows(0..9)), (int_rows(vec![1; 9]), int_rows(vec![1; 9]))] {
         let build_op = BuildOp::new(schema(INT), keys(INT), false, None);

@@ -299,9 +299,11 @@ mod tests {
         #[test]
         fn what_is_built_unchecked_stands_every_check(
             body in prop_oneof![
-                prop::collection::vec(prop::sample::select("ab,,\n\"é0123456789abcdef".as_bytes()), 0..300),
-                prop::collection::vec(prop::sample::select("ab,,\n0123456789abcdef0123456789abcdef".as_bytes()), 0..300),
+                prop::collection::vec(prop::sample::select("ab,,,\n\"é0123456789abcdef".as_bytes()), 0..300),
+                prop::collection::vec(prop::sample::select("ab,,,,\r\n\n0123456789abcdef0123456789abcdef".as_bytes()), 0..300),
             ],
+            width in 1usize..4,
+            some in prop::option::of(1usize..3),
             in_text in any::<bool>(),
         ) {
             let dialect = &Dialect::default();
@@ -310,7 +312,7 @@ mod tests {
             index.index(&body, State::FieldStart, dialect, false);
             if let Some(last) = index.last_record(&body) {
                 let end = index.truncate_after(&body, last);
-                index.shape(&body[..end], 2, dialect);
+                index.shape(&body[..end], width, dialect);
             }
             let block = Buffer::from_vec([vec![0; PADDING], body.clone()].concat());
             let records = Records {
@@ -318,17 +320,39 @@ mod tests {
                 separators: &index.separators,
                 starts: &index.starts,
                 row_starts: &index.row_starts,
-                width: 2,
+                width,
                 has_quotes: index.has_quotes,
                 is_text: body.is_ascii(),
             };
             let spellings = Spellings::new(&options, dialect, None, "x");
-            let mut decoder = Decoder { spellings: &spellings, bad: vec![], all_bad: true };
-            let rows = Rows::All(index.row_starts.len());
-            let array = decode(&mut decoder, records.column(1), rows, &mut ColumnBuffer::default());
-            let array = array.as_string_view();
-            let checked = StringViewArray::try_new(array.views().clone(), array.data_buffers().to_vec(), array.nulls().cloned());
-            prop_assert_eq!(&checked.unwrap(), array);
+            let all = index.row_starts.len();
+            let these: Vec<u32> = (0..all as u32).step_by(some.unwrap_or(1)).collect();
+            let rows = if some.is_some() { Rows::These(&these) } else { Rows::All(all) };
+            for column in 0..width {
+                let column = records.column(column);
+                let mut decoder = Decoder { spellings: &spellings, bad: vec![], all_bad: true };
+                let array = decode(&mut decoder, column, rows, &mut ColumnBuffer::default());
+                let array = array.as_string_view();
+                let (views, buffers) = (array.views().clone(), array.data_buffers().to_vec());
+                prop_assert_eq!(&StringViewArray::try_new(views, buffers, array.nulls().cloned()).unwrap(), array);
+                if index.has_quotes || in_text {
+                    continue;
+                }
+                // Fields that stand as they are to be read.
+                for at in 0..rows.len() {
+                    let (start, end) = column.field(rows.row(at));
+                    let text = std::str::from_utf8(&block[start..end]).ok().filter(|text| !text.is_empty());
+                    prop_assert_eq!(array.is_valid(at).then(|| array.value(at)), text);
+                }
+            }
+        }
+
+        /// The safe twin: arrow's.
+        #[test]
+        fn a_view_is_arrows(block in prop::collection::vec(any::<u8>(), PADDING..PADDING + 60), ends in any::<[prop::sample::Index; 2]>()) {
+            let [a, b] = ends.map(|end| PADDING + end.index(block.len() - PADDING + 1));
+            let (start, end) = (a.min(b), a.max(b));
+            prop_assert_eq!(view(&block, start, end), make_view(&block[start..end], 0, start as u32));
         }
     }
 }
