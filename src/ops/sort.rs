@@ -18,7 +18,7 @@
 //! - To hold them packed took 20 % off, and three quarters of the memory: what is not touched for the first time costs no page of
 //!   zeros. To begin the copies of 16 slices together, before any is copied, took two thirds off the copying.
 //! - Blocks of runs a quarter as large took a third off where memory is short: runs need no merge before they are cut into ranges.
-//! - To tell the width of packed integers by some of them took 8 % of the CPU time off.
+//! - To tell the width of packed integers by some of them took 2 % of the instructions off.
 //! - To lay the rows of a range out by rows before they are gathered gained nothing, nor did batches four times as large.
 //! - Parquet columns without dictionaries where values look unlike each other gained nothing; integers packed as differences in place of
 //!   dictionaries took some 6 % off (of five runs in turns), and made the file a quarter larger.
