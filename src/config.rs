@@ -28,20 +28,24 @@ pub(crate) struct Config {
 pub(crate) struct PartitionSize {
     /// At most so many bytes.
     pub bytes: u64,
-    /// Where there are few in all, there are a multiple of so many: all threads have as much to do.
-    pub multiple_of: u64,
+    /// The threads that read them; none where partitions are to be as large as was asked for.
+    pub threads: Option<u64>,
 }
 
 impl PartitionSize {
-    /// The bytes of each of the partitions of so many bytes.
-    pub(crate) fn of(self, all: u64) -> u64 {
-        let count = all.div_ceil(self.bytes.max(1));
-        if count < 2 || count > 4 * self.multiple_of {
-            return self.bytes;
-        }
-        all.div_ceil(count.next_multiple_of(self.multiple_of.max(1)))
+    /// The bytes of the next partition, where so many are left. The fewer there are, the smaller it is: all threads end at about the same time, and
+    /// of little there is something for each (*Guided self-scheduling*, Polychronopoulos and Kuck, 1987).
+    pub(crate) fn of_next(self, left: u64) -> u64 {
+        let share = |threads: u64| left.div_ceil(threads.saturating_mul(SHARES).max(1)).max(SMALL_PARTITION);
+        self.threads.map_or(self.bytes, |threads| self.bytes.min(share(threads)))
     }
 }
+
+/// A thread gets so many partitions at least of what is left, as long as they are not small.
+const SHARES: u64 = 2;
+
+/// Smaller partitions would cost more than they spare.
+const SMALL_PARTITION: u64 = 16_000_000;
 
 /// What a partition holds unless told otherwise: 100 MB of the file.
 pub(crate) const PARTITION_BYTES: u64 = 100_000_000;
@@ -139,14 +143,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_partitions_are_as_many_for_each_thread() {
-        let count = |all: u64, bytes, multiple_of| all.div_ceil(PartitionSize { bytes, multiple_of }.of(all));
-        assert_eq!([1, 99, 100].map(|all| count(all, 100, 4)), [1; 3]);
-        assert_eq!([101, 350, 400, 401, 1600].map(|all| count(all, 100, 4)), [4, 4, 4, 8, 16]);
-        // Of many, one more or less does not matter.
-        assert_eq!(count(1601, 100, 4), 17);
+    fn partitions_are_smaller_towards_the_end() {
+        const MB: u64 = 1_000_000;
+        let size = PartitionSize { bytes: 100 * MB, threads: Some(2) };
+        let of = |left: u64| size.of_next(left * MB) / MB;
+        assert_eq!([100_000, 400, 200, 128, 10, 0].map(of), [100, 100, 50, 32, 16, 16]);
         // A size that was asked for is what it is.
-        assert_eq!([101, 250].map(|all| count(all, 100, 1)), [2, 3]);
+        assert_eq!([0, 10_000].map(|left| PartitionSize { bytes: 7, threads: None }.of_next(left)), [7, 7]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Bag;
 use super::partition::{Items, Partition};
+use crate::config::PartitionSize;
 use crate::error::Result;
 use crate::graph::TaskContext;
 use crate::io::{Lines, Paths, TextSource};
@@ -130,7 +131,8 @@ pub(super) fn of_lines<T: Send + 'static>(
     step: &'static str,
     open: impl Fn(Lines, PathBuf) -> Result<Items<T>> + Send + Sync + 'static,
 ) -> Bag<T> {
-    let size = options.partition_size.unwrap_or(session.partition_size() as u64);
+    let asked = options.partition_size.map(|bytes| PartitionSize { bytes, threads: None });
+    let size = asked.unwrap_or_else(|| session.partitions());
     let size = (!options.by_file).then_some(size);
     let source = match TextSource::open(&paths, options.encoding.as_deref(), size, session.spill_dir()) {
         Ok(source) => Arc::new(source),

@@ -92,7 +92,7 @@ impl Session {
     pub fn read_parquet(&self, paths: impl Into<Paths>) -> Frame {
         let paths = paths.into();
         let step = format!("read_parquet({paths})");
-        let source = ParquetSource::open(paths, self.partition_size() as u64, &mut Spool::new(self.spill_dir()));
+        let source = ParquetSource::open(paths, self.partitions(), &mut Spool::new(self.spill_dir()));
         Frame::new(self.clone(), source.map(|source| LogicalPlan::read(Arc::new(source))), step)
     }
 
@@ -100,7 +100,7 @@ impl Session {
     pub fn read_ipc(&self, paths: impl Into<Paths>) -> Frame {
         let paths = paths.into();
         let step = format!("read_ipc({paths})");
-        let source = IpcSource::open(paths, self.partition_size() as u64, &mut Spool::new(self.spill_dir()));
+        let source = IpcSource::open(paths, self.partitions(), &mut Spool::new(self.spill_dir()));
         Frame::new(self.clone(), source.map(|source| LogicalPlan::read(Arc::new(source))), step)
     }
 

@@ -3,6 +3,7 @@
 //! The random access format has a footer that tells where its messages are; the streaming format is walked through once
 //! to find them, and is one partition, as a dictionary may be replaced on the way. From then on both are alike.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,8 +18,9 @@ use arrow::ipc::{
 
 use super::discover::{InputFile, Paths, discover};
 use super::spool::Spool;
-use super::typed::{DecodeError, FileColumns, TypedFile, agree};
+use super::typed::{DecodeError, FileColumns, TypedFile, agree, runs};
 use super::{RowSource, Rows};
+use crate::config::PartitionSize;
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::mem::Reservation;
@@ -53,7 +55,7 @@ struct IpcFile {
 #[derive(Debug)]
 struct Partition {
     file: usize,
-    batches: std::ops::Range<usize>,
+    batches: Range<usize>,
 }
 
 impl IpcSource {
@@ -61,25 +63,24 @@ impl IpcSource {
     ///
     /// # Errors
     /// What [`discover`] and [`agree`] say; files that are damaged or no IPC files.
-    pub(crate) fn open(paths: Paths, partition_size: u64, spool: &mut Spool) -> Result<IpcSource> {
+    pub(crate) fn open(paths: Paths, size: PartitionSize, spool: &mut Spool) -> Result<IpcSource> {
         let mut files = Vec::new();
         for input in discover(&paths, spool)? {
             let file = TypedFile::open(&input)?;
             files.push(file.decode(|| IpcFile::open(&file, input))?);
         }
         let (schema, columns) = agree(files.iter().map(|f| (f.input.path.as_path(), f.schema.clone())).collect())?;
-        let mut partitions = Vec::new();
-        for (file, IpcFile { batches, is_stream, .. }) in files.iter().enumerate() {
-            let mut start = 0;
-            let mut bytes = 0;
-            for (i, batch) in batches.iter().enumerate() {
-                bytes += length(batch) as u64;
-                if bytes >= partition_size && !is_stream || i + 1 == batches.len() {
-                    partitions.push(Partition { file, batches: start..i + 1 });
-                    (start, bytes) = (i + 1, 0);
-                }
-            }
-        }
+        // A stream is read from its beginning.
+        let batches = |file: &IpcFile| match file.is_stream {
+            true => vec![file.batches.iter().map(|batch| length(batch) as u64).sum()],
+            false => file.batches.iter().map(|batch| length(batch) as u64).collect(),
+        };
+        let partition = |(file, range): (usize, Range<usize>)| {
+            let IpcFile { batches, is_stream, .. }: &IpcFile = &files[file];
+            Partition { file, batches: if *is_stream { 0..batches.len() } else { range } }
+        };
+        let runs = runs(&files.iter().map(batches).collect::<Vec<_>>(), size);
+        let mut partitions: Vec<_> = runs.into_iter().map(partition).collect();
         if partitions.is_empty() {
             // No rows, but something to begin with.
             partitions.push(Partition { file: 0, batches: 0..0 });

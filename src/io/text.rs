@@ -12,6 +12,7 @@ use super::csv::{CsvOptions, encoding};
 use super::discover::{Paths, discover, io_error};
 use super::read_at::Input;
 use super::spool::Spool;
+use crate::config::PartitionSize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{self, TaskContext};
 use crate::mem::Reservation;
@@ -49,7 +50,7 @@ pub(crate) struct Line {
 const BLOCK: usize = 1 << 18;
 
 impl TextSource {
-    /// Looks at the files; each is one partition, or is cut into partitions of about so many bytes. What must be kept for reading,
+    /// Looks at the files; each is one partition, or is cut into partitions of about such a size. What must be kept for reading,
     /// such as what compressed files hold, goes into `spill_dir`.
     ///
     /// # Errors
@@ -57,18 +58,21 @@ impl TextSource {
     pub(crate) fn open(
         paths: &Paths,
         encoding: Option<&str>,
-        partition_size: Option<u64>,
+        partition_size: Option<PartitionSize>,
         spill_dir: &Path,
     ) -> Result<TextSource> {
         let options = encoding.map_or_else(CsvOptions::new, |label| CsvOptions::new().encoding(label));
         let mut spool = Spool::new(spill_dir);
-        let (mut files, mut partitions) = (Vec::new(), Vec::new());
-        for file in discover(paths, &mut spool)? {
-            let (text, _) = TextFile::open(&file, &options, &mut spool)?;
-            let whole = text.start..text.end.max(text.start);
-            let ranges = partition_size.map_or_else(|| vec![whole.clone()], |size| cuts(whole.clone(), size));
-            partitions.extend(ranges.into_iter().map(|range| (files.len(), range)));
-            files.push(text);
+        let found = discover(paths, &mut spool)?;
+        let files = found.iter().map(|file| Ok(TextFile::open(file, &options, &mut spool)?.0));
+        let files = files.collect::<Result<Vec<TextFile>>>()?;
+        let whole = |text: &TextFile| text.start..text.end.max(text.start);
+        let bytes = |text| whole(text).end - whole(text).start;
+        let (mut partitions, mut left) = (Vec::new(), files.iter().map(bytes).sum::<u64>());
+        for (number, text) in files.iter().enumerate() {
+            left -= bytes(text);
+            let ranges = partition_size.map_or_else(|| vec![whole(text)], |size| cuts(whole(text), left, size));
+            partitions.extend(ranges.into_iter().map(|range| (number, range)));
         }
         Ok(TextSource { files, partitions })
     }

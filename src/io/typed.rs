@@ -1,6 +1,7 @@
 //! What files of typed formats have in common: they are read by positions, agree on their columns, and may be damaged.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,27 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::discover::{InputFile, io_error};
 use super::read_at::Input;
 use crate::batch::{conform, conform_schema};
+use crate::config::PartitionSize;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::expr::{type_name, widened};
+
+/// Partitions of about such a size of what files are made of, given the bytes of each piece: the file, and a run of its pieces.
+pub(crate) fn runs(files: &[Vec<u64>], size: PartitionSize) -> Vec<(usize, Range<usize>)> {
+    let mut runs = Vec::new();
+    // Damaged files may tell of any number.
+    let mut left = files.iter().flatten().fold(0u64, |sum, bytes| sum.saturating_add(*bytes));
+    for (file, pieces) in files.iter().enumerate() {
+        let (mut start, mut bytes) = (0, 0u64);
+        for (i, piece) in pieces.iter().enumerate() {
+            bytes = bytes.saturating_add(*piece);
+            if bytes >= size.of_next(left) || i + 1 == pieces.len() {
+                runs.push((file, start..i + 1));
+                (start, left, bytes) = (i + 1, left.saturating_sub(bytes), 0);
+            }
+        }
+    }
+    runs
+}
 
 /// An open file that is read from anywhere. What is gone by then is an error: a map of it would end the process.
 #[derive(Debug, Clone)]

@@ -83,8 +83,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB, or somewhat less where there are few pieces,
-    /// so that all threads get as many.
+    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB, and less, down to 16 MB, where little is left to
+    /// read: so all threads have something to do until the end.
     pub fn partition_size(mut self, bytes: usize) -> Self {
         self.partition_size = Some(bytes);
         self
@@ -116,8 +116,8 @@ impl SessionBuilder {
             spill_limit: self.spill_limit,
             lean_bytes: machine::memory() / 2,
             partition_size: match self.partition_size {
-                Some(bytes) => PartitionSize { bytes: bytes as u64, multiple_of: 1 },
-                None => PartitionSize { bytes: PARTITION_BYTES, multiple_of: threads as u64 },
+                Some(bytes) => PartitionSize { bytes: bytes as u64, threads: None },
+                None => PartitionSize { bytes: PARTITION_BYTES, threads: Some(threads as u64) },
             },
             split_every: self.split_every.unwrap_or(SPLIT_EVERY),
         };
@@ -169,7 +169,7 @@ impl Session {
         self.config().partition_size.bytes as usize
     }
 
-    /// The same, and when pieces may be smaller.
+    /// The same, and who shares them.
     pub(crate) fn partitions(&self) -> PartitionSize {
         self.config().partition_size
     }

@@ -11,18 +11,28 @@ use std::ops::Range;
 
 use super::dialect::Dialect;
 use super::fields::{FieldIndex, State, Step};
+use crate::config::PartitionSize;
 use crate::io::read_at::Input;
 
 /// So many partitions of a file are enough for any machine; smaller ones would cost more than what they hold.
 const MOST: u64 = 10_000;
 
-/// Cuts `range` into parts of about `size` bytes, all alike; one part at least, [`MOST`] at most.
-pub(crate) fn cuts(range: Range<u64>, size: u64) -> Vec<Range<u64>> {
-    let bytes = range.end - range.start;
-    let parts = bytes.div_ceil(size.max(1)).clamp(1, MOST);
-    // 128 bits, since bytes times parts may pass 64.
-    let cut = |i: u64| range.start + (u128::from(bytes) * u128::from(i) / u128::from(parts)) as u64;
-    (0..parts).map(|i| cut(i)..cut(i + 1)).collect()
+/// Cuts `range`, which so many bytes are to be read behind, into parts of about such a size; one part at least, [`MOST`] at most.
+pub(crate) fn cuts(range: Range<u64>, behind: u64, size: PartitionSize) -> Vec<Range<u64>> {
+    let least = (range.end - range.start).div_ceil(MOST).max(1);
+    let mut parts = Vec::new();
+    let mut start = range.start;
+    loop {
+        let left = range.end - start;
+        // Those of one size are all alike.
+        let count = left.div_ceil(size.of_next(left.saturating_add(behind)).max(least)).max(1);
+        let end = start + left.div_ceil(count);
+        parts.push(start..end);
+        if end == range.end {
+            return parts;
+        }
+        start = end;
+    }
 }
 
 /// How many bytes are looked at to tell the hypotheses apart.
@@ -141,13 +151,29 @@ mod tests {
 
     #[test]
     fn cuts_are_contiguous_and_about_equal() {
-        assert_eq!(cuts(0..1 << 40, 1).len() as u64, MOST);
+        let of = |bytes| PartitionSize { bytes, threads: None };
+        assert_eq!(cuts(0..1 << 40, 0, of(1)).len() as u64, MOST);
         for (range, size) in [(0..0, 10), (3..4, 10), (5..105, 10), (5..106, 10), (0..u64::MAX, 1 << 60)] {
-            let parts = cuts(range.clone(), size);
+            let parts = cuts(range.clone(), 0, of(size));
             assert_eq!((parts[0].start, parts[parts.len() - 1].end), (range.start, range.end));
             assert!(parts.windows(2).all(|w| w[0].end == w[1].start));
-            assert!(parts.iter().all(|p| p.end - p.start <= size));
+            let sizes = || parts.iter().map(|p| p.end - p.start);
+            assert!(sizes().all(|bytes| bytes <= size));
+            assert!(sizes().max() <= sizes().min().map(|least| least + 1), "{parts:?}");
         }
+    }
+
+    #[test]
+    fn parts_are_smaller_where_little_is_left() {
+        let size = PartitionSize { bytes: 100 << 20, threads: Some(2) };
+        let sizes = |bytes: u64, behind: u64| -> Vec<u64> {
+            cuts(0..bytes << 20, behind << 20, size).iter().map(|part| (part.end - part.start) >> 20).collect()
+        };
+        assert_eq!(sizes(250, 1000), [83; 3]);
+        assert_eq!(sizes(400, 0), [100, 75, 56, 42, 31, 23, 17, 13, 13, 13, 13]);
+        // Enough for two threads.
+        assert_eq!(sizes(90, 0).len(), 6);
+        assert_eq!(sizes(14, 0).len(), 1);
     }
 
     /// The records' starts, by the automaton from the beginning.

@@ -138,8 +138,10 @@ impl CsvSource {
         let (mut names, places) = agree(&headers, &options)?;
         let mut guesses = vec![(Guess::default(), 0); names.len()];
         let (mut files, mut partitions) = (Vec::new(), Vec::new());
-        let all = seen.iter().map(|(text, header, _)| text.end.saturating_sub(header.first_record)).sum();
-        let size = options.partition_size.unwrap_or_else(|| partition_size.of(all));
+        let bytes = |text: &TextFile, header: &Header| text.end.saturating_sub(header.first_record);
+        let mut left: u64 = seen.iter().map(|(text, header, _)| bytes(text, header)).sum();
+        let asked = options.partition_size.map(|bytes| PartitionSize { bytes, threads: None });
+        let size = asked.unwrap_or(partition_size);
         for (index, ((text, header, seen), mut places)) in seen.into_iter().zip(places).enumerate() {
             for ((guess, decided_in), &field) in guesses.iter_mut().zip(&places) {
                 if let Place::Field(field) = field
@@ -148,8 +150,9 @@ impl CsvSource {
                     *decided_in = index;
                 }
             }
-            for (i, range) in cuts(header.first_record..text.end.max(header.first_record), size).into_iter().enumerate()
-            {
+            left -= bytes(&text, &header);
+            let records = header.first_record..text.end.max(header.first_record);
+            for (i, range) in cuts(records, left, size).into_iter().enumerate() {
                 partitions.push(CsvPartition { file: index, range, exact: i == 0 });
             }
             if options.file_column.is_some() {
@@ -361,7 +364,7 @@ mod tests {
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        let size = PartitionSize { bytes: 100, multiple_of: 1 };
+        let size = PartitionSize { bytes: 100, threads: None };
         CsvSource::open(dir.path().join("*.csv").into(), options, size, dir.path())
     }
 

@@ -21,8 +21,9 @@ use bytes::Bytes;
 
 use super::discover::{InputFile, Paths, discover};
 use super::spool::Spool;
-use super::typed::{DecodeError, FileColumns, TypedFile, agree};
+use super::typed::{DecodeError, FileColumns, TypedFile, agree, runs};
 use super::{RowSource, Rows};
+use crate::config::PartitionSize;
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::mem::Reservation;
@@ -61,7 +62,7 @@ impl ParquetSource {
     ///
     /// # Errors
     /// What [`discover`] and [`agree`] say; files that are damaged or no Parquet.
-    pub(crate) fn open(paths: Paths, partition_size: u64, spool: &mut Spool) -> Result<ParquetSource> {
+    pub(crate) fn open(paths: Paths, size: PartitionSize, spool: &mut Spool) -> Result<ParquetSource> {
         let inputs = discover(&paths, spool)?;
         let mut metadata = Vec::with_capacity(inputs.len());
         for input in &inputs {
@@ -73,19 +74,12 @@ impl ParquetSource {
         let files = inputs.into_iter().zip(metadata).zip(columns);
         let files: Vec<ParquetFile> =
             files.map(|((input, metadata), columns)| ParquetFile { input, metadata, columns }).collect();
-        let mut partitions = Vec::new();
-        for (file, ParquetFile { metadata, .. }) in files.iter().enumerate() {
-            let groups = metadata.metadata().row_groups();
-            let mut start = 0;
-            let mut bytes = 0;
-            for (i, group) in groups.iter().enumerate() {
-                bytes += group.compressed_size().max(0) as u64;
-                if bytes >= partition_size || i + 1 == groups.len() {
-                    partitions.push(Partition { file, groups: start..i + 1 });
-                    (start, bytes) = (i + 1, 0);
-                }
-            }
-        }
+        let groups = |file: &ParquetFile| {
+            let groups = file.metadata.metadata().row_groups();
+            groups.iter().map(|group| group.compressed_size().max(0) as u64).collect()
+        };
+        let runs = runs(&files.iter().map(groups).collect::<Vec<_>>(), size);
+        let mut partitions: Vec<_> = runs.into_iter().map(|(file, groups)| Partition { file, groups }).collect();
         if partitions.is_empty() {
             // No rows, but something to begin with.
             partitions.push(Partition { file: 0, groups: 0..0 });
