@@ -63,21 +63,66 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
     ) -> Result<Rows<'a>>;
 }
 
+/// A table in memory has a partition for about so many rows.
+const TABLE_ROWS: usize = 1 << 20;
+
 impl RowSource for Table {
     fn schema(&self) -> &SchemaRef {
         self.schema()
     }
 
     fn partitions(&self) -> usize {
-        1
+        self.num_rows().div_ceil(TABLE_ROWS).max(1)
     }
 
     fn text(&self) -> String {
         format!("table of {} rows", self.num_rows())
     }
 
-    fn read<'a>(&'a self, _: usize, columns: &[usize], _: Option<&Expr>, _: Reservation) -> Result<Rows<'a>> {
+    fn read<'a>(&'a self, partition: usize, columns: &[usize], _: Option<&Expr>, _: Reservation) -> Result<Rows<'a>> {
         let columns = columns.to_vec();
-        Ok(Box::new(self.batches().iter().map(move |batch| Ok(batch.project(&columns)?))))
+        let cut = |partition: usize| (self.num_rows() as u128 * partition as u128 / self.partitions() as u128) as usize;
+        let (from, to) = (cut(partition), cut(partition + 1));
+        let mut end = 0;
+        Ok(Box::new(self.batches().iter().filter_map(move |batch| {
+            let start = end;
+            end += batch.num_rows();
+            let (first, last) = (from.clamp(start, end), to.clamp(start, end));
+            let part = || Ok(batch.slice(first - start, last - first).project(&columns)?);
+            (first < last).then(part)
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::mem::Budget;
+
+    #[test]
+    fn partitions_of_a_table_are_its_rows_in_order() {
+        let values: Vec<i64> = (0..TABLE_ROWS as i64 * 5 / 2).collect();
+        for rows in [1, 1000, 300_000, values.len()] {
+            let column = |chunk: &[i64]| Arc::new(Int64Array::from(chunk.to_vec())) as ArrayRef;
+            let batch = |chunk| RecordBatch::try_from_iter([("x", column(chunk))]).unwrap();
+            let values = &values[..if rows == 1 { 5 } else { values.len() }];
+            let batches: Vec<RecordBatch> = values.chunks(rows).map(batch).collect();
+            let table = Table::new(batches[0].schema(), batches).unwrap();
+            assert_eq!(table.partitions(), if rows == 1 { 1 } else { 3 });
+            let read = |partition| table.read(partition, &[0], None, Budget::of(0).reserve("table")).unwrap();
+            let sizes = |partition| read(partition).map(|batch| batch.unwrap().num_rows()).sum::<usize>();
+            assert!(
+                (0..table.partitions()).map(sizes).all(|size| size.abs_diff(values.len() / table.partitions()) <= 1)
+            );
+            let all = (0..table.partitions()).flat_map(read).flat_map(|batch| {
+                let batch = batch.unwrap();
+                assert!(batch.num_rows() > 0);
+                batch.column(0).as_primitive::<Int64Type>().values().to_vec()
+            });
+            assert!(all.eq(values.iter().copied()));
+        }
     }
 }
