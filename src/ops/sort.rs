@@ -353,7 +353,7 @@ impl SortOp {
         let rows: usize = state.held.iter().flat_map(|held| &held.batches).map(Packed::num_rows).sum();
         let all = rows * row_bytes(&self.keys.schema);
         let bytes = range_bytes(state.memory.limit()).min((all / FEW_RANGES).max(MIN_RANGE_BYTES));
-        let cut = Arc::new(Held::cut(state.held, &self.keys, all.div_ceil(bytes)));
+        let cut = Arc::new(Held::cut(state.held, self.keys.clone(), all.div_ceil(bytes)));
         let piece = |range: usize| -> Piece {
             let (keys, cut, mut memory) = (self.keys.clone(), cut.clone(), state.memory.sibling());
             Box::new(move || {

@@ -5,6 +5,7 @@
 //! distances in each batch, but elsewhere in one than in the next: batches are much alike.
 
 use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 
@@ -24,8 +25,11 @@ pub(super) struct Held {
 /// Batches that are cut into ranges.
 pub(super) struct Cut {
     batches: Vec<Packed>,
-    /// Where each range ends in each batch.
-    ends: Vec<Vec<u32>>,
+    /// Between each range and the next.
+    bounds: Vec<Position>,
+    /// Where each range ends in each batch: found by whoever wants it first, as it takes long enough to be shared by all threads.
+    ends: Vec<OnceLock<Vec<u32>>>,
+    keys: Arc<SortKeys>,
     /// As long as there are the batches.
     _booked: Vec<Reservation>,
 }
@@ -53,16 +57,20 @@ impl Held {
     }
 
     /// About so many ranges of all rows.
-    pub(super) fn cut(held: Vec<Held>, keys: &SortKeys, ranges: usize) -> Cut {
+    pub(super) fn cut(held: Vec<Held>, keys: Arc<SortKeys>, ranges: usize) -> Cut {
         let (mut batches, mut booked) = (vec![], vec![]);
         for portion in held {
             batches.extend(portion.batches);
             booked.push(portion.memory);
         }
-        let whole = |batch| Slice { batch, rows: 0..batch.num_rows() };
-        let ends = ends(keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
-        Cut { batches, ends, _booked: booked }
+        let bounds = bounds(&keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
+        let ends = (0..=bounds.len()).map(|_| OnceLock::new()).collect();
+        Cut { batches, bounds, ends, keys, _booked: booked }
     }
+}
+
+fn whole(batch: &Packed) -> Slice<'_> {
+    Slice { batch, rows: 0..batch.num_rows() }
 }
 
 impl Cut {
@@ -72,9 +80,13 @@ impl Cut {
 
     /// The rows of a range.
     pub(super) fn range(&self, range: usize) -> Vec<Slice<'_>> {
-        let whole = |batch| Slice { batch, rows: 0..batch.num_rows() };
-        let from = range.checked_sub(1).map(|before| &*self.ends[before]);
-        between(self.batches.iter().map(whole), from, &self.ends[range])
+        let slices: Vec<Slice> = self.batches.iter().map(whole).collect();
+        let mut from = None;
+        for (nth, ends) in self.ends[..range].iter().enumerate() {
+            from = Some(&**ends.get_or_init(|| ends_at(&self.keys, &slices, from, self.bounds.get(nth))));
+        }
+        let to = self.ends[range].get_or_init(|| ends_at(&self.keys, &slices, from, self.bounds.get(range)));
+        between(slices.into_iter(), from, to)
     }
 }
 
@@ -103,11 +115,13 @@ pub(super) fn sort(
     match memory.try_resize(bytes + rows * (row_bytes(&keys.schema) + ENTRY_BYTES)) {
         Err(refused) if rows < FEW_ROWS => return Err(refused),
         Err(_) => {
-            let ends = ends(keys, &slices, 4);
-            for (part, end) in ends.iter().enumerate() {
-                let from = part.checked_sub(1).map(|before| &*ends[before]);
+            let bounds = bounds(keys, &slices, 4);
+            let mut from: Option<Vec<u32>> = None;
+            for part in 0..=bounds.len() {
+                let to = ends_at(keys, &slices, from.as_deref(), bounds.get(part));
                 let all = slices.iter().map(|slice| Slice { batch: slice.batch, rows: slice.rows.clone() });
-                sort(keys, between(all, from, end), bytes / 4, memory, emit)?;
+                sort(keys, between(all, from.as_deref(), &to), bytes / 4, memory, emit)?;
+                from = Some(to);
             }
             return Ok(());
         }
@@ -116,8 +130,8 @@ pub(super) fn sort(
     memory.try_resize(0)
 }
 
-/// Where each of about so many ranges ends in each slice.
-fn ends(keys: &SortKeys, slices: &[Slice], ranges: usize) -> Vec<Vec<u32>> {
+/// Where about so many ranges are to be cut.
+fn bounds(keys: &SortKeys, slices: &[Slice], ranges: usize) -> Vec<Position> {
     let mut samples = Vec::new();
     let each = (ranges * SAMPLES).div_ceil(slices.len().max(1));
     for (number, slice) in slices.iter().enumerate().filter(|_| ranges > 1) {
@@ -129,21 +143,23 @@ fn ends(keys: &SortKeys, slices: &[Slice], ranges: usize) -> Vec<Vec<u32>> {
         samples.extend(places.map(|row| Position(keys.of_packed(slice.batch, row), number, row)));
     }
     samples.sort_unstable_by(|a, b| keys.compare(&a.0, &b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    let bounds: Vec<&Position> = (1..ranges).filter_map(|i| samples.get(i * samples.len() / ranges)).collect();
-    let mut ends = vec![Vec::with_capacity(slices.len()); bounds.len() + 1];
-    for (number, slice) in slices.iter().enumerate() {
-        let mut start = slice.rows.start;
-        for (bound, ends) in bounds.iter().zip(&mut ends) {
-            let is_before = |row: usize| {
-                let keys_before = keys.compare_row(slice.batch, row, &bound.0);
-                keys_before.then((number, row).cmp(&(bound.1, bound.2))).is_lt()
-            };
-            start = partition_point(start, slice.rows.end, is_before);
-            ends.push(start as u32);
-        }
-        ends[bounds.len()].push(slice.rows.end as u32);
-    }
-    ends
+    let all = samples.len();
+    let mut samples: Vec<Option<Position>> = samples.into_iter().map(Some).collect();
+    (1..ranges).filter_map(|i| samples.get_mut(i * all / ranges)?.take()).collect()
+}
+
+/// Where a range ends in each slice, the one before having ended there; without a bound it is the last.
+fn ends_at(keys: &SortKeys, slices: &[Slice], from: Option<&[u32]>, bound: Option<&Position>) -> Vec<u32> {
+    let end = |(number, slice): (usize, &Slice)| {
+        let Some(bound) = bound else { return slice.rows.end as u32 };
+        let is_before = |row: usize| {
+            let keys_before = keys.compare_row(slice.batch, row, &bound.0);
+            keys_before.then((number, row).cmp(&(bound.1, bound.2))).is_lt()
+        };
+        let start = from.map_or(slice.rows.start, |from| from[number] as usize);
+        partition_point(start, slice.rows.end, is_before) as u32
+    };
+    slices.iter().enumerate().map(end).collect()
 }
 
 /// The first row of a range that is not before something, as all behind it.
@@ -197,14 +213,14 @@ mod tests {
             let schema = batch(&vec![]).schema();
             // One key is a column, the other is computed.
             let (k, x) = (if descending { col("k").desc() } else { col("k").asc() }, (col("x") * 2.0).asc());
-            let keys = SortKeys::new(schema.clone(), vec![k.bind(&schema).unwrap(), x.bind(&schema).unwrap()]);
+            let keys = Arc::new(SortKeys::new(schema.clone(), vec![k.bind(&schema).unwrap(), x.bind(&schema).unwrap()]));
             let budget = Budget::of(limit);
             let batches: Vec<RecordBatch> = values.iter().map(|rows| keys.kept(&batch(rows)).unwrap()).collect();
             let packed = |batch: &RecordBatch| keys.packed(batch).unwrap();
             let mut expected = vec![];
             keys.sort(&batches, usize::MAX, 1 << 20, &mut |batch| { expected.push(batch); Ok(()) }).unwrap();
             let held = |batch: &RecordBatch| Held { batches: vec![packed(batch)], memory: budget.reserve("held") };
-            let cut = Held::cut(batches.iter().map(held).collect(), &keys, ranges);
+            let cut = Held::cut(batches.iter().map(held).collect(), keys.clone(), ranges);
             let mut found = vec![];
             let mut memory = budget.reserve("work");
             for range in 0..cut.ranges() {
@@ -218,10 +234,10 @@ mod tests {
     #[test]
     fn many_batches_that_are_alike_are_cut_evenly() {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from_iter_values(0..1000)) as _)]).unwrap();
-        let keys = SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]);
+        let keys = Arc::new(SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]));
         let packed = |_| keys.packed(&batch).unwrap();
         let held = Held { batches: (0..300).map(packed).collect(), memory: Budget::of(1 << 20).reserve("held") };
-        let cut = Held::cut(vec![held], &keys, 20);
+        let cut = Held::cut(vec![held], keys.clone(), 20);
         let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert!(
             (0..20).all(|range| (12_000..18_000).contains(&rows(range))),
@@ -233,11 +249,11 @@ mod tests {
     #[test]
     fn one_key_is_cut_too() {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![7; 1000])) as _)]).unwrap();
-        let keys = SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]);
+        let keys = Arc::new(SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]));
         let budget = Budget::of(1 << 20);
         let packed = |_| keys.packed(&batch).unwrap();
         let held = Held { batches: (0..8).map(packed).collect(), memory: budget.reserve("held") };
-        let cut = Held::cut(vec![held], &keys, 4);
+        let cut = Held::cut(vec![held], keys.clone(), 4);
         let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert_eq!(cut.ranges(), 4);
         assert!((0..4).all(|range| (1500..2500).contains(&rows(range))), "{:?}", (0..4).map(rows).collect::<Vec<_>>());
