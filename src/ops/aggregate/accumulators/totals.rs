@@ -215,7 +215,21 @@ fn overflow(sum: i128, agg: &BoundAgg) -> Error {
         .help("sum floats instead, as in (col(\"v\") * 1.0).sum()")
 }
 
-fn add_all<T: Copy, V: Copy + Default>(
+/// So many values of one group are added side by side: one after the other, each addition would wait for the one before.
+const LANES: usize = 4;
+
+#[inline]
+fn sum_of<T: Sum, V: Copy>(values: &[V], add: impl Fn(T, V) -> T) -> T {
+    let mut lanes = [T::default(); LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane = add(*lane, *value));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane = add(*lane, *value));
+    lanes.into_iter().fold(T::default(), |sum, lane| sum + lane)
+}
+
+fn add_all<T: Sum, V: Copy + Default>(
     totals: &mut [Total<T>],
     ids: &[u32],
     values: &[V],
@@ -229,13 +243,18 @@ fn add_all<T: Copy, V: Copy + Default>(
         let valid = words.as_mut().map_or(all, |w| w.next().unwrap_or(0) & all);
         match one_group(ids) {
             Some(group) => {
-                let mut sum = totals[group].sum;
-                if valid == all {
-                    values.iter().for_each(|v| sum = add(sum, *v));
+                let sum = if valid == all {
+                    sum_of(values, &add)
                 } else {
-                    values.iter().enumerate().for_each(|(row, v)| sum = add(sum, mask(*v, valid >> row)));
-                }
-                totals[group].sum = sum;
+                    let mut there = [V::default(); CHUNK];
+                    there
+                        .iter_mut()
+                        .zip(values)
+                        .enumerate()
+                        .for_each(|(row, (v, value))| *v = mask(*value, valid >> row));
+                    sum_of(&there[..values.len()], &add)
+                };
+                totals[group].sum = totals[group].sum + sum;
                 totals[group].count += i64::from(valid.count_ones());
             }
             None if valid == all => {
