@@ -111,6 +111,11 @@ pub(super) const MANY_GROUPS: usize = MOST_GROUPS / 2;
 /// Where looking up found hardly any row's group, so many rows are not looked up before it is tried again.
 const UNSEEN_ROWS: usize = 1 << 22;
 
+/// This part of the most groups is enough to tell, if less than that part of their rows found a group: of keys in any order, there are then
+/// some sixty times as many.
+const FIRST_PART: usize = 8;
+const HARDLY_ANY: usize = 128;
+
 /// With more values than this in memory, groups are finished in pieces.
 const MANY_VALUES: usize = 1 << 24;
 
@@ -278,10 +283,19 @@ impl Aggregation {
         }
     }
 
-    /// Moves what is held to buckets when it has become much.
-    fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
-        if state.groups.len() >= self.most_groups {
-            let hardly_any = state.held_rows < 2 * state.groups.len();
+    /// Moves what is held to buckets when it has become much, or so many rows that were the last to come showed that it will.
+    fn flush_many(&self, state: &mut AggregateState, rows: usize) -> Result<()> {
+        let (groups, held) = (state.groups.len(), state.held_rows);
+        let are_many = groups >= self.most_groups;
+        let first_part = self.most_groups / FIRST_PART;
+        let hardly_any = match are_many {
+            true => held < 2 * groups,
+            false => {
+                (held.saturating_sub(rows)..held).contains(&first_part)
+                    && held.saturating_sub(groups) * HARDLY_ANY < held
+            }
+        };
+        if are_many || hardly_any && self.unseen.is_some() {
             self.flush(state)?;
             state.unseen_left = if hardly_any && self.unseen.is_some() { UNSEEN_ROWS } else { 0 };
         }
@@ -315,7 +329,7 @@ impl Aggregation {
             let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
             self.update_selection(state, selection, &passing, true)?;
         }
-        self.flush_many(state)
+        self.flush_many(state, count)
     }
 
     /// Takes in the values of rows whose groups are `ids`, by the aggregates of one filter, or of none.

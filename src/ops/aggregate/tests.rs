@@ -397,7 +397,7 @@ fn an_index_asks_before_it_grows_and_goes_when_its_state_is_sealed() {
 
 #[test]
 fn wider_keys_ask_before_they_are_written_anew() {
-    let n = 20_000;
+    let n = 10_000;
     let rows = |big: i64| -> Vec<Vec<V>> {
         (0..n).map(|i| vec![V::Int(i), V::Int(if i == n - 1 { big } else { i })]).collect()
     };
@@ -418,6 +418,26 @@ fn wider_keys_ask_before_they_are_written_anew() {
     op.update(&mut state, &wide).unwrap();
     assert!(state.hashed.is_some() && budget.peak() <= budget.limit());
     assert_eq!(op.finish(state).unwrap().num_rows(), n as usize + 1);
+}
+
+#[test]
+fn a_part_of_the_rows_tells_that_nearly_all_are_groups() {
+    let op = op(&batch(&[Type::Int64], &[]).schema(), 1, &[size()], false);
+    let rows = (MOST_GROUPS / 8) as i64;
+    // Of each so many rows one finds the group of the first row.
+    let goes_to_buckets = |every: i64| {
+        let mut state = op.new_state(Budget::of(1 << 30).reserve("groups"));
+        for start in (0..rows).step_by(1000) {
+            let keys = (start..(start + 1000).min(rows)).map(|i| vec![V::Int(if i % every == 0 { 0 } else { i })]);
+            op.update(&mut state, &batch(&[Type::Int64], &keys.collect::<Vec<_>>())).unwrap();
+        }
+        let last = batch(&[Type::Int64], &(rows..rows + 1000).map(|i| vec![V::Int(i)]).collect::<Vec<_>>());
+        op.update(&mut state, &last).unwrap();
+        let went = state.hashed.is_some();
+        assert_eq!(op.finish(state).unwrap().num_rows() as i64, rows + 1000 - (rows - 1) / every);
+        went
+    };
+    assert_eq!([i64::MAX, 200, 100].map(goes_to_buckets), [true, true, false]);
 }
 
 #[test]
