@@ -80,12 +80,12 @@ impl KeyWords {
 impl KeyPart {
     /// The bytes of a part with so many keys, and twice that while it is made.
     pub(crate) fn bytes_for(keys: usize) -> usize {
-        Table::<u64>::bytes_for(keys)
+        Table::<u64>::dense_bytes(keys)
     }
 
     /// With room for so many keys.
     pub(crate) fn with_room(keys: usize) -> KeyPart {
-        KeyPart { table: Table::with_room(keys), keys: 0 }
+        KeyPart { table: Table::dense(keys), keys: 0 }
     }
 
     /// Adds the number of each word's key in this part.

@@ -63,10 +63,13 @@ impl Key for u128 {
     }
 }
 
-/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used, or [fewer](Key::SLOTS).
+/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used, or [fewer](Key::SLOTS), unless it is
+/// [dense](Table::dense).
 pub(super) struct Table<K: Key> {
     buckets: Vec<Bucket<K>>,
     used: usize,
+    /// With more keys it grows.
+    most: usize,
 }
 
 /// Filled from the first slot; a key that finds both used goes to the next bucket.
@@ -113,12 +116,29 @@ impl<K: Key> Bucket<K> {
 impl<K: Key> Table<K> {
     /// A table with room for this many keys.
     pub(super) fn with_room(keys: usize) -> Table<K> {
-        Table { buckets: vec![Bucket::empty(); buckets_for::<K>(keys)], used: 0 }
+        Table::of_buckets(buckets_for::<K>(keys))
+    }
+
+    fn of_buckets(buckets: usize) -> Table<K> {
+        let slots = buckets * PAIR;
+        let for_each = if slots < SPARSE_SLOTS { 4 * K::SLOTS } else { K::SLOTS };
+        Table { buckets: vec![Bucket::empty(); buckets], used: 0, most: slots / for_each }
     }
 
     /// The bytes of a table with room for this many keys.
     pub(super) fn bytes_for(keys: usize) -> usize {
         buckets_for::<K>(keys) * size_of::<Bucket<K>>()
+    }
+
+    /// A table for this many keys, up to two thirds full: where it is far larger than the cache, fewer lines of it count for more than that one
+    /// key of eight lies beyond its pair.
+    pub(super) fn dense(keys: usize) -> Table<K> {
+        Table { most: keys, ..Table::of_buckets(dense_buckets_for(keys)) }
+    }
+
+    /// The bytes of a dense table for this many keys.
+    pub(super) fn dense_bytes(keys: usize) -> usize {
+        dense_buckets_for(keys) * size_of::<Bucket<K>>()
     }
 
     /// How many keys there are.
@@ -225,15 +245,15 @@ impl<K: Key> Table<K> {
 
     /// Makes room for this many keys in all.
     pub(super) fn make_room(&mut self, keys: usize) {
-        let buckets = buckets_for::<K>(keys);
-        if buckets > self.buckets.len() {
-            self.grow_to(buckets);
+        if keys > self.most {
+            self.grow_to(buckets_for::<K>(keys));
         }
     }
 
     #[cold]
     fn grow_to(&mut self, buckets: usize) {
-        let old = std::mem::replace(&mut self.buckets, vec![Bucket::empty(); buckets]);
+        let used = self.used;
+        let old = std::mem::replace(self, Table { used, ..Table::of_buckets(buckets) }).buckets;
         for slot in old.iter().flat_map(|bucket| &bucket.slots).filter(|slot| slot.id != 0) {
             self.insert(slot.key.hash(), *slot);
         }
@@ -260,9 +280,13 @@ impl<K: Key> Table<K> {
 
     /// The most that will be allocated while this many keys come in: the old slots live until the new ones are filled.
     pub(super) fn bytes_with(&self, more: usize) -> usize {
-        let buckets = buckets_for::<K>(self.used + more);
-        if buckets <= self.buckets.len() { self.bytes() } else { self.bytes() + buckets * size_of::<Bucket<K>>() }
+        let keys = self.used + more;
+        self.bytes() + if keys > self.most { buckets_for::<K>(keys) * size_of::<Bucket<K>>() } else { 0 }
     }
+}
+
+fn dense_buckets_for(keys: usize) -> usize {
+    (keys + keys / 2).next_power_of_two().max(FEWEST_SLOTS) / PAIR
 }
 
 fn buckets_for<K: Key>(keys: usize) -> usize {
