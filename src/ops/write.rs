@@ -1,8 +1,8 @@
 //! Writes rows to files.
 //!
 //! Each state writes the batches of its run to parts: one, or with `partition_by` one for each folder. A merge strings the
-//! parts together in order. The end joins them into one file, or lays them out as a directory, and gives that its name.
-//! A state that is dropped takes its parts with it, so that it can be made again.
+//! parts together in order. The end joins them into one file, or lays them out as a directory, and gives that its name. Parts of
+//! one Parquet file are in that file from the beginning. A state that is dropped takes its parts with it, so that it can be made again.
 //!
 //! With `partition_by`, so many folders as come first are written to by all states as rows come. The rows of all others wait and are
 //! sorted, on disk where they don't fit; at the end they are written one folder after the other. So few files are open and few
@@ -22,7 +22,7 @@ use super::sort::SortState;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundSortKey, col};
-use crate::io::write::{Encoder, Format, Part, Target, WriteError, WriteOptions, Written, folder};
+use crate::io::write::{Encoder, Format, Part, Target, WholeFile, WriteError, WriteOptions, Written, folder};
 use crate::mem::Reservation;
 
 /// So many folders are written to as rows come: each state holds a file open for each of them.
@@ -38,6 +38,8 @@ const SMALL_PART: u64 = 32 << 20;
 pub(crate) struct WriteOp {
     target: Target,
     format: Format,
+    /// The file that all parts are in from the beginning, if they are.
+    whole: Option<Arc<WholeFile>>,
     /// The columns of the files.
     schema: SchemaRef,
     /// Their places in the input.
@@ -55,6 +57,8 @@ pub(crate) struct WriteOp {
 pub(crate) struct WriteState {
     /// Complete parts with their folders; in a folder, in the order of their rows.
     parts: Vec<(Arc<str>, Part)>,
+    /// Complete parts of the whole file, in the order of their rows.
+    parts_of_whole: Vec<usize>,
     open: HashMap<Arc<str>, Open>,
     /// Rows that are written at the end, if there are any.
     waiting: Option<SortState>,
@@ -65,8 +69,14 @@ pub(crate) struct WriteState {
 struct Open {
     /// Locked by nobody: encoders can be sent between threads, but not shared.
     encoder: Mutex<Box<dyn Encoder>>,
-    path: TempPath,
+    place: Place,
     rows: u64,
+}
+
+enum Place {
+    File(TempPath),
+    /// A part of the whole file.
+    Whole(usize),
 }
 
 /// The rows of a batch by their folders, in the order in which the folders come first.
@@ -100,10 +110,11 @@ impl WriteOp {
         let directory = options.directory || !keys.is_empty();
         let target = Target::open(path, directory, options.overwrite, inputs)?;
         let schema = Arc::new(input.project(&columns)?);
+        let whole = options.format.whole_file(&target, &schema).map_err(|e| e.of(target.given()))?.map(Arc::new);
         let by = |&key: &usize| -> Result<BoundSortKey> { col(input.field(key).name()).asc().bind(&input) };
         let sort = SortOp::new(input.clone(), keys.iter().map(by).collect::<Result<_>>()?, None);
         let direct = Mutex::default();
-        Ok(WriteOp { target, format: options.format.clone(), schema, columns, keys, input, direct, sort })
+        Ok(WriteOp { target, format: options.format.clone(), whole, schema, columns, keys, input, direct, sort })
     }
 
     fn failed(&self, error: WriteError) -> Error {
@@ -123,14 +134,24 @@ impl WriteOp {
     }
 
     fn open(&self) -> Result<Open> {
+        if let Some(whole) = &self.whole {
+            let (part, encoder) = whole.part();
+            return Ok(Open { encoder: Mutex::new(encoder), place: Place::Whole(part), rows: 0 });
+        }
         let (file, path) = self.target.new_file().map_err(|e| self.failed(e.into()))?;
         let encoder = self.format.encoder(file, &self.schema).map_err(|e| self.failed(e))?;
-        Ok(Open { encoder: Mutex::new(encoder), path, rows: 0 })
+        Ok(Open { encoder: Mutex::new(encoder), place: Place::File(path), rows: 0 })
     }
 
     fn close(&self, state: &mut WriteState, folder: &Arc<str>) -> Result<()> {
-        if let Some(open) = state.open.remove(folder) {
-            state.parts.push((folder.clone(), self.complete(open)?));
+        let Some(Open { encoder, place, rows }) = state.open.remove(folder) else { return Ok(()) };
+        let encoder = encoder.into_inner().unwrap_or_else(PoisonError::into_inner);
+        encoder.finish().map_err(|e| self.failed(e))?;
+        match place {
+            Place::Whole(part) => state.parts_of_whole.push(part),
+            Place::File(path) => {
+                state.parts.push((folder.clone(), Part::new(path, rows).map_err(|e| self.failed(e.into()))?));
+            }
         }
         Ok(())
     }
@@ -140,12 +161,6 @@ impl WriteOp {
         open.sort_unstable();
         open.iter().try_for_each(|folder| self.close(state, folder))?;
         state.memory.try_resize(0)
-    }
-
-    fn complete(&self, open: Open) -> Result<Part> {
-        let encoder = open.encoder.into_inner().unwrap_or_else(PoisonError::into_inner);
-        encoder.finish().map_err(|e| self.failed(e))?;
-        Part::new(open.path, open.rows).map_err(|e| self.failed(e.into()))
     }
 
     /// Books what the encoders hold; where that is refused, they let go of it.
@@ -260,18 +275,22 @@ impl WriteOp {
     }
 
     /// Gives parts their names.
-    fn publish(&self, parts: Vec<(Arc<str>, Part)>) -> Result<Written> {
-        let mut folders: BTreeMap<Arc<str>, Vec<Part>> = BTreeMap::new();
-        for (folder, part) in parts {
-            folders.entry(folder).or_default().push(part);
-        }
-        if folders.is_empty() && self.keys.is_empty() {
+    fn publish(&self, mut state: WriteState) -> Result<Written> {
+        if state.parts.is_empty() && self.keys.is_empty() && self.whole.is_none() {
             // No rows: the columns at least.
-            folders.insert("".into(), vec![self.complete(self.open()?)?]);
+            state.open.insert("".into(), self.open()?);
+            self.close_all(&mut state)?;
+        }
+        let mut folders: BTreeMap<Arc<str>, Vec<Part>> = BTreeMap::new();
+        for (folder, part) in state.parts {
+            folders.entry(folder).or_default().push(part);
         }
         if !self.target.is_directory() {
             let parts = folders.into_values().flatten().collect();
-            let whole = self.format.join(&self.target, parts, &self.schema)?;
+            let whole = match &self.whole {
+                Some(whole) => whole.complete(&state.parts_of_whole).map_err(|e| self.failed(e))?,
+                None => self.format.join(&self.target, parts, &self.schema)?,
+            };
             let files = vec![self.target.given().to_owned()];
             let written = Written { files, rows: whole.rows, bytes: whole.bytes };
             self.target.publish_file(whole)?;
@@ -322,7 +341,7 @@ impl Reducer for WriteOp {
     }
 
     fn new_state(&self, memory: Reservation) -> WriteState {
-        WriteState { parts: Vec::new(), open: HashMap::new(), waiting: None, memory }
+        WriteState { parts: vec![], parts_of_whole: vec![], open: HashMap::new(), waiting: None, memory }
     }
 
     fn update(&self, state: &mut WriteState, batch: &RecordBatch) -> Result<Flow> {
@@ -351,6 +370,7 @@ impl Reducer for WriteOp {
         self.seal(state)?;
         self.seal(&mut later)?;
         state.parts.append(&mut later.parts);
+        state.parts_of_whole.append(&mut later.parts_of_whole);
         match (&mut state.waiting, later.waiting) {
             (Some(waiting), Some(later)) => self.sort.merge(waiting, later)?,
             (waiting @ None, later) => *waiting = later,
@@ -362,7 +382,7 @@ impl Reducer for WriteOp {
     fn finish(&self, mut state: WriteState) -> Result<Written> {
         self.seal(&mut state)?;
         self.write_waiting(&mut state)?;
-        self.publish(state.parts)
+        self.publish(state)
     }
 
     fn bytes(&self, state: &WriteState) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! Each run of batches goes into parts: complete files of the format, in a hidden folder beside the [`Target`]. At the
 //! end the parts are joined into one file, without decoding them, or become the files of a directory; then that takes the
-//! target's name. A run that fails leaves nothing behind, and what had the name before as it was.
+//! target's name. Parts of one Parquet file are written to that file in the first place ([`WholeFile`]). A run that fails leaves nothing behind, and what had the name before as it was.
 
 mod csv;
 mod hive;
@@ -12,6 +12,7 @@ mod options;
 mod parquet;
 mod staging;
 mod target;
+mod whole;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -29,6 +30,7 @@ pub(crate) use csv::CsvFormat;
 pub(crate) use hive::folder;
 pub use options::{Compression, WriteOptions};
 pub(crate) use target::{Part, Target};
+pub(crate) use whole::WholeFile;
 
 /// What was written, by [`Frame::write`](crate::Frame::write).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,16 @@ impl Format {
             Format::Parquet(compression) => Box::new(parquet::ParquetEncoder::new(file, *compression, schema.clone())?),
             Format::Ipc(compression) => Box::new(ipc::IpcEncoder::new(file, *compression, schema)?),
         })
+    }
+
+    /// The one file that all parts of this target are written to at once, if there can be such a file.
+    pub(crate) fn whole_file(&self, target: &Target, schema: &SchemaRef) -> Result<Option<WholeFile>, WriteError> {
+        match self {
+            Format::Parquet(compression) if !target.is_directory() => {
+                WholeFile::create(target, *compression, schema).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// One part of all parts' rows in order. There is one part at least.

@@ -20,8 +20,8 @@ use parquet::file::writer::SerializedFileWriter;
 use super::{Compression, Encoder, Part, WriteError};
 
 /// A row group ends at this many rows, or when it holds about as many bytes.
-const GROUP_ROWS: usize = 1 << 20;
-const GROUP_BYTES: usize = 64 << 20;
+pub(super) const GROUP_ROWS: usize = 1 << 20;
+pub(super) const GROUP_BYTES: usize = 64 << 20;
 
 /// A Parquet file under way.
 pub(super) struct ParquetEncoder(ArrowWriter<File>);
@@ -41,11 +41,20 @@ fn properties(compression: Compression) -> WriterProperties {
         .build()
 }
 
+/// Begins a file.
+pub(super) fn begin<W: Write + Send>(
+    file: W,
+    compression: Compression,
+    schema: SchemaRef,
+) -> Result<ArrowWriter<W>, WriteError> {
+    // Without arrow's own schema, which would have others read our text as views: it is plain text to all.
+    let options = ArrowWriterOptions::new().with_properties(properties(compression)).with_skip_arrow_metadata(true);
+    Ok(ArrowWriter::try_new_with_options(file, schema, options)?)
+}
+
 impl ParquetEncoder {
     pub(super) fn new(file: File, compression: Compression, schema: SchemaRef) -> Result<ParquetEncoder, WriteError> {
-        // Without arrow's own schema, which would have others read our text as views: it is plain text to all.
-        let options = ArrowWriterOptions::new().with_properties(properties(compression)).with_skip_arrow_metadata(true);
-        Ok(ParquetEncoder(ArrowWriter::try_new_with_options(file, schema, options)?))
+        Ok(ParquetEncoder(begin(file, compression, schema)?))
     }
 }
 
@@ -73,7 +82,7 @@ impl Encoder for ParquetEncoder {
 }
 
 /// So many bytes are read, or written, at a time when files are joined.
-const COPY_BYTES: usize = 1 << 20;
+pub(super) const COPY_BYTES: usize = 1 << 20;
 
 /// A file whose chunks are read in large pieces.
 struct Chunks<'a>(&'a File);
