@@ -15,9 +15,10 @@ impl Frame {
     /// [`WriteOptions`].
     ///
     /// All threads write, each to files of its own in a hidden folder beside the target; at the end these are joined, without
-    /// decoding them, or become the files of a directory. The target's name appears only when everything is complete: a
-    /// run that fails or is cancelled leaves nothing behind, and what had the name before as it was. Results may be larger than
-    /// memory, and need twice their size on the disk for a moment when they are joined.
+    /// decoding them, or become the files of a directory. To one Parquet file all threads write at once: its row groups stand in it
+    /// as they came, and its footer names them in the order of the rows. The target's name appears only when everything is complete:
+    /// a run that fails or is cancelled leaves nothing behind, and what had the name before as it was. Results may be larger than
+    /// memory.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {

@@ -78,7 +78,8 @@ impl WriteOptions {
     }
 
     /// Writes a directory of files `part-00000.csv`, `part-00001.csv`, …, whose rows in the order of their names are the
-    /// frame's: about one for each partition that has rows. Nothing has to be joined, which is faster than one file.
+    /// frame's: about one for each partition that has rows. Nothing has to be joined, which is faster than one file
+    /// of CSV or IPC.
     pub fn directory(mut self) -> WriteOptions {
         self.directory = true;
         self
