@@ -33,8 +33,8 @@ pub(crate) struct PartitionSize {
 }
 
 impl PartitionSize {
-    /// The bytes of the next partition, where so many are left. The fewer there are, the smaller it is: all threads end at about the same time, and
-    /// of little there is something for each (*Guided self-scheduling*, Polychronopoulos and Kuck, 1987).
+    /// The bytes of the next partition, where so many are left. The fewer there are, the smaller it is: all threads end at about the
+    /// same time, and of little there is something for each (*Guided self-scheduling*, Polychronopoulos and Kuck, 1987).
     pub(crate) fn of_next(self, left: u64) -> u64 {
         let share = |threads: u64| left.div_ceil(threads.saturating_mul(SHARES).max(1)).max(SMALL_PARTITION);
         self.threads.map_or(self.bytes, |threads| self.bytes.min(share(threads)))
@@ -44,7 +44,7 @@ impl PartitionSize {
 /// A thread gets so many partitions at least of what is left, as long as they are not small.
 const SHARES: u64 = 2;
 
-/// Smaller partitions would cost more than they spare.
+/// To aim at smaller partitions would cost more than it spares.
 const SMALL_PARTITION: u64 = 16_000_000;
 
 /// What a partition holds unless told otherwise: 100 MB of the file.

@@ -26,9 +26,9 @@
 //! - The *logical plan* says what: scan, filter, select, merge, aggregate, sort, slice. Each step is checked against the columns
 //!   before it as it is added. Its rewrites sink filters into the scan, and leave out columns that nobody uses.
 //! - *Stages* say how: pipelines that pull batches of some thousand rows from their source through row-wise steps into a sink.
-//! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, or less towards the end, cut between
-//!   records. A sink makes one state a partition; states are merged in the order of the partitions, as a tree, or stay partitions: persisted,
-//!   given to a closure, or gone over a second time with what those before them left.
+//! - The *task graph* is stages × partitions. A partition is a byte range of a file, about 100 MB, or less towards the end,
+//!   cut between records. A sink makes one state a partition; states are merged in the order of the partitions, as a tree, or stay
+//!   partitions: persisted, given to a closure, or gone over a second time with what those before them left.
 //! - A [`Session`] owns what runs share: threads, memory budget, spill directory. Calls that name none use a default session.
 //!
 //! [`Frame::explain`] prints a query at each of these stops.

@@ -95,7 +95,7 @@ struct RunOptions {
     /// What may lie there at one time, such as 20GB [env: PARTITA_SPILL_LIMIT] [default: as much as the disk holds]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     spill_limit: Option<usize>,
-    /// The size of the pieces that files are read in [env: PARTITA_PARTITION_SIZE] [default: 100MB]
+    /// The size of the pieces that files are read in [env: PARTITA_PARTITION_SIZE] [default: 100MB, less towards the end]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     partition_size: Option<usize>,
     /// Writes a profile of the run as one HTML page that opens offline: threads, memory, spills, stages and plan

@@ -40,7 +40,8 @@ pub fn concat(frames: impl IntoIterator<Item = Frame>) -> Frame {
 }
 
 impl Session {
-    /// A table in memory as a frame, in this session, of one partition for about every million rows. (In the default one: [`Frame::from`] a table.)
+    /// A table in memory as a frame, in this session, of one partition for about every million rows. (In the default one:
+    /// [`Frame::from`] a table.)
     ///
     /// Columns of arrow types that frames do not have become those that hold the same values: smaller integers int64, smaller
     /// floats and decimals float64, texts of any layout and dictionaries text, timestamps microseconds (with a time zone: in UTC).

@@ -228,7 +228,8 @@ impl Frame {
 
     /// How many partitions the rows come in. A file makes one for about every 100 MB, or less where little is left
     /// ([`CsvOptions::partition_size`], [`SessionBuilder::partition_size`]), so there may be more partitions than files; a table in
-    /// memory makes one for about every million rows; what brings rows together gives one: aggregates, sorts, slices, distinct rows, ranks; a right or outer merge has one more, of right rows without a match.
+    /// memory makes one for about every million rows; what brings rows together gives one: aggregates, sorts, slices, distinct rows,
+    /// ranks; a right or outer merge has one more, of right rows without a match.
     ///
     /// [`CsvOptions::partition_size`]: crate::CsvOptions::partition_size
     /// [`SessionBuilder::partition_size`]: crate::SessionBuilder::partition_size

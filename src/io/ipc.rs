@@ -72,6 +72,7 @@ impl IpcSource {
         let (schema, columns) = agree(files.iter().map(|f| (f.input.path.as_path(), f.schema.clone())).collect())?;
         // A stream is read from its beginning.
         let batches = |file: &IpcFile| match file.is_stream {
+            true if file.batches.is_empty() => vec![],
             true => vec![file.batches.iter().map(|batch| length(batch) as u64).sum()],
             false => file.batches.iter().map(|batch| length(batch) as u64).collect(),
         };

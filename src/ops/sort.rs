@@ -18,6 +18,8 @@
 //! - To hold them packed took 20 % off, and three quarters of the memory: what is not touched for the first time costs no page of
 //!   zeros. To begin the copies of 16 slices together, before any is copied, took two thirds off the copying.
 //! - Blocks of runs a quarter as large took a third off where memory is short: runs need no merge before they are cut into ranges.
+//! - To find where ranges end by those who sort them, and to have smaller partitions at the end, took 12 % off (medians of five in
+//!   turns): one thread had searched for half a second, and read for as long, while the other waited.
 //! - To tell the width of packed integers by some of them took 2 % of the instructions off.
 //! - To lay the rows of a range out by rows before they are gathered gained nothing, nor did batches four times as large.
 //! - Parquet columns without dictionaries where values look unlike each other gained nothing; integers packed as differences in place of

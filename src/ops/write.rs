@@ -2,7 +2,8 @@
 //!
 //! Each state writes the batches of its run to parts: one, or with `partition_by` one for each folder. A merge strings the
 //! parts together in order. The end joins them into one file, or lays them out as a directory, and gives that its name. Parts of
-//! one Parquet file are in that file from the beginning. A state that is dropped takes its parts with it, so that it can be made again.
+//! one Parquet file are in that file from the beginning. A state that is dropped takes its parts with it, or leaves them without a
+//! name in the whole file, so that it can be made again.
 //!
 //! With `partition_by`, so many folders as come first are written to by all states as rows come. The rows of all others wait and are
 //! sorted, on disk where they don't fit; at the end they are written one folder after the other. So few files are open and few
@@ -36,10 +37,10 @@ const SMALL_PART: u64 = 32 << 20;
 
 /// Writes its input to a target, and says what files there are.
 pub(crate) struct WriteOp {
+    /// The file that all parts are in from the beginning, if they are; closed before the target's folder is removed.
+    whole: Option<Arc<WholeFile>>,
     target: Target,
     format: Format,
-    /// The file that all parts are in from the beginning, if they are.
-    whole: Option<Arc<WholeFile>>,
     /// The columns of the files.
     schema: SchemaRef,
     /// Their places in the input.

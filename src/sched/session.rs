@@ -83,8 +83,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB, and less, down to 16 MB, where little is left to
-    /// read: so all threads have something to do until the end.
+    /// The size in bytes of the pieces that files are cut into, at least 1. Default: 100 MB, and less, down to 8 MB, where
+    /// little is left to read: so all threads have something to do until the end.
     pub fn partition_size(mut self, bytes: usize) -> Self {
         self.partition_size = Some(bytes);
         self

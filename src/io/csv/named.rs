@@ -129,7 +129,7 @@ const NAMES: &[NamedOption] = &[
     option("columns", "NAMES", "a list of names", "Read these columns alone", &[]),
     option("columns_may_differ", "BOOL", FLAG, "Files may have different columns: what one lacks is missing", &["union_by_name"]),
     option("file_column", "NAME", "a name", "One more column of this name: the file that a row comes from", &["filename"]),
-    option("partition_size", "BYTES", "a number of bytes", "The size of the pieces that files are read in [default: 100MB]", &[]),
+    option("partition_size", "BYTES", "a number of bytes", "The size of the pieces that files are read in [default: 100MB, less towards the end]", &[]),
     option("sample_size", "BYTES", "a number of bytes", "How much is looked at to infer types, at the beginning, middle and end of each file [default: 65536]", &[]),
     option("max_record", "BYTES", "a number of bytes", "The longest record that is read [default: 16777216]", &[]),
 ];

@@ -60,7 +60,7 @@ pub enum Infer {
 /// | [`columns`](CsvOptions::columns) | all; an error where files do not have the same ones |
 /// | [`columns_may_differ`](CsvOptions::columns_may_differ) | they may not |
 /// | [`file_column`](CsvOptions::file_column) | none |
-/// | [`partition_size`](CsvOptions::partition_size) | the session's, 100 MB |
+/// | [`partition_size`](CsvOptions::partition_size) | the session's, 100 MB or less |
 /// | [`sample_size`](CsvOptions::sample_size) | 64 KiB at the beginning, middle and end of a file |
 /// | [`max_record`](CsvOptions::max_record) | 16 MiB |
 ///

@@ -2,7 +2,8 @@
 //!
 //! Each run of batches goes into parts: complete files of the format, in a hidden folder beside the [`Target`]. At the
 //! end the parts are joined into one file, without decoding them, or become the files of a directory; then that takes the
-//! target's name. Parts of one Parquet file are written to that file in the first place ([`WholeFile`]). A run that fails leaves nothing behind, and what had the name before as it was.
+//! target's name. Parts of one Parquet file are written to that file in the first place ([`WholeFile`]). A run that fails leaves
+//! nothing behind, and what had the name before as it was.
 
 mod csv;
 mod hive;

@@ -1,16 +1,16 @@
 //! A Parquet file that many write to at once: each encodes row groups of its own, and appends them as they are full.
 //!
 //! So nothing is copied when all are done. Row groups stand in the file as they came; the footer, which alone says where they are,
-//! names them in the order of the rows.
+//! names them in the order of the rows. Those of a part that was dropped, and made again, stay there with no name.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData};
 use parquet::file::writer::SerializedFileWriter;
@@ -35,6 +35,8 @@ struct Written {
     parts: Vec<usize>,
     /// The same file; none once it is complete.
     file: Option<(File, TempPath)>,
+    /// Why a row group could not be written: nobody can write behind it.
+    failed: Option<(io::ErrorKind, String)>,
 }
 
 /// Some rows of the file: row groups that follow each other in the order of the rows.
@@ -55,9 +57,13 @@ impl WholeFile {
         schema: &SchemaRef,
     ) -> Result<WholeFile, WriteError> {
         let (file, path) = target.new_file()?;
+        WholeFile::of(file, path, compression, schema)
+    }
+
+    fn of(file: File, path: TempPath, compression: Compression, schema: &SchemaRef) -> Result<WholeFile, WriteError> {
         let buffered = BufWriter::with_capacity(COPY_BYTES, file.try_clone()?);
         let (writer, groups) = begin(buffered, compression, schema.clone())?.into_serialized_writer()?;
-        let written = Mutex::new(Written { writer, parts: Vec::new(), file: Some((file, path)) });
+        let written = Mutex::new(Written { writer, parts: Vec::new(), file: Some((file, path)), failed: None });
         Ok(WholeFile { written, groups, schema: schema.clone(), parts: AtomicUsize::new(0) })
     }
 
@@ -74,6 +80,7 @@ impl WholeFile {
     /// The file of these parts in this order; what others wrote is not in its footer.
     pub(crate) fn complete(&self, parts: &[usize]) -> Result<Part, WriteError> {
         let mut written = self.written();
+        written.check()?;
         let (file, path) = written.file.take().ok_or_else(|| Error::internal("a file is completed twice"))?;
         let metadata = written.writer.finish()?;
         let mut places = vec![None; self.parts.load(Ordering::Relaxed)];
@@ -88,6 +95,33 @@ impl WholeFile {
             write_footer(file, ParquetMetaData::new(metadata.file_metadata().clone(), groups))?;
         }
         Ok(Part::new(path, rows)?)
+    }
+}
+
+impl Written {
+    /// What stopped another writer stops all.
+    fn check(&self) -> Result<(), WriteError> {
+        let again = |(kind, what): &(io::ErrorKind, String)| WriteError::Io(io::Error::new(*kind, what.clone()));
+        self.failed.as_ref().map_or(Ok(()), |failed| Err(again(failed)))
+    }
+
+    /// Writes a row group of a part.
+    fn append(&mut self, part: usize, columns: Vec<ArrowColumnChunk>) -> Result<(), WriteError> {
+        self.check()?;
+        let written = self.writer.next_row_group().and_then(|mut group| {
+            columns.into_iter().try_for_each(|column| column.append_to_row_group(&mut group))?;
+            group.close()
+        });
+        match written.map_err(WriteError::from) {
+            Ok(_) => self.parts.push(part),
+            Err(error) => {
+                if let WriteError::Io(error) = &error {
+                    self.failed = Some((error.kind(), error.to_string()));
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -148,13 +182,8 @@ impl Encoder for GroupsEncoder {
         }
         let columns = std::mem::take(&mut self.columns).into_iter();
         let columns = columns.map(ArrowColumnWriter::close).collect::<Result<Vec<_>, _>>()?;
-        let mut written = self.whole.written();
-        let mut group = written.writer.next_row_group()?;
-        columns.into_iter().try_for_each(|column| column.append_to_row_group(&mut group))?;
-        group.close()?;
-        written.parts.push(self.part);
         self.rows = 0;
-        Ok(())
+        self.whole.written().append(self.part, columns)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), WriteError> {
@@ -238,6 +267,25 @@ mod tests {
         assert_eq!(written(&[1, 0]), [&second[..], &first].concat());
         assert_eq!(written(&[1]), second);
         assert_eq!(written(&[]), []);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_to_all_who_write() {
+        let all = RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from_iter_values(0..1 << 19)) as ArrayRef)])
+            .unwrap();
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let whole = WholeFile::of(full, path, Compression::None, &all.schema());
+        let whole = Arc::new(whole.map_err(|e| e.of("x".as_ref())).unwrap());
+        let parts = [whole.part(), whole.part()];
+        for (_, mut encoder) in parts {
+            let written = encoder.write(&all).and_then(|()| encoder.finish());
+            assert!(matches!(written, Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
+        }
+        assert!(
+            matches!(whole.complete(&[0, 1]), Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
+        );
     }
 
     #[test]

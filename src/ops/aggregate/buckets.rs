@@ -69,6 +69,11 @@ impl Hashed {
 impl Aggregation {
     /// Moves what is in memory to the buckets.
     pub(super) fn flush(&self, state: &mut AggregateState) -> Result<()> {
+        self.flush_keys(state).map(drop)
+    }
+
+    /// The same, and gives the groups.
+    pub(super) fn flush_keys(&self, state: &mut AggregateState) -> Result<Groups> {
         let mut hashed = state.hashed.take().unwrap_or_else(|| Hashed::new(self, &state.groups, &state.memory));
         let count = state.groups.len();
         let rows = output_rows(count, state.table_bytes());
@@ -99,10 +104,11 @@ impl Aggregation {
             })?;
         }
         state.hashed = Some(hashed);
-        state.groups = Groups::new(self.kinds.clone());
+        let groups = std::mem::replace(&mut state.groups, Groups::new(self.kinds.clone()));
         state.accumulators = self.shared.accumulators();
         state.held_rows = 0;
-        state.memory.try_resize(state.table_bytes())
+        state.memory.try_resize(state.table_bytes())?;
+        Ok(groups)
     }
 
     /// Adds the buckets of the state that follows.

@@ -33,7 +33,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
-use self::unseen::Unseen;
+use self::unseen::{First, Unseen};
 use super::groups::{self, Groups};
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
@@ -75,6 +75,10 @@ pub(crate) struct AggregateState {
     held_rows: usize,
     /// How many rows more are not looked up.
     unseen_left: usize,
+    /// Of what came first, if that is why.
+    first: Option<First>,
+    /// Whether what comes first is yet to tell.
+    is_new: bool,
     /// What went to buckets; it came before what is in the accumulators.
     hashed: Option<Hashed>,
     /// Which bits of hashes the buckets are by.
@@ -111,9 +115,11 @@ pub(super) const MANY_GROUPS: usize = MOST_GROUPS / 2;
 /// Where looking up found hardly any row's group, so many rows are not looked up before it is tried again.
 const UNSEEN_ROWS: usize = 1 << 22;
 
-/// This part of the most groups is enough to tell, if less than that part of their rows found a group: of keys in any order, there are then
-/// some sixty times as many.
+/// A first part of as many groups as go to buckets is enough to tell that there will be as many, if hardly any row found its group: of
+/// keys in any order there are then some sixty times as many as in that part. Keys in cycles are told by those that come again.
 const FIRST_PART: usize = 8;
+
+/// Fewer than one row of so many.
 const HARDLY_ANY: usize = 128;
 
 /// With more values than this in memory, groups are finished in pieces.
@@ -207,6 +213,8 @@ impl Aggregation {
             accumulators: self.shared.accumulators(),
             held_rows: 0,
             unseen_left: 0,
+            first: None,
+            is_new: true,
             hashed: None,
             level,
             rows: 0,
@@ -283,21 +291,22 @@ impl Aggregation {
         }
     }
 
-    /// Moves what is held to buckets when it has become much, or so many rows that were the last to come showed that it will.
-    fn flush_many(&self, state: &mut AggregateState, rows: usize) -> Result<()> {
+    /// Moves what is held to buckets when it has become much, or will by what its first rows show.
+    fn flush_many(&self, state: &mut AggregateState) -> Result<()> {
         let (groups, held) = (state.groups.len(), state.held_rows);
-        let are_many = groups >= self.most_groups;
-        let first_part = self.most_groups / FIRST_PART;
-        let hardly_any = match are_many {
-            true => held < 2 * groups,
-            false => {
-                (held.saturating_sub(rows)..held).contains(&first_part)
-                    && held.saturating_sub(groups) * HARDLY_ANY < held
-            }
-        };
-        if are_many || hardly_any && self.unseen.is_some() {
+        if groups >= self.most_groups {
             self.flush(state)?;
-            state.unseen_left = if hardly_any && self.unseen.is_some() { UNSEEN_ROWS } else { 0 };
+            state.unseen_left = if held < 2 * groups && self.unseen.is_some() { UNSEEN_ROWS } else { 0 };
+            state.is_new = false;
+        } else if state.is_new && held >= self.most_groups / FIRST_PART {
+            state.is_new = false;
+            if held.saturating_sub(groups) * HARDLY_ANY < held && self.unseen.is_some() {
+                state.first = Some(First::of(self.flush_keys(state)?));
+                state.unseen_left = UNSEEN_ROWS;
+                if !state.memory.try_resize_with_some_left(state.table_bytes()) {
+                    state.first = None;
+                }
+            }
         }
         Ok(())
     }
@@ -329,7 +338,7 @@ impl Aggregation {
             let passing = rows.filter(&FilterBuilder::new(&mask).optimize().build())?;
             self.update_selection(state, selection, &passing, true)?;
         }
-        self.flush_many(state, count)
+        self.flush_many(state)
     }
 
     /// Takes in the values of rows whose groups are `ids`, by the aggregates of one filter, or of none.
@@ -453,7 +462,8 @@ impl AggregateState {
     fn table_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.bytes()).sum();
         let ids = self.ids.capacity() + self.filtered_ids.capacity();
-        self.groups.bytes() + accumulators + ids * size_of::<u32>()
+        let first = self.first.as_ref().map_or(0, First::bytes);
+        self.groups.bytes() + accumulators + ids * size_of::<u32>() + first
     }
 }
 
@@ -492,7 +502,7 @@ impl Reducer for AggregateOp {
 
     fn seal(&self, state: &mut AggregateState) -> Result<()> {
         state.groups.seal();
-        (state.ids, state.filtered_ids) = (vec![], vec![]);
+        (state.ids, state.filtered_ids, state.first) = (vec![], vec![], None);
         if let Some(hashed) = &mut state.hashed {
             hashed.settle()?;
         }

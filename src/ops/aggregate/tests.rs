@@ -441,6 +441,26 @@ fn a_part_of_the_rows_tells_that_nearly_all_are_groups() {
 }
 
 #[test]
+fn keys_that_come_in_cycles_are_looked_up_again() {
+    let op = op(&batch(&[Type::Int64], &[]).schema(), 1, &[size()], false);
+    let cycle = (MOST_GROUPS / 6) as i64;
+    let mut state = op.new_state(Budget::of(1 << 30).reserve("groups"));
+    let mut put_off = 0;
+    for start in (0..cycle * 6).step_by(1000) {
+        let keys = (start..(start + 1000).min(cycle * 6)).map(|i| vec![V::Int(i % cycle)]);
+        op.update(&mut state, &batch(&[Type::Int64], &keys.collect::<Vec<_>>())).unwrap();
+        put_off += usize::from(state.unseen_left > 0);
+    }
+    // From the first part to the end of the cycle.
+    assert!((1..20).contains(&put_off), "{put_off}");
+    assert!(state.first.is_none() && state.groups.len() == cycle as usize);
+    let counts = op.finish(state).unwrap().load().unwrap().0;
+    assert_eq!(counts.iter().map(|batch| batch.num_rows()).sum::<usize>(), cycle as usize);
+    let all_six = |batch: &RecordBatch| batch.column(1).as_primitive::<Int64Type>().values().iter().all(|n| *n == 6);
+    assert!(counts.iter().all(all_six));
+}
+
+#[test]
 fn names_must_differ() {
     let schema = batch(&[Type::Int64], &[]).schema();
     let key = ("k".to_owned(), col("c0").bind(&schema).unwrap());

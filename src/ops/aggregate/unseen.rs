@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{AggregateState, Aggregation, Keys, halves, numbered, rows_of, text_bytes};
 use crate::error::{Error, Result};
 use crate::expr::Type;
-use crate::ops::groups::Groups;
+use crate::ops::groups::{FindScratch, Groups, MISSING};
 use crate::ops::hash::buckets_of;
 
 /// What stands in the buckets of such rows: their keys, and what is aggregated.
@@ -18,6 +18,42 @@ pub(super) struct Unseen {
     packed: Option<(usize, SchemaRef)>,
     /// Whether all states pack them: those that the first one had to move to buckets were, or not.
     packs: OnceLock<bool>,
+}
+
+/// The first groups, of which hardly any had more than a row: some of the rows that are put off look for theirs among them. Where keys
+/// come in cycles, longer than what came first, they are seen so.
+pub(super) struct First {
+    groups: Groups,
+    ids: Vec<u32>,
+    scratch: FindScratch,
+    looked: usize,
+    found: usize,
+}
+
+/// So many rows of a batch look for their groups.
+const LOOKED_UP: usize = 64;
+
+/// If one of so many finds it, rows are put off no longer.
+const FOUND: usize = 16;
+
+impl First {
+    pub(super) fn of(groups: Groups) -> First {
+        First { groups, ids: vec![], scratch: FindScratch::default(), looked: 0, found: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.bytes()
+    }
+
+    /// Whether groups of these rows are among them after all.
+    fn come_again(&mut self, keys: &[ArrayRef], rows: usize) -> Result<bool> {
+        let rows = rows.min(LOOKED_UP);
+        let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(0, rows)).collect();
+        self.groups.find(&keys, rows, &mut self.ids, &mut self.scratch)?;
+        self.looked += rows;
+        self.found += self.ids.iter().filter(|id| **id != MISSING).count();
+        Ok(self.found * FOUND > self.looked.max(LOOKED_UP))
+    }
 }
 
 impl Unseen {
@@ -43,9 +79,14 @@ impl Unseen {
 }
 
 impl Aggregation {
-    /// Moves rows with these keys to their buckets. False, and nothing is done, where their keys can't be packed as others are.
+    /// Moves rows with these keys to their buckets. False, and nothing is done, where their keys can't be packed as others are, or
+    /// are among the first.
     pub(super) fn put_off(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: &RecordBatch) -> Result<bool> {
         let (Some(unseen), Some(selection)) = (&self.unseen, self.shared.of_all_rows()) else { return Ok(false) };
+        if state.first.as_mut().map_or(Ok(false), |first| first.come_again(keys, rows.num_rows()))? {
+            (state.first, state.unseen_left) = (None, 0);
+            return Ok(false);
+        }
         let (count, schema) = (rows.num_rows(), unseen.schema(&state.groups));
         let mut columns = match unseen.packed() {
             None => keys.to_vec(),

@@ -63,8 +63,8 @@ impl Key for u128 {
     }
 }
 
-/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used, or [fewer](Key::SLOTS), unless it is
-/// [dense](Table::dense).
+/// Slots hold the key beside the id, so that a hit touches one cache line; at most half of them are used, or [fewer](Key::SLOTS),
+/// unless it is [dense](Table::dense).
 pub(super) struct Table<K: Key> {
     buckets: Vec<Bucket<K>>,
     used: usize,
@@ -130,8 +130,8 @@ impl<K: Key> Table<K> {
         buckets_for::<K>(keys) * size_of::<Bucket<K>>()
     }
 
-    /// A table for this many keys, up to two thirds full: where it is far larger than the cache, fewer lines of it count for more than that one
-    /// key of eight lies beyond its pair.
+    /// A table for this many keys, up to two thirds full: where it is far larger than the cache, fewer lines of it count for more than
+    /// that one key of eight lies beyond its pair.
     pub(super) fn dense(keys: usize) -> Table<K> {
         Table { most: keys, ..Table::of_buckets(dense_buckets_for(keys)) }
     }
