@@ -245,3 +245,21 @@ impl FileColumns {
 pub(crate) fn to_type(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     Ok(if array.data_type() == data_type { array.clone() } else { cast(array, data_type)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_of_one_file_and_smaller_towards_the_end() {
+        const MB: u64 = 1_000_000;
+        let asked = PartitionSize { bytes: 10, threads: None };
+        let found = runs(&[vec![4, 4, 4, 4], vec![], vec![30, 1], vec![0]], asked);
+        assert_eq!(found, [(0, 0..3), (0, 3..4), (2, 0..1), (2, 1..2), (3, 0..1)]);
+        let shared = PartitionSize { bytes: 100 * MB, threads: Some(2) };
+        let sizes: Vec<usize> = runs(&[vec![10 * MB; 40]], shared).into_iter().map(|(_, run)| run.len()).collect();
+        assert_eq!(sizes, [10, 8, 6, 4, 3, 3, 2, 2, 2]);
+        // What no file can hold.
+        assert_eq!(runs(&[vec![u64::MAX; 3]], shared).len(), 3);
+    }
+}
