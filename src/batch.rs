@@ -17,6 +17,7 @@ mod display;
 mod function;
 mod narrow;
 mod short_texts;
+mod words;
 
 pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
@@ -24,6 +25,7 @@ pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 pub(crate) use narrow::Narrow;
 pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};
+pub(crate) use words::{words_column, words_of, words_type, words_width};
 
 /// The result of a query: rows in order, held in memory as Arrow record batches. Cheap to clone.
 ///

@@ -8,6 +8,7 @@
 //! | floats | their decimal places, then the integers that they are without the point; or `ff`, then 8 a value, as they are |
 //! | bools | a bit a row |
 //! | text | lengths, as integers; then all the bytes |
+//! | rows of words | the first word of every row, as integers, then the second of every row, and so on |
 //!
 //! All little-endian. The schema is not written: who reads it knows it.
 
@@ -23,6 +24,7 @@ use arrow::datatypes::{Date32Type, Float64Type, Int64Type, SchemaRef, TimestampM
 
 use super::decimals::Places;
 use super::narrow::{Narrow, append_low};
+use super::words::{words_column, words_of, words_width};
 use crate::error::{Error, Result};
 use crate::expr::Type;
 
@@ -64,7 +66,12 @@ fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
             put_ints(&texts.iter().map(length).collect::<Vec<_>>(), out);
             texts.iter().flatten().for_each(|text| out.extend(text.as_bytes()));
         }
-        None => return Err(Error::internal("a column of a foreign type is spilled")),
+        None => {
+            let width = words_width(column.data_type()).ok_or_else(foreign)?;
+            let words = words_of(column);
+            let word = |nth| words.iter().skip(nth).step_by(width).map(|word| word.cast_signed());
+            (0..width).for_each(|nth| put_ints(&word(nth).collect::<Vec<_>>(), out));
+        }
     }
     Ok(())
 }
@@ -126,7 +133,7 @@ pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
             Some(Type::Float64) => Arc::new(Float64Array::new(bytes.floats(rows)?.into(), nulls)),
             Some(Type::Bool) => Arc::new(BooleanArray::new(bytes.bits(rows)?, nulls)),
             Some(Type::Text) => Arc::new(bytes.texts(rows, nulls)?),
-            None => return Err(Error::internal("a column of a foreign type is spilled")),
+            None => bytes.words(rows, words_width(field.data_type()).ok_or_else(foreign)?)?,
         });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -135,6 +142,10 @@ pub(crate) fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
 
 fn broken() -> Error {
     Error::internal("spilled bytes are no batch")
+}
+
+fn foreign() -> Error {
+    Error::internal("a column of a foreign type is spilled")
 }
 
 /// What is left to read.
@@ -185,6 +196,15 @@ impl<'a> Bytes<'a> {
         Ok(self.ints(rows)?.into_iter().map(|integer| places.float(integer)).collect())
     }
 
+    fn words(&mut self, rows: usize, width: usize) -> Result<ArrayRef> {
+        let mut words = vec![0; rows * width];
+        for nth in 0..width {
+            let places = words.iter_mut().skip(nth).step_by(width);
+            places.zip(self.ints(rows)?).for_each(|(place, word)| *place = word.cast_unsigned());
+        }
+        words_column(words, width)
+    }
+
     fn texts(&mut self, rows: usize, nulls: Option<NullBuffer>) -> Result<StringViewArray> {
         let lengths = self.ints(rows)?;
         let total = lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(usize::try_from(*length).ok()?));
@@ -205,15 +225,17 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
     use proptest::prelude::*;
 
+    use super::super::words::words_type;
     use super::*;
 
-    type Row = (Option<i64>, Option<f64>, Option<bool>, Option<i32>, Option<i64>, Option<String>);
+    type Row = (Option<i64>, Option<f64>, Option<bool>, Option<i32>, Option<i64>, Option<String>, [u64; 3]);
 
     fn batch(rows: &[Row]) -> RecordBatch {
         let time = DataType::Timestamp(TimeUnit::Microsecond, None);
         let types = [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Date32, time, DataType::Utf8View];
+        let types = types.into_iter().chain([words_type(3)]);
         let fields: Vec<Field> =
-            types.into_iter().enumerate().map(|(i, dtype)| Field::new(format!("c{i}"), dtype, true)).collect();
+            types.enumerate().map(|(i, dtype)| Field::new(format!("c{i}"), dtype, true)).collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
@@ -221,6 +243,7 @@ mod tests {
             Arc::new(rows.iter().map(|row| row.3).collect::<Date32Array>()),
             Arc::new(rows.iter().map(|row| row.4).collect::<TimestampMicrosecondArray>()),
             Arc::new(rows.iter().map(|row| row.5.as_deref()).collect::<StringViewArray>()),
+            words_column(rows.iter().flat_map(|row| row.6).collect(), 3).unwrap(),
         ];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     }
@@ -237,6 +260,7 @@ mod tests {
             prop::option::of(any::<i32>()),
             prop::option::of(0..70_000i64),
             prop::option::of(texts),
+            (any::<u64>(), 0..9u64, Just(u64::MAX)).prop_map(<[u64; 3]>::from),
         )
     }
 

@@ -102,8 +102,8 @@ struct Rows<'a> {
 #[derive(Clone, Copy)]
 enum Keys<'a> {
     Columns(&'a [ArrayRef]),
-    /// As words, of which each is a column.
-    Packed(&'a [ArrayRef]),
+    /// As a column of words.
+    Packed(&'a ArrayRef),
 }
 
 /// More groups go to buckets as they come: to look them up would be to wait for memory.
@@ -264,7 +264,7 @@ impl Aggregation {
                 let mut book = |more| memory.try_resize(memory.bytes() + more);
                 match keys {
                     Keys::Columns(keys) => groups.assign(keys, rows, ids, &mut book),
-                    Keys::Packed(words) => groups.assign_packed(words, rows, ids, &mut book),
+                    Keys::Packed(words) => groups.assign_packed(words, ids, &mut book),
                 }
             });
             match assigned {

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{AggregateState, Aggregation, Keys, halves, numbered, rows_of, text_bytes};
+use crate::batch::words_type;
 use crate::error::{Error, Result};
 use crate::expr::Type;
 use crate::ops::groups::{FindScratch, Groups, MISSING};
@@ -14,8 +15,8 @@ use crate::ops::hash::buckets_of;
 /// What stands in the buckets of such rows: their keys, and what is aggregated.
 pub(super) struct Unseen {
     raw: SchemaRef,
-    /// With the keys as so many words.
-    packed: Option<(usize, SchemaRef)>,
+    /// With the keys as a column of words.
+    packed: Option<SchemaRef>,
     /// Whether all states pack them: those that the first one had to move to buckets were, or not.
     packs: OnceLock<bool>,
 }
@@ -58,23 +59,20 @@ impl First {
 
 impl Unseen {
     pub(super) fn new(kinds: &[Type], keys: &[DataType], inputs: &[DataType]) -> Unseen {
-        let packed = Groups::packed_words(kinds).map(|words| {
-            let keys = vec![DataType::Int64; words];
-            (words, numbered([&keys, inputs].concat()))
-        });
+        let packed = Groups::packed_words(kinds).map(|words| numbered([&[words_type(words)], inputs].concat()));
         Unseen { raw: numbered([keys, inputs].concat()), packed, packs: OnceLock::new() }
     }
 
     /// The columns of all states' rows, decided when the first has groups to move to buckets.
     pub(super) fn schema(&self, groups: &Groups) -> &SchemaRef {
         self.packs.get_or_init(|| groups.are_packed());
-        self.packed().map_or(&self.raw, |(_, schema)| schema)
+        self.packed().unwrap_or(&self.raw)
     }
 
-    /// How many columns packed keys are, where they are.
-    fn packed(&self) -> Option<(usize, &SchemaRef)> {
+    /// The columns of rows whose keys are packed, where they are.
+    fn packed(&self) -> Option<&SchemaRef> {
         let packs = self.packs.get().is_some_and(|packs| *packs);
-        self.packed.as_ref().filter(|_| packs).map(|(words, schema)| (*words, schema))
+        self.packed.as_ref().filter(|_| packs)
     }
 }
 
@@ -91,7 +89,7 @@ impl Aggregation {
         let mut columns = match unseen.packed() {
             None => keys.to_vec(),
             Some(_) => match state.groups.pack(keys, count)? {
-                Some(words) => words,
+                Some(words) => vec![words],
                 None => return Ok(false),
             },
         };
@@ -109,10 +107,10 @@ impl Aggregation {
     /// Takes in rows that were put off.
     pub(super) fn take_rows(&self, state: &mut AggregateState, rows: &RecordBatch) -> Result<()> {
         let count = rows.num_rows();
-        let packed = self.unseen.as_ref().and_then(Unseen::packed);
-        let (keys, inputs) = rows.columns().split_at(packed.map_or(self.keys.len(), |(words, _)| words));
+        let is_packed = self.unseen.as_ref().and_then(Unseen::packed).is_some();
+        let (keys, inputs) = rows.columns().split_at(if is_packed { 1 } else { self.keys.len() });
         let text = rows.columns().iter().map(text_bytes).sum();
-        let keys = if packed.is_some() { Keys::Packed(keys) } else { Keys::Columns(keys) };
+        let keys = if is_packed { Keys::Packed(&keys[0]) } else { Keys::Columns(keys) };
         if !self.admit(state, keys, count, text)? {
             let mut halves = halves(count).into_iter();
             return halves.try_for_each(|(start, length)| self.take_rows(state, &rows.slice(start, length)));

@@ -9,11 +9,7 @@ mod text_cache;
 mod text_groups;
 mod word_groups;
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use arrow::buffer::{Buffer, ScalarBuffer};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, ArrayRef, AsArray};
 
 use self::int_groups::IntGroups;
 use self::packed_groups::{PackedGroups, Packing};
@@ -22,6 +18,7 @@ pub(super) use self::row_groups::RowGroups;
 use self::text_cache::TextCache;
 use self::text_groups::TextGroups;
 use self::word_groups::WordGroups;
+use crate::batch::{words_of, words_width};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -147,22 +144,13 @@ impl Groups {
         }
     }
 
-    /// The keys of rows as columns of packed words, without looking them up; `None` when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Vec<ArrayRef>>> {
+    /// The keys of rows as a column of packed words, without looking them up; `None` when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
         let are_packed = self.are_packed();
         match &mut self.by {
             _ if !are_packed => Ok(None),
-            By::Packed64(groups) => {
-                let mut words = Vec::new();
-                let fits = groups.pack(columns, rows, &mut words)?;
-                let words = || Int64Array::new(ScalarBuffer::new(Buffer::from_vec(words), 0, rows), None);
-                Ok(fits.then(|| vec![Arc::new(words()) as ArrayRef]))
-            }
-            By::Packed128(groups) => {
-                let mut words = Vec::new();
-                let fits = groups.pack(columns, rows, &mut words)?;
-                Ok(fits.then(|| halves(&words)))
-            }
+            By::Packed64(groups) => groups.pack(columns, rows),
+            By::Packed128(groups) => groups.pack(columns, rows),
             By::Text(groups) => groups.pack(&columns[0]),
             By::Words(groups) => groups.pack(columns, rows),
             _ => Ok(None),
@@ -170,45 +158,28 @@ impl Groups {
     }
 
     /// Writes the group id of each of the rows whose keys were [packed](Groups::pack).
-    pub(super) fn assign_packed(
-        &mut self,
-        words: &[ArrayRef],
-        rows: usize,
-        ids: &mut Vec<u32>,
-        book: Book,
-    ) -> Result<()> {
+    pub(super) fn assign_packed(&mut self, packed: &ArrayRef, ids: &mut Vec<u32>, book: Book) -> Result<()> {
+        let rows = packed.len();
         self.check_room(rows)?;
-        match (&mut self.by, words) {
-            (By::Packed64(groups), [words]) => {
-                ids.resize(rows, 0);
-                groups.assign_packed(&words_of(words), ids);
-                Ok(())
-            }
-            (By::Packed128(groups), [high, low]) => {
-                ids.resize(rows, 0);
-                groups.assign_packed(&joined(high, low), ids);
-                Ok(())
-            }
-            (By::Text(groups), words) => {
-                ids.resize(rows, 0);
-                groups.assign_packed(words, ids);
-                Ok(())
-            }
-            (By::Words(groups), words) if self.kinds.contains(&Type::Text) => {
-                ids.resize(rows, 0);
-                groups.assign_packed(words, ids);
-                Ok(())
-            }
+        let width = words_width(packed.data_type()).unwrap_or_default();
+        let words = words_of(packed);
+        ids.resize(rows, 0);
+        match &mut self.by {
+            By::Packed64(groups) if width == 1 => groups.assign_packed(&words, ids),
+            By::Packed128(groups) if width == 2 => groups.assign_packed(&words, ids),
+            By::Text(groups) => groups.assign_packed(&words, ids),
+            By::Words(groups) if self.kinds.contains(&Type::Text) => groups.assign_rows(&words, ids),
             // It was widened by a key that doesn't fit.
-            (_, words) => {
-                let columns = match (words, Packing::<u64>::of(&self.kinds), Packing::<u128>::of(&self.kinds)) {
-                    ([words], Some(packing), _) => packing.unpack(&words_of(words), &self.kinds)?,
-                    ([high, low], _, Some(packing)) => packing.unpack(&joined(high, low), &self.kinds)?,
-                    (words, ..) => word_groups::unpack(words, &self.kinds)?,
+            _ => {
+                let columns = match (Packing::<u64>::of(&self.kinds), Packing::<u128>::of(&self.kinds)) {
+                    (Some(packing), _) if width == 1 => packing.unpack(&words, &self.kinds)?,
+                    (_, Some(packing)) if width == 2 => packing.unpack(&words, &self.kinds)?,
+                    _ => word_groups::unpack(&words, &self.kinds)?,
                 };
-                self.assign(&columns, rows, ids, book)
+                self.assign(&columns, rows, ids, book)?;
             }
         }
+        Ok(())
     }
 
     /// False, and nothing is changed, when a value does not fit.
@@ -418,22 +389,6 @@ impl Groups {
 /// The bytes of a row of keys that fit a narrower form, at most: each has a marker, and text is ended by two and may be all zeros.
 pub(super) fn row_bytes(kinds: &[Type]) -> usize {
     kinds.iter().map(|kind| if *kind == Type::Text { 1 + 2 * 12 + 2 } else { 9 }).sum()
-}
-
-fn words_of(column: &ArrayRef) -> ScalarBuffer<u64> {
-    ScalarBuffer::from(column.as_primitive::<Int64Type>().values().clone().into_inner())
-}
-
-/// Words of 128 bits as two columns, the higher first.
-fn halves(words: &[u128]) -> Vec<ArrayRef> {
-    let column = |half: fn(&u128) -> i64| Arc::new(Int64Array::from_iter_values(words.iter().map(half))) as ArrayRef;
-    vec![column(|word| (word >> 64) as i64), column(|word| *word as i64)]
-}
-
-/// The words of [`halves`].
-fn joined(high: &ArrayRef, low: &ArrayRef) -> Vec<u128> {
-    let (high, low) = (words_of(high), words_of(low));
-    high.iter().zip(low.iter()).map(|(high, low)| u128::from(*high) << 64 | u128::from(*low)).collect()
 }
 
 fn layout(kinds: &[Type]) -> Vec<KeyColumn> {

@@ -1,10 +1,12 @@
 //! Groups by several keys of fixed width whose values are small enough to share 64 or 128 bits.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use arrow::array::{Array, ArrayRef};
 
 use super::table::{Key, Table};
+use crate::batch::words_column;
 use crate::error::Result;
 use crate::expr::Type;
 use crate::ops::key::{as_ints, from_ints};
@@ -18,12 +20,15 @@ pub(super) trait Word: Key + Ord {
     /// The code of a value, which fits when it is less than a null's.
     fn code(value: i64, width: u32) -> Self;
     fn append(self, code: Self, width: u32) -> Self;
+    /// As words of 64 bits, the highest first.
+    fn halves(words: Vec<Self>) -> Vec<u64>;
+    fn wholes(halves: &[u64]) -> Cow<'_, [Self]>;
     /// The value of a code that lies above this many bits.
     fn value(self, below: u32, width: u32) -> Option<i64>;
 }
 
 macro_rules! word {
-    ($word:ty, $signed:ty) => {
+    ($word:ty, $signed:ty, $halves:expr, $wholes:expr) => {
         impl Word for $word {
             const BITS: u32 = <$word>::BITS;
 
@@ -42,6 +47,14 @@ macro_rules! word {
                 self << width | code
             }
 
+            fn halves(words: Vec<$word>) -> Vec<u64> {
+                $halves(words)
+            }
+
+            fn wholes(halves: &[u64]) -> Cow<'_, [$word]> {
+                $wholes(halves)
+            }
+
             fn value(self, below: u32, width: u32) -> Option<i64> {
                 let code = self >> below & Self::null(width);
                 (code != Self::null(width)).then(|| code.wrapping_sub(1 << (width - 1)) as i64)
@@ -49,8 +62,18 @@ macro_rules! word {
         }
     };
 }
-word!(u64, i64);
-word!(u128, i128);
+word!(u64, i64, std::convert::identity, Cow::Borrowed);
+word!(u128, i128, halves, wholes);
+
+/// The halves of words of 128 bits, the higher first.
+fn halves(words: Vec<u128>) -> Vec<u64> {
+    words.into_iter().flat_map(|word| [(word >> 64) as u64, word as u64]).collect()
+}
+
+/// What [`halves`] halved.
+pub(super) fn wholes(halves: &[u64]) -> Cow<'_, [u128]> {
+    halves.as_chunks::<2>().0.iter().map(|[high, low]| u128::from(*high) << 64 | u128::from(*low)).collect()
+}
 
 /// How keys are packed: the bits of every key column.
 pub(super) struct Packing<W>(Vec<u32>, PhantomData<W>);
@@ -131,8 +154,9 @@ impl<W: Word> Packing<W> {
         move |word| word.value(below, width)
     }
 
-    /// The columns of packed keys.
-    pub(super) fn unpack(&self, packed: &[W], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+    /// The columns of keys that were packed into these words of 64 bits.
+    pub(super) fn unpack(&self, words: &[u64], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+        let packed = W::wholes(words);
         let column = |(column, kind): (usize, &Type)| from_ints(*kind, packed.iter().copied().map(self.column(column)));
         kinds.iter().enumerate().map(column).collect()
     }
@@ -152,9 +176,9 @@ impl<W: Word> PackedGroups<W> {
     /// Writes the id of every row; false, and nothing is changed, when a value does not fit.
     pub(super) fn assign(&mut self, columns: &[ArrayRef], ids: &mut [u32]) -> Result<bool> {
         let mut packed = std::mem::take(&mut self.packed);
-        let fits = self.pack(columns, ids.len(), &mut packed)?;
+        let fits = self.packing.pack(columns, ids.len(), &mut self.scratch, &mut packed)?;
         if fits {
-            self.assign_packed(&packed, ids);
+            self.table.assign(&packed, ids, &mut self.keys);
         }
         self.packed = packed;
         Ok(fits)
@@ -166,14 +190,16 @@ impl<W: Word> PackedGroups<W> {
         self.keys.reserve_exact(groups.saturating_sub(self.keys.len()));
     }
 
-    /// Writes the id of every packed key.
-    pub(super) fn assign_packed(&mut self, packed: &[W], ids: &mut [u32]) {
-        self.table.assign(packed, ids, &mut self.keys);
+    /// The keys of rows as a column of words; none when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
+        let mut packed = vec![];
+        let fits = self.packing.pack(columns, rows, &mut self.scratch, &mut packed)?;
+        fits.then(|| words_column(W::halves(packed), W::BITS as usize / u64::BITS as usize)).transpose()
     }
 
-    /// Packs the keys of rows; false when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize, packed: &mut Vec<W>) -> Result<bool> {
-        self.packing.pack(columns, rows, &mut self.scratch, packed)
+    /// Writes the id of every row whose words these are.
+    pub(super) fn assign_packed(&mut self, words: &[u64], ids: &mut [u32]) {
+        self.table.assign(&W::wholes(words), ids, &mut self.keys);
     }
 
     /// Writes the id of every row, [`MISSING`](super::MISSING) where there is none.

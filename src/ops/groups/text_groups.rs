@@ -1,12 +1,11 @@
 //! Groups by one text, as long as all are short: a text is a word of 128 bits.
 
-use std::sync::Arc;
+use arrow::array::ArrayRef;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::Int64Type;
-
+use super::packed_groups::wholes;
 use super::table::Table;
 use super::word_groups::{column, for_codes};
+use crate::batch::words_column;
 use crate::error::Result;
 use crate::expr::Type;
 
@@ -48,28 +47,20 @@ impl TextGroups {
         Ok(fits)
     }
 
-    /// The words of texts as two columns; none when one does not fit.
-    pub(super) fn pack(&self, texts: &ArrayRef) -> Result<Option<Vec<ArrayRef>>> {
-        let mut words = [Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len())];
+    /// The words of texts as a column; none when one does not fit.
+    pub(super) fn pack(&self, texts: &ArrayRef) -> Result<Option<ArrayRef>> {
+        let mut words = Vec::with_capacity(2 * texts.len());
         let mut fits = true;
         for_codes(texts, &mut vec![], |_, codes, fit| {
-            words.iter_mut().zip(codes).for_each(|(words, code)| words.push(code.cast_signed()));
+            words.extend(codes);
             fits &= fit;
         })?;
-        Ok(fits.then(|| words.map(|words| Arc::new(Int64Array::from(words)) as ArrayRef).to_vec()))
+        fits.then(|| words_column(words, 2)).transpose()
     }
 
-    /// Writes the id of every text whose words are these columns.
-    pub(super) fn assign_packed(&mut self, words: &[ArrayRef], ids: &mut [u32]) {
-        let mut packed = std::mem::take(&mut self.packed);
-        packed.clear();
-        if let [first, second] = words {
-            let (first, second) = (first.as_primitive::<Int64Type>(), second.as_primitive::<Int64Type>());
-            let pairs = first.values().iter().zip(second.values());
-            packed.extend(pairs.map(|(first, second)| joined([first.cast_unsigned(), second.cast_unsigned()])));
-        }
-        self.assign_keys(&packed, ids);
-        self.packed = packed;
+    /// Writes the id of every text whose words these are.
+    pub(super) fn assign_packed(&mut self, words: &[u64], ids: &mut [u32]) {
+        self.assign_keys(&wholes(words), ids);
     }
 
     fn assign_keys(&mut self, keys: &[u128], ids: &mut [u32]) {
@@ -142,11 +133,13 @@ impl TextGroups {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::Arc;
 
     use arrow::array::StringViewArray;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::words_of;
 
     fn text() -> impl Strategy<Value = Option<String>> {
         prop::option::weighted(0.9, prop_oneof!["[ab]{0,3}", "[ab\0é]{0,6}", "[a-c]{7,12}"])
@@ -171,7 +164,7 @@ mod tests {
                 }
                 let words = from_words.pack(&texts).unwrap().unwrap();
                 let mut same = vec![u32::MAX; batch.len()];
-                from_words.assign_packed(&words, &mut same);
+                from_words.assign_packed(&words_of(&words), &mut same);
                 prop_assert_eq!(&same, &ids);
                 let mut found = vec![0; batch.len()];
                 groups.find(&texts, &mut found, &mut vec![]).unwrap();

@@ -10,13 +10,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::datatypes::Int64Type;
 use hashbrown::HashTable;
 
 use super::table::fold;
-use crate::batch::short_texts;
+use crate::batch::{short_texts, words_column};
 use crate::error::Result;
 use crate::expr::Type;
 use crate::ops::key::{as_ints, from_ints};
@@ -115,15 +114,13 @@ pub(super) fn width(kinds: &[Type]) -> usize {
     layout(kinds).1
 }
 
-/// The columns of keys, of which each word is a column.
-pub(super) fn unpack(words: &[ArrayRef], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+/// The columns of keys, whose words are those of rows.
+pub(super) fn unpack(words: &[u64], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+    let (keys, width) = layout(kinds);
     let of = |(kind, place): (Type, Range<usize>)| {
-        let (first, last) = (&words[place.start], &words[place.end - 1]);
-        let values = |column: &ArrayRef| column.as_primitive::<Int64Type>().values().clone();
-        let (first, last) = (values(first), values(last));
-        column(kind, (0..first.len()).map(|row| [first[row].cast_unsigned(), last[row].cast_unsigned()]))
+        column(kind, words.chunks_exact(width).map(|row| [row[place.start], row[place.end - 1]]))
     };
-    layout(kinds).0.into_iter().map(of).collect()
+    keys.into_iter().map(of).collect()
 }
 
 impl WordGroups {
@@ -153,42 +150,19 @@ impl WordGroups {
         Ok(fits)
     }
 
-    /// The words of rows, each as a column; none when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<Vec<ArrayRef>>> {
-        let mut words = vec![vec![0; rows]; self.width];
+    /// The words of rows as a column; none when a value does not fit.
+    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
+        let (mut words, mut scratch) = (vec![], std::mem::take(&mut self.scratch));
         let mut fits = true;
-        for (array, (_, place)) in columns.iter().zip(&self.keys) {
-            let words = &mut words[place.clone()];
-            match words {
-                [first, second] => for_codes(array, &mut self.scratch, |row, codes, fit| {
-                    (first[row], second[row]) = (codes[0].cast_signed(), codes[1].cast_signed());
-                    fits &= fit;
-                })?,
-                words => for_codes(array, &mut self.scratch, |row, codes, fit| {
-                    words[0][row] = codes[0].cast_signed();
-                    fits &= fit;
-                })?,
-            }
-        }
-        Ok(fits.then(|| words.into_iter().map(|words| Arc::new(Int64Array::from(words)) as ArrayRef).collect()))
+        self.write(columns, rows, &mut scratch, &mut words, |_| fits = false)?;
+        self.scratch = scratch;
+        fits.then(|| words_column(words, self.width)).transpose()
     }
 
-    /// Writes the id of every row whose words are these columns.
-    pub(super) fn assign_packed(&mut self, words: &[ArrayRef], ids: &mut [u32]) {
-        let mut packed = std::mem::take(&mut self.packed);
-        packed.clear();
-        packed.resize(ids.len() * self.width, 0);
-        for (at, column) in words.iter().enumerate() {
-            let places = packed.iter_mut().skip(at).step_by(self.width);
-            let values = column.as_primitive::<Int64Type>().values();
-            places.zip(values).for_each(|(place, value)| *place = value.cast_unsigned());
-        }
-        self.assign_rows(&packed, ids);
-        self.packed = packed;
-    }
-
+    /// Writes the id of every row of words.
+    ///
     /// Rows of few words are hashed and compared by code for just so many: calls of `memcmp` took a third of the time.
-    fn assign_rows(&mut self, packed: &[u64], ids: &mut [u32]) {
+    pub(super) fn assign_rows(&mut self, packed: &[u64], ids: &mut [u32]) {
         match self.width {
             2 => self.assign_rows_of::<2>(packed, ids),
             3 => self.assign_rows_of::<3>(packed, ids),
@@ -326,10 +300,11 @@ impl WordGroups {
 mod tests {
     use std::collections::HashMap;
 
-    use arrow::array::StringViewArray;
+    use arrow::array::{Int64Array, StringViewArray};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::{words_of, words_width};
 
     const KINDS: [Type; 3] = [Type::Text, Type::Int64, Type::Text];
 
@@ -366,9 +341,10 @@ mod tests {
                     prop_assert_eq!(known.entry(row.clone()).or_insert(next), id);
                 }
                 let words = from_words.pack(&columns, batch.len()).unwrap().unwrap();
+                let words = words_of(&words);
                 prop_assert_eq!(shown(&unpack(&words, &KINDS).unwrap()), shown(&columns));
                 let mut same = vec![u32::MAX; batch.len()];
-                from_words.assign_packed(&words, &mut same);
+                from_words.assign_rows(&words, &mut same);
                 prop_assert_eq!(&same, &ids);
             }
             // Of a table of half the batches, what is found is what came.
@@ -421,12 +397,12 @@ mod tests {
         };
         let mut groups = Groups::new(kinds.to_vec());
         let words = groups.pack(&columns(0), 2).unwrap().unwrap();
-        assert_eq!(words.len(), 1);
+        assert_eq!(words_width(words.data_type()), Some(1));
         let (mut ids, mut book) = (vec![], |_: usize| Ok(()));
         // Neither 64 bits nor 128 have room for it.
         groups.assign(&columns(i64::MAX - 1), 2, &mut ids, &mut book).unwrap();
         assert!(!groups.are_packed());
-        groups.assign_packed(&words, 2, &mut ids, &mut book).unwrap();
+        groups.assign_packed(&words, &mut ids, &mut book).unwrap();
         assert_eq!(ids, [2, 1]);
         assert_eq!(shown(&groups.columns(&ids).unwrap()), shown(&columns(0)));
     }

@@ -1,5 +1,8 @@
-//! Rows of numbers on their way to buckets: every bucket fills a chunk of its own, column by column, so that to add a row is
-//! to store its values.
+//! Rows of fixed width on their way to buckets: every bucket fills a chunk of its own, so that to add a row is to append its values.
+//!
+//! A chunk that is full goes to its bucket as it is. It is of some pages: chunks of all buckets and columns, before they were given
+//! away whole, took 84 MB for ten columns, and to write them, and then to copy them, took a fifth of the time of grouping ten million
+//! rows by six keys.
 
 use std::sync::Arc;
 
@@ -7,11 +10,15 @@ use arrow::array::{Array, ArrayData, ArrayRef, RecordBatch, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::BUCKETS;
+use super::{BUCKETS, Order};
+use crate::batch::words_width;
 use crate::error::Result;
 
-/// The rows of a chunk: of a batch worth keeping as it is, or, where there is little memory, of a part of one.
-pub(super) const CHUNKS: [usize; 2] = [1 << 12, 1 << 9];
+/// The bytes of a chunk, of all its columns: worth keeping as it is, or, where there is little memory, a part of that.
+pub(super) const CHUNK_BYTES: [usize; 2] = [1 << 16, 1 << 13];
+
+/// So many rows are added together, bucket by bucket: few enough that their values stay in the cache until the last one.
+const AT_ONCE: usize = 1 << 12;
 
 /// A chunk for every bucket.
 pub(super) struct Lanes {
@@ -20,36 +27,40 @@ pub(super) struct Lanes {
     chunk: usize,
     columns: Vec<Lane>,
     /// How many rows are in the chunk of every bucket.
-    filled: Vec<u32>,
-    /// Where the rows at hand go; kept for its room.
-    places: Vec<u32>,
+    filled: Vec<usize>,
 }
 
-/// One column of all chunks, side by side.
+/// One column of all chunks.
 struct Lane {
-    /// The rows of a chunk.
-    chunk: usize,
-    values: Vec<u64>,
-    /// A bit for every value that is null, from the first null on.
-    nulls: Vec<u64>,
+    /// The words of a row.
+    width: usize,
+    /// Of every bucket.
+    chunks: Vec<Vec<u64>>,
+    /// Which rows of every bucket's chunk are null.
+    nulls: Vec<Vec<u32>>,
+}
+
+/// The words of a value, where that is what all values of this type take.
+fn width_of(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::Int64 | DataType::Float64 | DataType::Timestamp(_, None) => Some(1),
+        other => words_width(other),
+    }
 }
 
 impl Lanes {
-    /// The bytes of chunks for these columns; `None` where not all of them have 8 bytes a value.
-    pub(super) fn bytes_for(schema: &SchemaRef, chunk: usize) -> Option<usize> {
-        let wide = |data_type: &DataType| {
-            matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Timestamp(_, None))
-        };
-        let columns = schema.fields().len();
-        let fits = columns > 0 && schema.fields().iter().all(|field| wide(field.data_type()));
-        fits.then_some(BUCKETS * chunk * columns * (size_of::<u64>() + 1))
+    /// The rows of a chunk of so many bytes; `None` where not all columns are whole words.
+    pub(super) fn rows_of(schema: &SchemaRef, bytes: usize) -> Option<usize> {
+        let words: usize = schema.fields().iter().map(|field| width_of(field.data_type())).sum::<Option<_>>()?;
+        (words > 0).then(|| (bytes / (words * size_of::<u64>())).max(1))
     }
 
-    /// With chunks of so many rows, a multiple of 64.
+    /// With chunks of so many rows.
     pub(super) fn new(schema: SchemaRef, chunk: usize) -> Lanes {
-        let lane = |_: &_| Lane { chunk, values: vec![0; BUCKETS * chunk], nulls: vec![] };
-        let columns = schema.fields().iter().map(lane).collect();
-        Lanes { schema, chunk, columns, filled: vec![0; BUCKETS], places: vec![] }
+        let widths = schema.fields().iter().filter_map(|field| width_of(field.data_type()));
+        let lane = |width| Lane { width, chunks: vec![vec![]; BUCKETS], nulls: vec![vec![]; BUCKETS] };
+        let columns = widths.map(lane).collect();
+        Lanes { schema, chunk, columns, filled: vec![0; BUCKETS] }
     }
 
     /// Adds each row to its bucket; `full` gets every chunk that is full.
@@ -60,26 +71,24 @@ impl Lanes {
         full: &mut dyn FnMut(usize, RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let columns: Vec<ArrayData> = rows.columns().iter().map(|column| column.to_data()).collect();
-        let mut start = 0;
-        while start < buckets.len() {
-            self.places.clear();
-            let mut filled = None;
-            for bucket in &buckets[start..] {
-                let bucket = usize::from(*bucket);
-                let at = self.filled[bucket];
-                self.places.push((bucket * self.chunk) as u32 + at);
-                self.filled[bucket] = at + 1;
-                if at as usize + 1 == self.chunk {
-                    filled = Some(bucket);
-                    break;
+        for (nth, buckets) in buckets.chunks(AT_ONCE).enumerate() {
+            let order = Order::of(buckets);
+            for bucket in order.filled() {
+                let mut rows = order.rows(bucket);
+                while !rows.is_empty() {
+                    let (some, rest) = rows.split_at(rows.len().min(self.chunk - self.filled[bucket]));
+                    for (lane, column) in self.columns.iter_mut().zip(&columns) {
+                        if self.filled[bucket] == 0 {
+                            lane.chunks[bucket].reserve_exact(self.chunk * lane.width);
+                        }
+                        lane.append(bucket, column, nth * AT_ONCE, some);
+                    }
+                    self.filled[bucket] += some.len();
+                    if self.filled[bucket] == self.chunk {
+                        full(bucket, self.take(bucket)?)?;
+                    }
+                    rows = rest;
                 }
-            }
-            for (lane, column) in self.columns.iter_mut().zip(&columns) {
-                lane.store(column, start, &self.places);
-            }
-            start += self.places.len();
-            if let Some(bucket) = filled {
-                full(bucket, self.take(bucket)?)?;
             }
         }
         Ok(())
@@ -87,10 +96,9 @@ impl Lanes {
 
     /// The rows in the chunk of a bucket, which is empty then.
     pub(super) fn take(&mut self, bucket: usize) -> Result<RecordBatch> {
-        let rows = std::mem::take(&mut self.filled[bucket]) as usize;
-        let fields = self.schema.fields().iter();
-        let columns = self.columns.iter_mut().zip(fields);
-        let columns = columns.map(|(lane, field)| lane.take(bucket, rows, field.data_type())).collect::<Result<_>>()?;
+        self.filled[bucket] = 0;
+        let columns = self.columns.iter_mut().zip(self.schema.fields());
+        let columns = columns.map(|(lane, field)| lane.take(bucket, field.data_type())).collect::<Result<_>>()?;
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
@@ -101,31 +109,35 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Stores the values of a column, from row `start` on, at these places.
-    fn store(&mut self, column: &ArrayData, start: usize, places: &[u32]) {
-        let values = &column.buffers()[0].typed_data::<u64>()[column.offset() + start..];
-        for (place, value) in places.iter().zip(values) {
-            self.values[*place as usize] = *value;
+    /// Appends these rows of a column, counted from row `start` on, to the chunk of a bucket.
+    fn append(&mut self, bucket: usize, column: &ArrayData, start: usize, rows: &[u32]) {
+        let words = &column.buffers()[0].typed_data::<u64>()[(column.offset() + start) * self.width..];
+        let chunk = &mut self.chunks[bucket];
+        if let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) {
+            let places = (chunk.len() / self.width) as u32..;
+            let null = places.zip(rows).filter(|(_, row)| nulls.is_null(start + **row as usize));
+            self.nulls[bucket].extend(null.map(|(place, _)| place));
         }
-        let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) else { return };
-        if self.nulls.is_empty() {
-            self.nulls = vec![0; self.values.len() / 64];
-        }
-        for (row, place) in places.iter().enumerate() {
-            let null = u64::from(nulls.is_null(start + row));
-            self.nulls[*place as usize / 64] |= null << (place % 64);
+        match self.width {
+            1 => chunk.extend(rows.iter().map(|row| words[*row as usize])),
+            width => rows.iter().for_each(|row| chunk.extend_from_slice(&words[*row as usize * width..][..width])),
         }
     }
 
-    fn take(&mut self, bucket: usize, rows: usize, data_type: &DataType) -> Result<ArrayRef> {
-        let start = bucket * self.chunk;
-        let values = Buffer::from_slice_ref(&self.values[start..start + rows]);
-        let nulls = self.nulls.get_mut(start / 64..(start + self.chunk) / 64).map(|words| {
-            let valid: Vec<u64> = words.iter().map(|word| !word).collect();
-            words.fill(0);
+    fn take(&mut self, bucket: usize, data_type: &DataType) -> Result<ArrayRef> {
+        let mut words = std::mem::take(&mut self.chunks[bucket]);
+        if words.len() < words.capacity() {
+            // To shrink it where it is would leave gaps that no chunk fits.
+            words = words.as_slice().to_vec();
+        }
+        let rows = words.len() / self.width;
+        let nulls = std::mem::take(&mut self.nulls[bucket]);
+        let nulls = (!nulls.is_empty()).then(|| {
+            let mut valid = vec![u64::MAX; rows.div_ceil(64)];
+            nulls.iter().for_each(|row| valid[*row as usize / 64] &= !(1 << (row % 64)));
             NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, rows))
         });
-        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        let values = Buffer::from_vec(words);
         let data = ArrayData::builder(data_type.clone()).len(rows).add_buffer(values).nulls(nulls).build()?;
         Ok(Arc::new(make_array(data)))
     }

@@ -88,11 +88,10 @@ impl HashBuckets {
         let schema = self.collect.schema();
         if let Coming::Nothing = self.coming {
             let memory = &mut self.memory;
-            let [large, small] = lanes::CHUNKS;
-            let bytes = |chunk| Lanes::bytes_for(schema, chunk);
-            let large = bytes(large).is_some_and(|bytes| memory.try_resize_within_half(bytes)).then_some(large);
-            let small = || bytes(small).is_some_and(|bytes| memory.try_resize_to_gather(bytes)).then_some(small);
-            if let Some(chunk) = large.or_else(small) {
+            let [large, small] = lanes::CHUNK_BYTES.map(|bytes| Lanes::rows_of(schema, bytes));
+            let [large_bytes, small_bytes] = lanes::CHUNK_BYTES.map(|bytes| BUCKETS * bytes);
+            let large = large.filter(|_| memory.try_resize_within_half(large_bytes));
+            if let Some(chunk) = large.or_else(|| small.filter(|_| memory.try_resize_to_gather(small_bytes))) {
                 self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
             }
         }

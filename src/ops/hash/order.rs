@@ -5,6 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
 use super::{BITS, BUCKETS};
+use crate::batch::INLINE;
 use crate::error::Result;
 use crate::ops::key::as_ints;
 
@@ -67,9 +68,15 @@ pub(crate) fn buckets_of(keys: &[ArrayRef], rows: usize, level: u32) -> Result<V
 fn hash(key: &ArrayRef, hashes: &mut [u64], scratch: &mut Vec<i64>) -> Result<()> {
     const NULL: u64 = 0x5bd1_e995_7f4a_7c15;
     if *key.data_type() == DataType::Utf8View {
-        let hasher = RandomState::with_seeds(1, 2, 3, 4);
-        for (hash, text) in hashes.iter_mut().zip(key.as_string_view()) {
-            *hash = mix(*hash, text.map_or(NULL, |text| hasher.hash_one(text)));
+        let (texts, hasher) = (key.as_string_view(), RandomState::with_seeds(1, 2, 3, 4));
+        let nulls = texts.nulls().filter(|nulls| nulls.null_count() > 0);
+        for (row, (hash, view)) in hashes.iter_mut().zip(texts.views()).enumerate() {
+            *hash = match *view as u32 as usize {
+                _ if nulls.is_some_and(|nulls| nulls.is_null(row)) => mix(*hash, NULL),
+                // Short texts are all in their views, with zeros behind them.
+                ..=INLINE => mix(mix(*hash, *view as u64), (view >> 64) as u64),
+                _ => mix(*hash, hasher.hash_one(texts.value(row))),
+            };
         }
         return Ok(());
     }
