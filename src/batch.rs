@@ -16,6 +16,7 @@ mod decimals;
 mod display;
 mod function;
 mod narrow;
+mod nulls;
 mod short_texts;
 mod words;
 
@@ -24,6 +25,7 @@ pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 pub(crate) use narrow::Narrow;
+pub(crate) use nulls::nulls_at;
 pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};
 pub(crate) use words::{words_column, words_of, words_type, words_width};
 

@@ -234,8 +234,7 @@ mod tests {
         let time = DataType::Timestamp(TimeUnit::Microsecond, None);
         let types = [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Date32, time, DataType::Utf8View];
         let types = types.into_iter().chain([words_type(3)]);
-        let fields: Vec<Field> =
-            types.enumerate().map(|(i, dtype)| Field::new(format!("c{i}"), dtype, true)).collect();
+        let fields: Vec<Field> = types.enumerate().map(|(i, dtype)| Field::new(format!("c{i}"), dtype, true)).collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
             Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),

@@ -14,11 +14,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringViewArray, StringViewBuilder,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, StringViewArray, StringViewBuilder,
 };
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 
+use crate::batch::nulls_at;
 use crate::error::{Error, Result};
 use crate::expr::{Type, type_name};
 use crate::ops::vec_bytes_with;
@@ -64,13 +64,27 @@ pub(crate) fn as_ints<'a>(array: &'a dyn Array, scratch: &'a mut Vec<i64>) -> Re
 /// The column of integers that [`as_ints`] gave.
 pub(crate) fn from_ints(kind: Type, values: impl Iterator<Item = Option<i64>>) -> Result<ArrayRef> {
     Ok(match kind {
-        Type::Int64 => Arc::new(values.collect::<Int64Array>()),
-        Type::Timestamp => Arc::new(values.collect::<TimestampMicrosecondArray>()),
-        Type::Float64 => Arc::new(values.map(|v| v.map(int_to_float)).collect::<Float64Array>()),
-        Type::Date => Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+        Type::Int64 => Arc::new(collected::<Int64Type>(values)),
+        Type::Timestamp => Arc::new(collected::<TimestampMicrosecondType>(values)),
+        Type::Float64 => Arc::new(collected::<Float64Type>(values.map(|v| v.map(int_to_float)))),
+        Type::Date => Arc::new(collected::<Date32Type>(values.map(|v| v.map(|v| v as i32)))),
         Type::Bool => Arc::new(values.map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()),
         Type::Text => return Err(Error::internal("text has no integers")),
     })
+}
+
+/// As arrow collects them, in less than half of the time where there are no nulls.
+fn collected<T: ArrowPrimitiveType>(values: impl Iterator<Item = Option<T::Native>>) -> PrimitiveArray<T> {
+    let mut nulls = vec![];
+    let value = |(row, value): (usize, Option<T::Native>)| {
+        value.unwrap_or_else(|| {
+            nulls.push(row as u32);
+            T::Native::default()
+        })
+    };
+    let values: Vec<T::Native> = values.enumerate().map(value).collect();
+    let nulls = nulls_at(&nulls, values.len());
+    PrimitiveArray::new(values.into(), nulls)
 }
 
 /// How a column enters a row's bytes.
@@ -298,6 +312,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use arrow::array::{Date32Array, Float64Array, Int64Array};
 
     type Row = (Option<i64>, Option<f64>, Option<String>, Option<i32>, Option<bool>);
 

@@ -104,7 +104,7 @@ impl Aggregation {
             })?;
         }
         state.hashed = Some(hashed);
-        let groups = std::mem::replace(&mut state.groups, Groups::new(self.kinds.clone()));
+        let groups = std::mem::replace(&mut state.groups, self.no_groups());
         state.accumulators = self.shared.accumulators();
         state.held_rows = 0;
         state.memory.try_resize(state.table_bytes())?;

@@ -34,7 +34,7 @@ use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
 use self::unseen::{First, Unseen};
-use super::groups::{self, Groups};
+use super::groups::{self, Form, Groups};
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -102,8 +102,8 @@ struct Rows<'a> {
 #[derive(Clone, Copy)]
 enum Keys<'a> {
     Columns(&'a [ArrayRef]),
-    /// As a column of words.
-    Packed(&'a ArrayRef),
+    /// As a column of words, packed in this form.
+    Packed(&'a ArrayRef, &'a Form),
 }
 
 /// More groups go to buckets as they come: to look them up would be to wait for memory.
@@ -169,7 +169,7 @@ impl AggregateOp {
         let kinds: Vec<Type> = keys.iter().map(BoundExpr::kind).collect();
         let unseen = shared.of_all_rows().filter(|_| !keys.is_empty()).map(|selection| {
             let inputs = selection.iter().flat_map(|selection| &selection.inputs).map(|input| input.bound.data_type());
-            Unseen::new(&kinds, &key_types, &inputs.collect::<Vec<_>>())
+            Unseen::new(key_types.clone(), inputs.collect())
         });
         Ok(AggregateOp(Arc::new(Aggregation {
             schema: Arc::new(Schema::new(fields)),
@@ -209,7 +209,7 @@ fn numbered(types: Vec<DataType>) -> SchemaRef {
 impl Aggregation {
     fn new_state(&self, memory: Reservation, level: u32) -> AggregateState {
         AggregateState {
-            groups: Groups::new(self.kinds.clone()),
+            groups: self.no_groups(),
             accumulators: self.shared.accumulators(),
             held_rows: 0,
             unseen_left: 0,
@@ -224,6 +224,12 @@ impl Aggregation {
         }
     }
 
+    /// No groups yet, ready for rows that were put off.
+    fn no_groups(&self) -> Groups {
+        let kinds = self.kinds.clone();
+        self.form().map_or_else(|| Groups::new(kinds.clone()), |form| Groups::of_form(kinds.clone(), form))
+    }
+
     /// Books what the state came to hold, where that is more or much less.
     fn settle(&self, state: &mut AggregateState) {
         let (bytes, booked) = (state.table_bytes(), state.memory.bytes());
@@ -236,7 +242,7 @@ impl Aggregation {
     fn bytes_with(&self, state: &AggregateState, keys: Keys<'_>, rows: usize, text: usize) -> usize {
         let key_bytes = match keys {
             Keys::Columns(keys) => keys.iter().map(encoded_bytes).sum(),
-            Keys::Packed(_) => groups::row_bytes(&self.kinds) * rows,
+            Keys::Packed(..) => groups::row_bytes(&self.kinds) * rows,
         };
         let groups = state.groups.len() + rows;
         let accumulators: usize = state.accumulators.iter().map(|a| a.bytes_with(groups, rows, text)).sum();
@@ -264,7 +270,7 @@ impl Aggregation {
                 let mut book = |more| memory.try_resize(memory.bytes() + more);
                 match keys {
                     Keys::Columns(keys) => groups.assign(keys, rows, ids, &mut book),
-                    Keys::Packed(words) => groups.assign_packed(words, ids, &mut book),
+                    Keys::Packed(words, form) => groups.assign_packed(words, form, ids, &mut book),
                 }
             });
             match assigned {
@@ -273,7 +279,7 @@ impl Aggregation {
                 // Groups that are there already, but had no rows yet, come again.
                 Err(_) if state.held_rows > 0 => self.flush(state)?,
                 Err(refused) => {
-                    state.groups = Groups::new(self.kinds.clone());
+                    state.groups = self.no_groups();
                     state.memory.try_resize(0)?;
                     break Some(refused);
                 }

@@ -460,6 +460,41 @@ fn keys_that_come_in_cycles_are_looked_up_again() {
     assert!(counts.iter().all(all_six));
 }
 
+/// Rows are packed as the first ones fit; texts and integers behind them are wider, or too long to be packed at all.
+#[test]
+fn keys_that_become_wider_after_rows_were_put_off() {
+    let kinds = [Type::Text, Type::Int64, Type::Int64];
+    let key = |row: i64| match row / 3000 % 5 {
+        0 => (format!("t{}", row % 900), row % 7),
+        1 => (format!("text {row}"), row % 7),
+        2 => (format!("t{}", row % 900), i64::from(i32::MAX) + row % 7),
+        3 => (format!("a text that is long {}", row % 2000), row % 7),
+        _ => (format!("u{}", row % 5000), i64::MAX - row % 3),
+    };
+    let row = |row: i64| {
+        let (text, int) = key(row);
+        vec![if row % 50 == 7 { V::Null } else { V::Text(text) }, V::Int(int), V::Int(row)]
+    };
+    let rows: Vec<Vec<V>> = (0..30_000).map(row).collect();
+    let mut expected: BTreeMap<Vec<V>, (i64, i64)> = BTreeMap::new();
+    for row in &rows {
+        let V::Int(value) = row[2] else { unreachable!() };
+        let group = expected.entry(row[..2].to_vec()).or_default();
+        *group = (group.0 + value, group.1 + 1);
+    }
+    let expected: Vec<Vec<V>> =
+        expected.into_iter().map(|(key, (sum, n))| [key, vec![V::Int(sum), V::Int(n)]].concat()).collect();
+    let batch = batch(&kinds, &rows);
+    for batches_a_state in [4, 1000] {
+        let op = op(&batch.schema(), 2, &[col("c2").sum(), size()], true).with_most_groups(1 << 9);
+        let cuts: Vec<usize> = (0..rows.len()).step_by(700).collect();
+        let (found, _) = run_within(&op, &batch, &cuts, batches_a_state, 1 << 30).unwrap();
+        assert_eq!(found, expected);
+        let (found, spilled) = run_within(&op, &batch, &cuts, batches_a_state, 700_000).unwrap();
+        assert!(found == expected && spilled > 0, "{spilled}");
+    }
+}
+
 #[test]
 fn names_must_differ() {
     let schema = batch(&[Type::Int64], &[]).schema();

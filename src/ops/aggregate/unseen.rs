@@ -8,17 +8,15 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{AggregateState, Aggregation, Keys, halves, numbered, rows_of, text_bytes};
 use crate::batch::words_type;
 use crate::error::{Error, Result};
-use crate::expr::Type;
-use crate::ops::groups::{FindScratch, Groups, MISSING};
+use crate::ops::groups::{FindScratch, Form, Groups, MISSING};
 use crate::ops::hash::buckets_of;
 
 /// What stands in the buckets of such rows: their keys, and what is aggregated.
 pub(super) struct Unseen {
-    raw: SchemaRef,
-    /// With the keys as a column of words.
-    packed: Option<SchemaRef>,
-    /// Whether all states pack them: those that the first one had to move to buckets were, or not.
-    packs: OnceLock<bool>,
+    keys: Vec<DataType>,
+    inputs: Vec<DataType>,
+    /// How all states pack the keys, if they do, and the columns: decided by the first that had to move groups to buckets.
+    columns: OnceLock<(Option<Form>, SchemaRef)>,
 }
 
 /// The first groups, of which hardly any had more than a row: some of the rows that are put off look for theirs among them. Where keys
@@ -58,21 +56,23 @@ impl First {
 }
 
 impl Unseen {
-    pub(super) fn new(kinds: &[Type], keys: &[DataType], inputs: &[DataType]) -> Unseen {
-        let packed = Groups::packed_words(kinds).map(|words| numbered([&[words_type(words)], inputs].concat()));
-        Unseen { raw: numbered([keys, inputs].concat()), packed, packs: OnceLock::new() }
+    pub(super) fn new(keys: Vec<DataType>, inputs: Vec<DataType>) -> Unseen {
+        Unseen { keys, inputs, columns: OnceLock::new() }
     }
 
-    /// The columns of all states' rows, decided when the first has groups to move to buckets.
+    /// The columns of all states' rows.
     pub(super) fn schema(&self, groups: &Groups) -> &SchemaRef {
-        self.packs.get_or_init(|| groups.are_packed());
-        self.packed().unwrap_or(&self.raw)
+        let (_, schema) = self.columns.get_or_init(|| {
+            let form = groups.form();
+            let keys = form.as_ref().map_or_else(|| self.keys.clone(), |form| vec![words_type(form.width())]);
+            (form, numbered([keys, self.inputs.clone()].concat()))
+        });
+        schema
     }
 
-    /// The columns of rows whose keys are packed, where they are.
-    fn packed(&self) -> Option<&SchemaRef> {
-        let packs = self.packs.get().is_some_and(|packs| *packs);
-        self.packed.as_ref().filter(|_| packs)
+    /// How keys are packed, where they are.
+    pub(super) fn form(&self) -> Option<&Form> {
+        self.columns.get()?.0.as_ref()
     }
 }
 
@@ -86,9 +86,9 @@ impl Aggregation {
             return Ok(false);
         }
         let (count, schema) = (rows.num_rows(), unseen.schema(&state.groups));
-        let mut columns = match unseen.packed() {
+        let mut columns = match unseen.form() {
             None => keys.to_vec(),
-            Some(_) => match state.groups.pack(keys, count)? {
+            Some(form) => match form.pack(keys, count)? {
                 Some(words) => vec![words],
                 None => return Ok(false),
             },
@@ -104,13 +104,18 @@ impl Aggregation {
         Ok(true)
     }
 
+    /// How the keys of rows that are put off are packed, where they are.
+    pub(super) fn form(&self) -> Option<&Form> {
+        self.unseen.as_ref().and_then(Unseen::form)
+    }
+
     /// Takes in rows that were put off.
     pub(super) fn take_rows(&self, state: &mut AggregateState, rows: &RecordBatch) -> Result<()> {
         let count = rows.num_rows();
-        let is_packed = self.unseen.as_ref().and_then(Unseen::packed).is_some();
-        let (keys, inputs) = rows.columns().split_at(if is_packed { 1 } else { self.keys.len() });
+        let form = self.form();
+        let (keys, inputs) = rows.columns().split_at(if form.is_some() { 1 } else { self.keys.len() });
         let text = rows.columns().iter().map(text_bytes).sum();
-        let keys = if is_packed { Keys::Packed(&keys[0]) } else { Keys::Columns(keys) };
+        let keys = form.map_or(Keys::Columns(keys), |form| Keys::Packed(&keys[0], form));
         if !self.admit(state, keys, count, text)? {
             let mut halves = halves(count).into_iter();
             return halves.try_for_each(|(start, length)| self.take_rows(state, &rows.slice(start, length)));

@@ -1,6 +1,7 @@
 //! From the key columns of batches to dense group ids.
 
 mod int_groups;
+mod layout;
 mod packed_groups;
 mod parted;
 mod row_groups;
@@ -12,13 +13,14 @@ mod word_groups;
 use arrow::array::{Array, ArrayRef, AsArray};
 
 use self::int_groups::IntGroups;
+use self::layout::Layout;
 use self::packed_groups::{PackedGroups, Packing};
 pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
 pub(super) use self::row_groups::RowGroups;
 use self::text_cache::TextCache;
 use self::text_groups::TextGroups;
 use self::word_groups::WordGroups;
-use crate::batch::{words_of, words_width};
+use crate::batch::words_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
@@ -47,6 +49,17 @@ pub(super) struct FindScratch {
     rows: Rows,
 }
 
+/// How keys are packed into words of 64 bits.
+#[derive(Clone)]
+pub(super) struct Form(Packed);
+
+#[derive(Clone)]
+enum Packed {
+    One(Packing<u64>),
+    Two(Packing<u128>),
+    Words(Layout),
+}
+
 /// The narrowest form that holds the keys: packed keys turn into the next form when a value does not fit.
 enum By {
     /// No keys: one group, also of no rows.
@@ -59,10 +72,58 @@ enum By {
     Rows(RowGroups),
 }
 
+impl Form {
+    /// How many words the keys of a row take.
+    pub(super) fn width(&self) -> usize {
+        match &self.0 {
+            Packed::One(_) => Packing::<u64>::WIDTH,
+            Packed::Two(_) => Packing::<u128>::WIDTH,
+            Packed::Words(layout) => layout.width(),
+        }
+    }
+
+    /// The keys of rows as a column of packed words, without looking them up; `None` when a value does not fit.
+    pub(super) fn pack(&self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
+        let mut scratch = vec![];
+        match &self.0 {
+            Packed::One(packing) => packing.packed(columns, rows, &mut scratch),
+            Packed::Two(packing) => packing.packed(columns, rows, &mut scratch),
+            Packed::Words(layout) => layout.pack(columns, rows, &mut scratch),
+        }
+    }
+
+    fn unpack(&self, words: &[u64], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
+        match &self.0 {
+            Packed::One(packing) => packing.unpack(words, kinds),
+            Packed::Two(packing) => packing.unpack(words, kinds),
+            Packed::Words(layout) => layout.unpack(words),
+        }
+    }
+}
+
 impl By {
+    fn new(kinds: &[Type]) -> By {
+        match kinds {
+            [] => By::Nothing,
+            [Type::Text] => By::Text(TextGroups::new()),
+            [_] => By::Int(IntGroups::default()),
+            kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
+        }
+    }
+
     /// What follows 64 bits.
     fn wider(kinds: &[Type]) -> By {
-        PackedGroups::new(kinds).map_or_else(|| By::Words(WordGroups::new(kinds)), By::Packed128)
+        let words = || By::Words(WordGroups::new(Layout::narrow(kinds)));
+        PackedGroups::new(kinds).map_or_else(words, By::Packed128)
+    }
+
+    /// That packs keys in this form.
+    fn of_form(form: &Form, kinds: &[Type]) -> By {
+        match &form.0 {
+            Packed::Words(layout) if kinds.len() > 1 => By::Words(WordGroups::new(layout.clone())),
+            Packed::Two(_) => By::wider(kinds),
+            _ => By::new(kinds),
+        }
     }
 
     /// States merge in the wider of their forms.
@@ -78,13 +139,13 @@ impl By {
 
 impl Groups {
     pub(super) fn new(kinds: Vec<Type>) -> Groups {
-        let by = match kinds.as_slice() {
-            [] => By::Nothing,
-            [Type::Text] => By::Text(TextGroups::new()),
-            [_] => By::Int(IntGroups::default()),
-            kinds => PackedGroups::new(kinds).map_or_else(|| By::wider(kinds), By::Packed64),
-        };
+        let by = By::new(&kinds);
         Groups { kinds, by, scratch: vec![], rows: Rows::default(), texts: TextCache::default() }
+    }
+
+    /// Of keys that are packed in this form, as long as their values fit.
+    pub(super) fn of_form(kinds: Vec<Type>, form: &Form) -> Groups {
+        Groups { by: By::of_form(form, &kinds), ..Groups::new(kinds) }
     }
 
     /// The number of groups.
@@ -106,7 +167,8 @@ impl Groups {
         // Every path below writes all of the ids.
         ids.resize(rows, 0);
         while !self.try_assign(columns, ids, book)? {
-            self.widen(rows, book)?;
+            let wider = self.wider(columns)?;
+            self.widen(wider, rows, book)?;
         }
         Ok(())
     }
@@ -122,62 +184,36 @@ impl Groups {
         }
     }
 
-    /// How many words of 64 bits keys of these types are packed into, as long as their values fit; none where they are not.
-    pub(super) fn packed_words(kinds: &[Type]) -> Option<usize> {
-        match kinds {
-            [Type::Text] => Some(2),
-            [] | [_] => None,
-            kinds if Packing::<u64>::of(kinds).is_some() => Some(1),
-            kinds if Packing::<u128>::of(kinds).is_some() => Some(2),
-            kinds => kinds.contains(&Type::Text).then(|| word_groups::width(kinds)),
-        }
+    /// How they are packed, as all values so far fit; none where they are not.
+    pub(super) fn form(&self) -> Option<Form> {
+        Some(Form(match &self.by {
+            By::Packed64(groups) => Packed::One(groups.packing().clone()),
+            By::Packed128(groups) => Packed::Two(groups.packing().clone()),
+            By::Text(_) => Packed::Words(Layout::wide(&self.kinds)),
+            By::Words(groups) => Packed::Words(groups.layout().clone()),
+            By::Nothing | By::Int(_) | By::Rows(_) => return None,
+        }))
     }
 
-    /// Whether they are packed, as all values so far fit.
-    pub(super) fn are_packed(&self) -> bool {
-        match self.by {
-            By::Packed64(_) | By::Text(_) => true,
-            // Numbers that did not fit one form are not packed into the next.
-            By::Packed128(_) => Packing::<u64>::of(&self.kinds).is_none(),
-            By::Words(_) => self.kinds.contains(&Type::Text),
-            _ => false,
-        }
-    }
-
-    /// The keys of rows as a column of packed words, without looking them up; `None` when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
-        let are_packed = self.are_packed();
-        match &mut self.by {
-            _ if !are_packed => Ok(None),
-            By::Packed64(groups) => groups.pack(columns, rows),
-            By::Packed128(groups) => groups.pack(columns, rows),
-            By::Text(groups) => groups.pack(&columns[0]),
-            By::Words(groups) => groups.pack(columns, rows),
-            _ => Ok(None),
-        }
-    }
-
-    /// Writes the group id of each of the rows whose keys were [packed](Groups::pack).
-    pub(super) fn assign_packed(&mut self, packed: &ArrayRef, ids: &mut Vec<u32>, book: Book) -> Result<()> {
+    /// Writes the group id of each of the rows whose keys were [packed](Form::pack).
+    pub(super) fn assign_packed(
+        &mut self,
+        packed: &ArrayRef,
+        form: &Form,
+        ids: &mut Vec<u32>,
+        book: Book,
+    ) -> Result<()> {
         let rows = packed.len();
         self.check_room(rows)?;
-        let width = words_width(packed.data_type()).unwrap_or_default();
         let words = words_of(packed);
         ids.resize(rows, 0);
-        match &mut self.by {
-            By::Packed64(groups) if width == 1 => groups.assign_packed(&words, ids),
-            By::Packed128(groups) if width == 2 => groups.assign_packed(&words, ids),
-            By::Text(groups) => groups.assign_packed(&words, ids),
-            By::Words(groups) if self.kinds.contains(&Type::Text) => groups.assign_rows(&words, ids),
+        match (&mut self.by, &form.0) {
+            (By::Packed64(groups), Packed::One(_)) => groups.assign_packed(&words, ids),
+            (By::Packed128(groups), Packed::Two(_)) => groups.assign_packed(&words, ids),
+            (By::Text(groups), Packed::Words(_)) => groups.assign_packed(&words, ids),
+            (By::Words(groups), Packed::Words(layout)) if groups.layout() == layout => groups.assign_rows(&words, ids),
             // It was widened by a key that doesn't fit.
-            _ => {
-                let columns = match (Packing::<u64>::of(&self.kinds), Packing::<u128>::of(&self.kinds)) {
-                    (Some(packing), _) if width == 1 => packing.unpack(&words, &self.kinds)?,
-                    (_, Some(packing)) if width == 2 => packing.unpack(&words, &self.kinds)?,
-                    _ => word_groups::unpack(&words, &self.kinds)?,
-                };
-                self.assign(&columns, rows, ids, book)?;
-            }
+            _ => self.assign(&form.unpack(&words, &self.kinds)?, rows, ids, book)?,
         }
         Ok(())
     }
@@ -235,10 +271,19 @@ impl Groups {
     pub(super) fn absorb(&mut self, later: &mut Groups, book: Book) -> Result<Vec<u32>> {
         self.check_room(later.len())?;
         while self.by.rank() < later.by.rank() {
-            self.widen(later.len(), book)?;
+            let wider = self.next_form();
+            self.widen(wider, later.len(), book)?;
         }
         while later.by.rank() < self.by.rank() {
-            later.widen(0, book)?;
+            let wider = later.next_form();
+            later.widen(wider, 0, book)?;
+        }
+        if let (By::Words(a), By::Words(b)) = (&self.by, &later.by)
+            && a.layout() != b.layout()
+        {
+            let (layout, more) = (a.layout().union(b.layout()), later.len());
+            self.widen(By::Words(WordGroups::new(layout.clone())), more, book)?;
+            later.widen(By::Words(WordGroups::new(layout)), 0, book)?;
         }
         Ok(match (&mut self.by, &later.by) {
             (By::Nothing, By::Nothing) => vec![0],
@@ -350,13 +395,32 @@ impl Groups {
         }
     }
 
-    /// From packed keys to the next form, under the same ids, before this many more keys come in.
-    fn widen(&mut self, more: usize, book: Book) -> Result<()> {
-        let wider = match self.by {
-            By::Packed64(_) => By::wider(&self.kinds),
-            By::Packed128(_) => By::Words(WordGroups::new(&self.kinds)),
+    /// The form that follows.
+    fn next_form(&self) -> By {
+        match self.by {
+            By::Packed64(_) => PackedGroups::new(&self.kinds).map_or_else(|| self.wide_words(), By::Packed128),
+            By::Packed128(_) => self.wide_words(),
             _ => By::Rows(RowGroups::new()),
-        };
+        }
+    }
+
+    fn wide_words(&self) -> By {
+        By::Words(WordGroups::new(Layout::wide(&self.kinds)))
+    }
+
+    /// The form that follows for keys that do not fit.
+    fn wider(&self, columns: &[ArrayRef]) -> Result<By> {
+        if let By::Words(groups) = &self.by {
+            let layout = groups.layout().union(&Layout::fitting(&self.kinds, columns)?);
+            if layout != *groups.layout() {
+                return Ok(By::Words(WordGroups::new(layout)));
+            }
+        }
+        Ok(self.next_form())
+    }
+
+    /// From packed keys to a wider form, under the same ids, before this many more keys come in.
+    fn widen(&mut self, wider: By, more: usize, book: Book) -> Result<()> {
         // Each value with its marker: once in the columns, once as a row that is encoded, and then in the wider form.
         let keys = self.len() + more;
         let key_bytes = row_bytes(&self.kinds) * keys;

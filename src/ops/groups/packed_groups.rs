@@ -76,6 +76,7 @@ pub(super) fn wholes(halves: &[u64]) -> Cow<'_, [u128]> {
 }
 
 /// How keys are packed: the bits of every key column.
+#[derive(Clone)]
 pub(super) struct Packing<W>(Vec<u32>, PhantomData<W>);
 
 /// From packed rows of keys to dense ids.
@@ -94,6 +95,9 @@ const MAX_WIDTH: u32 = 65;
 const MIN_WIDTH: u32 = 20;
 
 impl<W: Word> Packing<W> {
+    /// How many words of 64 bits the keys of a row take.
+    pub(super) const WIDTH: usize = (W::BITS / u64::BITS) as usize;
+
     /// None for keys that can't be packed.
     pub(super) fn of(kinds: &[Type]) -> Option<Packing<W>> {
         if kinds.len() < 2 || kinds.contains(&Type::Text) {
@@ -154,6 +158,13 @@ impl<W: Word> Packing<W> {
         move |word| word.value(below, width)
     }
 
+    /// The keys of rows as a column of words of 64 bits; none when a value does not fit.
+    pub(super) fn packed(&self, columns: &[ArrayRef], rows: usize, scratch: &mut Vec<i64>) -> Result<Option<ArrayRef>> {
+        let mut packed = vec![];
+        let fits = self.pack(columns, rows, scratch, &mut packed)?;
+        fits.then(|| words_column(W::halves(packed), Self::WIDTH)).transpose()
+    }
+
     /// The columns of keys that were packed into these words of 64 bits.
     pub(super) fn unpack(&self, words: &[u64], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
         let packed = W::wholes(words);
@@ -167,6 +178,10 @@ impl<W: Word> PackedGroups<W> {
     pub(super) fn new(kinds: &[Type]) -> Option<PackedGroups<W>> {
         let packing = Packing::of(kinds)?;
         Some(PackedGroups { packing, keys: vec![], table: Table::with_room(0), scratch: vec![], packed: vec![] })
+    }
+
+    pub(super) fn packing(&self) -> &Packing<W> {
+        &self.packing
     }
 
     pub(super) fn len(&self) -> usize {
@@ -188,13 +203,6 @@ impl<W: Word> PackedGroups<W> {
     pub(super) fn make_room(&mut self, groups: usize) {
         self.table.make_room(groups);
         self.keys.reserve_exact(groups.saturating_sub(self.keys.len()));
-    }
-
-    /// The keys of rows as a column of words; none when a value does not fit.
-    pub(super) fn pack(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Option<ArrayRef>> {
-        let mut packed = vec![];
-        let fits = self.packing.pack(columns, rows, &mut self.scratch, &mut packed)?;
-        fits.then(|| words_column(W::halves(packed), W::BITS as usize / u64::BITS as usize)).transpose()
     }
 
     /// Writes the id of every row whose words these are.

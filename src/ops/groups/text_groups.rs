@@ -2,12 +2,11 @@
 
 use arrow::array::ArrayRef;
 
+use super::layout::{for_views, text_code, wide_texts};
 use super::packed_groups::wholes;
 use super::table::Table;
-use super::word_groups::{column, for_codes};
-use crate::batch::words_column;
+use crate::batch::INLINE;
 use crate::error::Result;
-use crate::expr::Type;
 
 /// From words to dense ids.
 pub(super) struct TextGroups {
@@ -20,6 +19,17 @@ pub(super) struct TextGroups {
 /// The words of 64 bits as one, which orders alike.
 fn joined([first, second]: [u64; 2]) -> u128 {
     u128::from(first) << 64 | u128::from(second)
+}
+
+/// Writes the word of every text, and tells of those that do not fit.
+fn write(texts: &ArrayRef, packed: &mut Vec<u128>, mut unfit: impl FnMut(usize)) {
+    packed.clear();
+    for_views(texts, |row, view| {
+        packed.push(joined(text_code(view)));
+        if view.is_some_and(|view| view as u32 > INLINE as u32) {
+            unfit(row);
+        }
+    });
 }
 
 impl TextGroups {
@@ -35,27 +45,12 @@ impl TextGroups {
     pub(super) fn assign(&mut self, texts: &ArrayRef, ids: &mut [u32]) -> Result<bool> {
         let mut packed = std::mem::take(&mut self.packed);
         let mut fits = true;
-        packed.clear();
-        for_codes(texts, &mut vec![], |_, codes, fit| {
-            packed.push(joined(codes));
-            fits &= fit;
-        })?;
+        write(texts, &mut packed, |_| fits = false);
         if fits {
             self.assign_keys(&packed, ids);
         }
         self.packed = packed;
         Ok(fits)
-    }
-
-    /// The words of texts as a column; none when one does not fit.
-    pub(super) fn pack(&self, texts: &ArrayRef) -> Result<Option<ArrayRef>> {
-        let mut words = Vec::with_capacity(2 * texts.len());
-        let mut fits = true;
-        for_codes(texts, &mut vec![], |_, codes, fit| {
-            words.extend(codes);
-            fits &= fit;
-        })?;
-        fits.then(|| words_column(words, 2)).transpose()
     }
 
     /// Writes the id of every text whose words these are.
@@ -70,13 +65,7 @@ impl TextGroups {
     /// Writes the id of every text, [`MISSING`](super::MISSING) where there is none.
     pub(super) fn find(&self, texts: &ArrayRef, ids: &mut [u32], packed: &mut Vec<u128>) -> Result<()> {
         let mut unfit = vec![];
-        packed.clear();
-        for_codes(texts, &mut vec![], |row, codes, fits| {
-            packed.push(joined(codes));
-            if !fits {
-                unfit.push(row);
-            }
-        })?;
+        write(texts, packed, |row| unfit.push(row));
         self.table.find_all(packed, ids);
         // What does not fit is no key here, whatever its words are.
         unfit.into_iter().for_each(|row| ids[row] = super::MISSING);
@@ -110,7 +99,7 @@ impl TextGroups {
     /// The texts of these groups.
     pub(super) fn columns(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let words = ids.iter().map(|id| self.key(*id)).map(|key| [(key >> 64) as u64, key as u64]);
-        Ok(vec![column(Type::Text, words)?])
+        Ok(vec![wide_texts(words)?])
     }
 
     /// Lets go of what only `assign` needs.
@@ -138,8 +127,10 @@ mod tests {
     use arrow::array::StringViewArray;
     use proptest::prelude::*;
 
+    use super::super::layout::Layout;
     use super::*;
     use crate::batch::words_of;
+    use crate::expr::Type;
 
     fn text() -> impl Strategy<Value = Option<String>> {
         prop::option::weighted(0.9, prop_oneof!["[ab]{0,3}", "[ab\0é]{0,6}", "[a-c]{7,12}"])
@@ -162,7 +153,7 @@ mod tests {
                     let next = known.len() as u32;
                     prop_assert_eq!(known.entry(text.clone()).or_insert(next), id);
                 }
-                let words = from_words.pack(&texts).unwrap().unwrap();
+                let words = Layout::wide(&[Type::Text]).pack(std::slice::from_ref(&texts), batch.len(), &mut vec![]).unwrap().unwrap();
                 let mut same = vec![u32::MAX; batch.len()];
                 from_words.assign_packed(&words_of(&words), &mut same);
                 prop_assert_eq!(&same, &ids);
@@ -187,7 +178,7 @@ mod tests {
         let mut groups = TextGroups::new();
         assert!(groups.assign(&array(&[Some("twelve bytes".to_owned())]), &mut [0]).unwrap());
         let texts = array(&[Some("new".to_owned()), Some("twelve bytes and more".to_owned())]);
-        assert!(!groups.assign(&texts, &mut [0, 0]).unwrap() && groups.pack(&texts).unwrap().is_none());
+        assert!(!groups.assign(&texts, &mut [0, 0]).unwrap());
         assert_eq!(groups.len(), 1);
         let mut ids = [0, 0];
         groups.find(&texts, &mut ids, &mut vec![]).unwrap();
