@@ -197,10 +197,11 @@ impl<'a> Bytes<'a> {
     }
 
     fn words(&mut self, rows: usize, width: usize) -> Result<ArrayRef> {
-        let mut words = vec![0; rows * width];
+        let mut words = vec![];
         for nth in 0..width {
-            let places = words.iter_mut().skip(nth).step_by(width);
-            places.zip(self.ints(rows)?).for_each(|(place, word)| *place = word.cast_unsigned());
+            let ints = self.ints(rows)?;
+            words.resize(rows * width, 0);
+            words.iter_mut().skip(nth).step_by(width).zip(ints).for_each(|(word, int)| *word = int.cast_unsigned());
         }
         words_column(words, width)
     }

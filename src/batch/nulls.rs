@@ -1,4 +1,4 @@
-//! Nulls of columns in which they are few.
+//! Nulls of columns, by the rows that are null.
 
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 

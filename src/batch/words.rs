@@ -18,7 +18,9 @@ pub(crate) fn words_type(width: usize) -> DataType {
 /// How many words a row of such a column has.
 pub(crate) fn words_width(data_type: &DataType) -> Option<usize> {
     match data_type {
-        DataType::FixedSizeBinary(bytes) => Some(*bytes as usize / BYTES),
+        DataType::FixedSizeBinary(bytes) => {
+            Some(*bytes as usize / BYTES).filter(|width| width * BYTES == *bytes as usize)
+        }
         _ => None,
     }
 }
@@ -31,13 +33,17 @@ pub(crate) fn words_column(words: Vec<u64>, width: usize) -> Result<ArrayRef> {
 /// The words of such a column, one row after the other.
 pub(crate) fn words_of(column: &ArrayRef) -> ScalarBuffer<u64> {
     let bytes = column.as_fixed_size_binary().values().clone();
-    let words = bytes.len() / BYTES;
-    ScalarBuffer::new(bytes, 0, words)
+    match bytes.len() / BYTES {
+        // Nothing may lie anywhere.
+        0 => ScalarBuffer::default(),
+        words => ScalarBuffer::new(bytes, 0, words),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Array;
+    use arrow::array::{Array, UInt32Array};
+    use arrow::compute::take;
 
     use super::*;
 
@@ -48,5 +54,9 @@ mod tests {
         assert_eq!(column.data_type(), &words_type(3));
         assert_eq!(&words_of(&column)[..], (0..12).collect::<Vec<_>>());
         assert_eq!(&words_of(&column.slice(1, 2))[..], [3, 4, 5, 6, 7, 8]);
+        let taken = |rows: &[u32]| take(&words_column(vec![5, 6], 1).unwrap(), &UInt32Array::from(rows.to_vec()), None);
+        assert_eq!(words_of(&taken(&[1, 0]).unwrap())[..], [6, 5]);
+        assert!(words_of(&taken(&[]).unwrap()).is_empty());
+        assert_eq!(words_width(&DataType::FixedSizeBinary(12)), None);
     }
 }

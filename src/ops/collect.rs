@@ -27,9 +27,8 @@ pub(crate) struct CollectState {
     memory: Reservation,
 }
 
-/// Batches of fewer rows and bytes are joined: what a batch costs beside its rows should not count.
+/// Below this, batches are joined: what a batch costs beside its rows should not count.
 const SMALL_ROWS: usize = 1 << 12;
-const SMALL_ROWS_BYTES: usize = 1 << 15;
 
 /// Small batches are joined as soon as they hold this much.
 const SMALL_BYTES: usize = 1 << 20;
@@ -52,6 +51,12 @@ impl CollectOp {
     /// How many rows were kept.
     pub(super) fn num_rows(&self, state: &CollectState) -> usize {
         state.rows.num_rows() + state.small_rows
+    }
+
+    /// Keeps a batch as it is, of which all rows are needed.
+    pub(super) fn keep(&self, state: &mut CollectState, batch: RecordBatch) -> Result<()> {
+        self.join_small(state)?;
+        state.rows.push(batch)
     }
 
     /// All rows that were kept.
@@ -106,16 +111,11 @@ impl Reducer for CollectOp {
 
     fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
         let wanted = batch.num_rows().min(self.lacking(state));
-        if wanted == 0 {
-            return Ok(if self.lacking(state) == 0 { Flow::Enough } else { Flow::More });
-        }
-        let kept = compact(&batch.slice(0, wanted))?;
-        let kept_bytes = kept.get_array_memory_size();
-        if wanted >= SMALL_ROWS || kept_bytes >= SMALL_ROWS_BYTES {
-            self.join_small(state)?;
-            state.rows.push(kept)?;
-        } else {
-            let bytes = state.memory.bytes() + kept_bytes;
+        if wanted >= SMALL_ROWS {
+            self.keep(state, compact(&batch.slice(0, wanted))?)?;
+        } else if wanted > 0 {
+            let kept = compact(&batch.slice(0, wanted))?;
+            let bytes = state.memory.bytes() + kept.get_array_memory_size();
             state.small.push(kept);
             state.small_rows += wanted;
             let full = state.small_rows >= 2 * SMALL_ROWS || bytes >= SMALL_BYTES;

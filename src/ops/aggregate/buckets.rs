@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::Field;
 
 use super::sorted::SortedValues;
 use super::{AggregateState, Aggregation, Keys, halves, rows_of, text_bytes};
@@ -20,8 +20,8 @@ use crate::ops::{Batches, Ending, Piece, Reducer, SortOp, output_rows};
 pub(super) struct Hashed {
     /// Keys and partial results. A group may stand in its bucket many times.
     groups: HashBuckets,
-    /// Rows that were not looked up.
-    pub(super) rows: HashBuckets,
+    /// Rows that were not looked up, of each layout.
+    pub(super) rows: Vec<HashBuckets>,
     /// For each accumulator that holds values, the keys of each value, and the value.
     values: Vec<HashBuckets>,
 }
@@ -29,40 +29,45 @@ pub(super) struct Hashed {
 /// All that is in one bucket.
 struct Bucketful {
     groups: Bucket,
-    rows: Bucket,
+    /// Of each layout.
+    rows: Vec<Bucket>,
     values: Vec<Batches>,
 }
 
 impl Hashed {
     fn new(op: &Aggregation, groups: &Groups, memory: &Reservation) -> Hashed {
-        let nothing = || Arc::new(Schema::empty());
-        let rows = op.unseen.as_ref().map_or_else(nothing, |unseen| unseen.schema(groups).clone());
+        let layouts = op.unseen.as_ref().map_or(&[][..], |unseen| unseen.layouts(groups));
         Hashed {
             groups: HashBuckets::new(op.partials.clone(), memory),
-            rows: HashBuckets::new(rows, memory),
+            rows: layouts.iter().map(|layout| HashBuckets::new(layout.schema.clone(), memory)).collect(),
             values: op.holders.iter().map(|(_, schema)| HashBuckets::new(schema.clone(), memory)).collect(),
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.groups.bytes() + self.rows.bytes() + self.values.iter().map(HashBuckets::bytes).sum::<usize>()
+        self.groups.bytes() + self.rows.iter().chain(&self.values).map(HashBuckets::bytes).sum::<usize>()
     }
 
     /// No rows will come for a while.
     pub(super) fn settle(&mut self) -> Result<()> {
-        self.rows.settle()
+        self.rows.iter_mut().try_for_each(HashBuckets::settle)
     }
 
     /// The buckets that have groups.
     fn into_buckets(self) -> Result<impl Iterator<Item = Bucketful>> {
-        let values = self.values.into_iter().map(HashBuckets::into_buckets).collect::<Result<Vec<_>>>()?;
-        let mut values: Vec<_> = values.into_iter().map(Vec::into_iter).collect();
-        let buckets =
-            self.groups.into_buckets()?.into_iter().zip(self.rows.into_buckets()?).map(move |(groups, rows)| {
-                let values = values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect();
-                Bucketful { groups, rows, values }
-            });
-        Ok(buckets.filter(|bucket| bucket.groups.rows.num_rows() + bucket.rows.rows.num_rows() > 0))
+        let all = |buckets: Vec<HashBuckets>| -> Result<Vec<_>> {
+            buckets.into_iter().map(|buckets| Ok(buckets.into_buckets()?.into_iter())).collect()
+        };
+        let (mut rows, mut values) = (all(self.rows)?, all(self.values)?);
+        let buckets = self.groups.into_buckets()?.into_iter().map(move |groups| Bucketful {
+            groups,
+            rows: rows.iter_mut().filter_map(Iterator::next).collect(),
+            values: values.iter_mut().filter_map(Iterator::next).map(|bucket| bucket.rows).collect(),
+        });
+        let count = |bucket: &Bucketful| -> usize {
+            [&bucket.groups].into_iter().chain(&bucket.rows).map(|bucket| bucket.rows.num_rows()).sum()
+        };
+        Ok(buckets.filter(move |bucket| count(bucket) > 0))
     }
 }
 
@@ -118,7 +123,7 @@ impl Aggregation {
         };
         let before = if self.shared.counts_rows() { state.rows } else { 0 };
         hashed.groups.append(later.groups, before)?;
-        hashed.rows.append(later.rows, 0)?;
+        hashed.rows.iter_mut().zip(later.rows).try_for_each(|(rows, later)| rows.append(later, 0))?;
         hashed.values.iter_mut().zip(later.values).try_for_each(|(values, later)| values.append(later, 0))
     }
 
@@ -155,9 +160,11 @@ impl Aggregation {
             self.take_in(&mut state, &batch, before)?;
             self.settle(&mut state);
         }
-        for batch in rows.into_batches() {
-            self.take_rows(&mut state, &batch?.0)?;
-            self.settle(&mut state);
+        for (layout, rows) in rows.into_iter().enumerate() {
+            for batch in rows.into_batches() {
+                self.take_rows(&mut state, &batch?.0, layout)?;
+                self.settle(&mut state);
+            }
         }
         if state.hashed.is_some() {
             self.flush(&mut state)?;

@@ -77,6 +77,8 @@ pub(crate) struct AggregateState {
     unseen_left: usize,
     /// Of what came first, if that is why.
     first: Option<First>,
+    /// Which layout they have.
+    layout: usize,
     /// Whether what comes first is yet to tell.
     is_new: bool,
     /// What went to buckets; it came before what is in the accumulators.
@@ -169,7 +171,7 @@ impl AggregateOp {
         let kinds: Vec<Type> = keys.iter().map(BoundExpr::kind).collect();
         let unseen = shared.of_all_rows().filter(|_| !keys.is_empty()).map(|selection| {
             let inputs = selection.iter().flat_map(|selection| &selection.inputs).map(|input| input.bound.data_type());
-            Unseen::new(key_types.clone(), inputs.collect())
+            Unseen::new(kinds.clone(), key_types.clone(), inputs.collect())
         });
         Ok(AggregateOp(Arc::new(Aggregation {
             schema: Arc::new(Schema::new(fields)),
@@ -214,6 +216,7 @@ impl Aggregation {
             held_rows: 0,
             unseen_left: 0,
             first: None,
+            layout: 0,
             is_new: true,
             hashed: None,
             level,
@@ -226,8 +229,10 @@ impl Aggregation {
 
     /// No groups yet, ready for rows that were put off.
     fn no_groups(&self) -> Groups {
-        let kinds = self.kinds.clone();
-        self.form().map_or_else(|| Groups::new(kinds.clone()), |form| Groups::of_form(kinds.clone(), form))
+        match self.layout(0).and_then(|layout| layout.form.as_ref()) {
+            Some(form) => Groups::of_form(self.kinds.clone(), form),
+            None => Groups::new(self.kinds.clone()),
+        }
     }
 
     /// Books what the state came to hold, where that is more or much less.

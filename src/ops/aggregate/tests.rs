@@ -496,6 +496,25 @@ fn keys_that_become_wider_after_rows_were_put_off() {
 }
 
 #[test]
+fn keys_that_become_wider_are_put_off_all_the_same() {
+    let kinds = [Type::Text, Type::Int64];
+    let op = op(&batch(&kinds, &[]).schema(), 2, &[size()], false).with_most_groups(1 << 13);
+    let mut state = op.new_state(Budget::of(1 << 30).reserve("groups"));
+    let update = |text: &str, state: &mut AggregateState| {
+        for start in (0..3000).step_by(500) {
+            let rows = (start..start + 500).map(|i| vec![V::Text(format!("{text}{i}")), V::Int(i)]);
+            op.update(state, &batch(&kinds, &rows.collect::<Vec<_>>())).unwrap();
+        }
+        (state.layout, state.unseen_left > 0, state.groups.len())
+    };
+    assert_eq!(update("c", &mut state), (0, true, 0));
+    assert_eq!(update("longer ", &mut state), (1, true, 0));
+    // Those that fit nowhere are looked up.
+    assert_eq!(update("much too long ", &mut state), (1, true, 3000));
+    assert_eq!(op.finish(state).unwrap().num_rows(), 9000);
+}
+
+#[test]
 fn names_must_differ() {
     let schema = batch(&[Type::Int64], &[]).schema();
     let key = ("k".to_owned(), col("c0").bind(&schema).unwrap());

@@ -8,16 +8,29 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::{AggregateState, Aggregation, Keys, halves, numbered, rows_of, text_bytes};
 use crate::batch::words_type;
 use crate::error::{Error, Result};
+use crate::expr::Type;
 use crate::ops::groups::{FindScratch, Form, Groups, MISSING};
 use crate::ops::hash::buckets_of;
 
 /// What stands in the buckets of such rows: their keys, and what is aggregated.
 pub(super) struct Unseen {
+    kinds: Vec<Type>,
     keys: Vec<DataType>,
     inputs: Vec<DataType>,
-    /// How all states pack the keys, if they do, and the columns: decided by the first that had to move groups to buckets.
-    columns: OnceLock<(Option<Form>, SchemaRef)>,
+    /// How all states lay out these rows: decided by the first that had to move groups to buckets. Rows that the first layout has no
+    /// room for go by the second.
+    layouts: OnceLock<Vec<Layout>>,
 }
+
+/// One way to lay out rows, in buckets of its own.
+pub(super) struct Layout {
+    /// How the keys are packed, if they are.
+    pub(super) form: Option<Form>,
+    pub(super) schema: SchemaRef,
+}
+
+/// Fewer groups than these do not tell how narrow keys are.
+const FEW_GROUPS: usize = 1 << 9;
 
 /// The first groups, of which hardly any had more than a row: some of the rows that are put off look for theirs among them. Where keys
 /// come in cycles, longer than what came first, they are seen so.
@@ -56,23 +69,26 @@ impl First {
 }
 
 impl Unseen {
-    pub(super) fn new(keys: Vec<DataType>, inputs: Vec<DataType>) -> Unseen {
-        Unseen { keys, inputs, columns: OnceLock::new() }
+    pub(super) fn new(kinds: Vec<Type>, keys: Vec<DataType>, inputs: Vec<DataType>) -> Unseen {
+        Unseen { kinds, keys, inputs, layouts: OnceLock::new() }
     }
 
-    /// The columns of all states' rows.
-    pub(super) fn schema(&self, groups: &Groups) -> &SchemaRef {
-        let (_, schema) = self.columns.get_or_init(|| {
-            let form = groups.form();
-            let keys = form.as_ref().map_or_else(|| self.keys.clone(), |form| vec![words_type(form.width())]);
-            (form, numbered([keys, self.inputs.clone()].concat()))
-        });
-        schema
-    }
-
-    /// How keys are packed, where they are.
-    pub(super) fn form(&self) -> Option<&Form> {
-        self.columns.get()?.0.as_ref()
+    /// How rows are laid out.
+    pub(super) fn layouts(&self, groups: &Groups) -> &[Layout] {
+        self.layouts.get_or_init(|| {
+            let narrow = groups.form();
+            let wide = narrow.as_ref().and_then(|form| form.wider(&self.kinds));
+            let forms = match (narrow, wide) {
+                (narrow, Some(wide)) if groups.len() >= FEW_GROUPS => vec![narrow, Some(wide)],
+                (_, Some(wide)) => vec![Some(wide)],
+                (form, None) => vec![form],
+            };
+            let layout = |form: Option<Form>| {
+                let keys = form.as_ref().map_or_else(|| self.keys.clone(), |form| vec![words_type(form.width())]);
+                Layout { form, schema: numbered([keys, self.inputs.clone()].concat()) }
+            };
+            forms.into_iter().map(layout).collect()
+        })
     }
 }
 
@@ -85,40 +101,49 @@ impl Aggregation {
             (state.first, state.unseen_left) = (None, 0);
             return Ok(false);
         }
-        let (count, schema) = (rows.num_rows(), unseen.schema(&state.groups));
-        let mut columns = match unseen.form() {
-            None => keys.to_vec(),
-            Some(form) => match form.pack(keys, count)? {
-                Some(words) => vec![words],
-                None => return Ok(false),
-            },
-        };
-        if let Some(selection) = selection {
-            columns.extend(selection.computed.eval(rows)?);
-        }
-        let buckets = buckets_of(keys, count, state.level)?;
-        let hashed =
-            state.hashed.as_mut().ok_or_else(|| Error::internal("rows are put off before there are buckets"))?;
-        hashed.rows.scatter_to(&rows_of(schema, columns, count)?, buckets)?;
-        state.unseen_left = state.unseen_left.saturating_sub(count);
-        Ok(true)
-    }
-
-    /// How the keys of rows that are put off are packed, where they are.
-    pub(super) fn form(&self) -> Option<&Form> {
-        self.unseen.as_ref().and_then(Unseen::form)
-    }
-
-    /// Takes in rows that were put off.
-    pub(super) fn take_rows(&self, state: &mut AggregateState, rows: &RecordBatch) -> Result<()> {
         let count = rows.num_rows();
-        let form = self.form();
+        state.unseen_left = state.unseen_left.saturating_sub(count);
+        let layouts = unseen.layouts(&state.groups);
+        // What did not fit a layout is followed by more of its kind.
+        while let Some(layout) = layouts.get(state.layout) {
+            let mut columns = match &layout.form {
+                None => keys.to_vec(),
+                Some(form) => match form.pack(keys, count)? {
+                    Some(words) => vec![words],
+                    None if state.layout + 1 < layouts.len() => {
+                        state.layout += 1;
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            if let Some(selection) = selection {
+                columns.extend(selection.computed.eval(rows)?);
+            }
+            let buckets = buckets_of(keys, count, state.level)?;
+            let to = state.hashed.as_mut().and_then(|hashed| hashed.rows.get_mut(state.layout));
+            let to = to.ok_or_else(|| Error::internal("rows are put off before there are buckets"))?;
+            to.scatter_to(&rows_of(&layout.schema, columns, count)?, buckets)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The layout of rows that are put off, as far as it is decided.
+    pub(super) fn layout(&self, at: usize) -> Option<&Layout> {
+        self.unseen.as_ref()?.layouts.get()?.get(at)
+    }
+
+    /// Takes in rows that were put off, in this layout.
+    pub(super) fn take_rows(&self, state: &mut AggregateState, rows: &RecordBatch, layout: usize) -> Result<()> {
+        let count = rows.num_rows();
+        let form = self.layout(layout).and_then(|layout| layout.form.as_ref());
         let (keys, inputs) = rows.columns().split_at(if form.is_some() { 1 } else { self.keys.len() });
         let text = rows.columns().iter().map(text_bytes).sum();
         let keys = form.map_or(Keys::Columns(keys), |form| Keys::Packed(&keys[0], form));
         if !self.admit(state, keys, count, text)? {
             let mut halves = halves(count).into_iter();
-            return halves.try_for_each(|(start, length)| self.take_rows(state, &rows.slice(start, length)));
+            return halves.try_for_each(|(start, length)| self.take_rows(state, &rows.slice(start, length), layout));
         }
         let slots = self.shared.selections.iter().flat_map(|selection| &selection.slots);
         for slot in slots {

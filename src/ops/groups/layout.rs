@@ -7,7 +7,7 @@
 //! | text of up to 12 bytes | 128: its first 8 bytes, big-endian, zeros behind them; its last 4, and its length; all ones a null |
 //! | text of up to 7 bytes, where it is narrow | 64: its bytes, zeros behind them, and its length; all ones a null |
 //!
-//! So that comparing words compares rows, nulls last. Longer texts, and the greatest integer, do not fit.
+//! So that comparing words compares rows, nulls last. Longer texts, and the greatest integer of as many bits, do not fit.
 //!
 //! Of ten million rows that were each a group, by three texts and three integers, the keys took 72 bytes a row before some were narrow,
 //! and 48 since: to pack them and write them to their buckets, most of it to fresh pages, had been a quarter of the time.
@@ -58,19 +58,29 @@ impl Layout {
         Layout::of(kinds.iter().map(|kind| (*kind, true)))
     }
 
-    /// The narrowest for these columns.
-    pub(super) fn fitting(kinds: &[Type], columns: &[ArrayRef]) -> Result<Layout> {
+    /// The narrowest for these columns; none where a value fits none.
+    pub(super) fn fitting(kinds: &[Type], columns: &[ArrayRef]) -> Result<Option<Layout>> {
         let mut scratch = vec![];
         let mut narrow = Vec::with_capacity(kinds.len());
         for (kind, column) in kinds.iter().zip(columns) {
-            let mut fits = true;
+            let (mut is_narrow, mut fits) = (true, true);
             match kind {
-                Type::Text => for_views(column, |_, view| fits &= view.is_none_or(|view| view as u32 <= SHORT)),
-                _ => for_ints(column, &mut scratch, |_, value| fits &= value.is_none_or(|v| narrow_code(v).is_some()))?,
+                Type::Text => {
+                    let mut longest = 0;
+                    for_views(column, |_, view| longest = longest.max(view.map_or(0, |view| view as u32)));
+                    (is_narrow, fits) = (longest <= SHORT, longest <= INLINE);
+                }
+                _ => for_ints(column, &mut scratch, |_, value| {
+                    is_narrow &= value.is_none_or(|value| narrow_code(value).is_some());
+                    fits &= value.is_none_or(|value| int_code(value) != NULL);
+                })?,
             }
-            narrow.push((*kind, fits));
+            if !fits {
+                return Ok(None);
+            }
+            narrow.push((*kind, is_narrow));
         }
-        Ok(Layout::of(narrow.into_iter()))
+        Ok(Some(Layout::of(narrow.into_iter())))
     }
 
     fn of(keys: impl Iterator<Item = (Type, bool)>) -> Layout {

@@ -60,7 +60,7 @@ enum Packed {
     Words(Layout),
 }
 
-/// The narrowest form that holds the keys: packed keys turn into the next form when a value does not fit.
+/// The narrowest form that holds the keys: packed keys turn into a wider form when a value does not fit.
 enum By {
     /// No keys: one group, also of no rows.
     Nothing,
@@ -90,6 +90,13 @@ impl Form {
             Packed::Two(packing) => packing.packed(columns, rows, &mut scratch),
             Packed::Words(layout) => layout.pack(columns, rows, &mut scratch),
         }
+    }
+
+    /// The form for keys that do not fit this one, where there is one.
+    pub(super) fn wider(&self, kinds: &[Type]) -> Option<Form> {
+        let Packed::Words(layout) = &self.0 else { return None };
+        let wide = Layout::wide(kinds);
+        (*layout != wide).then_some(Form(Packed::Words(wide)))
     }
 
     fn unpack(&self, words: &[u64], kinds: &[Type]) -> Result<Vec<ArrayRef>> {
@@ -166,6 +173,15 @@ impl Groups {
         self.check_room(rows)?;
         // Every path below writes all of the ids.
         ids.resize(rows, 0);
+        if let By::Words(groups) = &self.by
+            && groups.len() == 0
+            && *groups.layout() == Layout::narrow(&self.kinds)
+            && let Some(layout) = Layout::fitting(&self.kinds, columns)?
+        {
+            let groups = WordGroups::new(layout);
+            book(groups.bytes_with(rows))?;
+            self.by = By::Words(groups);
+        }
         while !self.try_assign(columns, ids, book)? {
             let wider = self.wider(columns)?;
             self.widen(wider, rows, book)?;
@@ -212,6 +228,10 @@ impl Groups {
             (By::Packed128(groups), Packed::Two(_)) => groups.assign_packed(&words, ids),
             (By::Text(groups), Packed::Words(_)) => groups.assign_packed(&words, ids),
             (By::Words(groups), Packed::Words(layout)) if groups.layout() == layout => groups.assign_rows(&words, ids),
+            (By::Words(groups), Packed::Words(layout)) if groups.layout().union(layout) == *layout => {
+                self.widen(By::Words(WordGroups::new(layout.clone())), rows, book)?;
+                self.assign_packed(packed, form, ids, book)?;
+            }
             // It was widened by a key that doesn't fit.
             _ => self.assign(&form.unpack(&words, &self.kinds)?, rows, ids, book)?,
         }
@@ -282,8 +302,13 @@ impl Groups {
             && a.layout() != b.layout()
         {
             let (layout, more) = (a.layout().union(b.layout()), later.len());
-            self.widen(By::Words(WordGroups::new(layout.clone())), more, book)?;
-            later.widen(By::Words(WordGroups::new(layout)), 0, book)?;
+            let (of_self, of_later) = (*a.layout() == layout, *b.layout() == layout);
+            if !of_self {
+                self.widen(By::Words(WordGroups::new(layout.clone())), more, book)?;
+            }
+            if !of_later {
+                later.widen(By::Words(WordGroups::new(layout)), 0, book)?;
+            }
         }
         Ok(match (&mut self.by, &later.by) {
             (By::Nothing, By::Nothing) => vec![0],
@@ -410,11 +435,10 @@ impl Groups {
 
     /// The form that follows for keys that do not fit.
     fn wider(&self, columns: &[ArrayRef]) -> Result<By> {
-        if let By::Words(groups) = &self.by {
-            let layout = groups.layout().union(&Layout::fitting(&self.kinds, columns)?);
-            if layout != *groups.layout() {
-                return Ok(By::Words(WordGroups::new(layout)));
-            }
+        if let By::Words(groups) = &self.by
+            && let Some(fitting) = Layout::fitting(&self.kinds, columns)?
+        {
+            return Ok(By::Words(WordGroups::new(groups.layout().union(&fitting))));
         }
         Ok(self.next_form())
     }

@@ -286,12 +286,60 @@ mod tests {
     #[test]
     fn keys_are_as_narrow_as_their_values() {
         let row = |text: &str, int: i64| -> Row { (Some(text.to_owned()), Some(int), Some(-1), Some("x".to_owned())) };
-        let width = |rows: &[Row]| Layout::fitting(&KINDS, &columns(rows)).unwrap().width();
-        assert_eq!(width(&[row("seven77", 1), (None, None, None, None)]), 3);
-        assert_eq!(width(&[row("eight888", 1)]), 4);
-        assert_eq!(width(&[row("", i64::from(i32::MAX) - 1)]), 3);
-        assert_eq!(width(&[row("", i64::from(i32::MAX))]), 4);
+        let width = |rows: &[Row]| Layout::fitting(&KINDS, &columns(rows)).unwrap().map(|layout| layout.width());
+        assert_eq!(width(&[row("seven77", 1), (None, None, None, None)]), Some(3));
+        assert_eq!(width(&[row("eight888", 1)]), Some(4));
+        assert_eq!(width(&[row("", i64::from(i32::MAX) - 1)]), Some(3));
+        assert_eq!(width(&[row("", i64::from(i32::MAX))]), Some(4));
+        assert_eq!(width(&[row("thirteen bytes", 1)]), None);
+        assert_eq!(width(&[row("", i64::MAX)]), None);
         assert_eq!(Layout::wide(&KINDS).width(), 6);
+    }
+
+    #[test]
+    fn groups_of_layouts_of_which_neither_is_wider_merge() {
+        let row = |text: &str, int: i64| -> Row { (Some(text.to_owned()), Some(int), Some(-1), None) };
+        let (a, b) = ([row("eight888", 1), row("a", 2)], [row("b", 1 << 40), row("a", 2)]);
+        for (a, b) in [(&a[..], &b[..]), (&b, &a), (&a, &a[..1]), (&a[..1], &b[1..]), (&b[1..], &a)] {
+            let (mut first, mut second) = (Groups::new(KINDS.to_vec()), Groups::new(KINDS.to_vec()));
+            assign(&mut first, &columns(a));
+            assign(&mut second, &columns(b));
+            let ids = first.absorb(&mut second, &mut |_| Ok(())).unwrap();
+            assert_eq!(shown(&first.columns(&ids).unwrap()), shown(&columns(b)));
+            let by_id: Vec<u32> = (0..a.len() as u32).collect();
+            assert_eq!(shown(&first.columns(&by_id).unwrap()), shown(&columns(a)));
+        }
+    }
+
+    #[test]
+    fn values_of_every_type_come_back() {
+        use arrow::array::{BooleanArray, Date32Array, Float64Array, TimestampMicrosecondArray};
+        let floats = [Some(0.0), Some(f64::NAN), Some(f64::NEG_INFINITY), Some(-1.5), None, Some(f64::MAX)];
+        let days = [Some(i32::MAX), Some(i32::MIN), Some(0), None, Some(-1), Some(1)];
+        let times = [Some(i64::MIN), None, Some(0), Some(-1), Some(i64::MAX - 1), Some(1)];
+        let bools = [Some(true), Some(false), None, None, Some(true), Some(false)];
+        let texts = [Some("a"), Some("a\0"), Some(""), None, Some("seven77"), Some("é")];
+        let all: Vec<ArrayRef> = vec![
+            Arc::new(bools.into_iter().collect::<BooleanArray>()),
+            Arc::new(days.into_iter().collect::<Date32Array>()),
+            Arc::new(texts.into_iter().collect::<StringViewArray>()),
+            Arc::new(floats.into_iter().collect::<Float64Array>()),
+            Arc::new(times.into_iter().collect::<TimestampMicrosecondArray>()),
+        ];
+        let kinds = [Type::Bool, Type::Date, Type::Text, Type::Float64, Type::Timestamp];
+        let mut groups = Groups::new(kinds.to_vec());
+        assert_eq!(assign(&mut groups, &all), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(assign(&mut groups, &all), [0, 1, 2, 3, 4, 5]);
+        let form = groups.form().unwrap();
+        let words = form.pack(&all, 6).unwrap().unwrap();
+        let unpacked = form.unpack(&words_of(&words), &kinds).unwrap();
+        assert_eq!(shown(&groups.columns(&[0, 1, 2, 3, 4, 5]).unwrap()), shown(&all));
+        assert_eq!(shown(&unpacked), shown(&all));
+        // Both zeros are one key.
+        let zeros: ArrayRef = Arc::new(Float64Array::from(vec![-0.0; 6]));
+        let with = |zeros: &ArrayRef| [&all[..3], std::slice::from_ref(zeros), &all[4..]].concat();
+        let other: ArrayRef = Arc::new(Float64Array::from(vec![0.0; 6]));
+        assert_eq!(assign(&mut groups, &with(&zeros)), assign(&mut groups, &with(&other)));
     }
 
     #[test]

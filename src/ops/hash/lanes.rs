@@ -6,15 +6,31 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayData, ArrayRef, RecordBatch, make_array};
-use arrow::buffer::Buffer;
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{BUCKETS, Order};
-use crate::batch::{nulls_at, words_width};
+use crate::batch::words_width;
 use crate::error::Result;
 
-/// The bytes of a chunk, of all its columns: worth keeping as it is, or, where there is little memory, a part of that.
-pub(super) const CHUNK_BYTES: [usize; 2] = [1 << 16, 1 << 13];
+/// About how large chunks are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunks {
+    /// Worth keeping as they are.
+    Large,
+    /// For little memory; some of them are joined later.
+    Small,
+}
+
+impl Chunks {
+    /// The bytes of a chunk, of all its columns, and the fewest rows: of fewer, what is known of a chunk would be as much as they are.
+    fn bounds(self) -> (usize, usize) {
+        match self {
+            Chunks::Large => (1 << 16, 1 << 8),
+            Chunks::Small => (1 << 13, 1 << 6),
+        }
+    }
+}
 
 /// So many rows are added together, bucket by bucket: few enough that their values stay in the cache until the last one.
 const AT_ONCE: usize = 1 << 12;
@@ -35,8 +51,8 @@ struct Lane {
     width: usize,
     /// Of every bucket.
     chunks: Vec<Vec<u64>>,
-    /// Which rows of every bucket's chunk are null.
-    nulls: Vec<Vec<u32>>,
+    /// A bit for every row of its chunk that is null, from the first null on.
+    nulls: Vec<Vec<u64>>,
 }
 
 /// The words of a value, where that is what all values of this type take.
@@ -48,10 +64,17 @@ fn width_of(data_type: &DataType) -> Option<usize> {
 }
 
 impl Lanes {
-    /// The rows of a chunk of so many bytes; `None` where not all columns are whole words.
-    pub(super) fn rows_of(schema: &SchemaRef, bytes: usize) -> Option<usize> {
-        let words: usize = schema.fields().iter().map(|field| width_of(field.data_type())).sum::<Option<_>>()?;
-        (words > 0).then(|| (bytes / (words * size_of::<u64>())).max(1))
+    /// How many rows a chunk has, and what all chunks take; `None` where not all columns are whole words.
+    pub(super) fn room_for(schema: &SchemaRef, chunks: Chunks) -> Option<(usize, usize)> {
+        let fields = schema.fields();
+        let words: usize = fields.iter().map(|field| width_of(field.data_type())).sum::<Option<_>>()?;
+        let (bytes, fewest) = chunks.bounds();
+        // A byte a value is more than enough for nulls.
+        let row = words * size_of::<u64>() + fields.len();
+        (words > 0).then(|| {
+            let rows = (bytes / row).max(fewest);
+            (rows, BUCKETS * rows * row)
+        })
     }
 
     /// With chunks of so many rows.
@@ -113,9 +136,14 @@ impl Lane {
         let words = &column.buffers()[0].typed_data::<u64>()[(column.offset() + start) * self.width..];
         let chunk = &mut self.chunks[bucket];
         if let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) {
-            let places = (chunk.len() / self.width) as u32..;
-            let null = places.zip(rows).filter(|(_, row)| nulls.is_null(start + **row as usize));
-            self.nulls[bucket].extend(null.map(|(place, _)| place));
+            let bits = &mut self.nulls[bucket];
+            let places = chunk.len() / self.width..;
+            for (place, _) in places.zip(rows).filter(|(_, row)| nulls.is_null(start + **row as usize)) {
+                if bits.is_empty() {
+                    bits.resize((chunk.capacity() / self.width).div_ceil(64), 0);
+                }
+                bits[place / 64] |= 1 << (place % 64);
+            }
         }
         match self.width {
             1 => chunk.extend(rows.iter().map(|row| words[*row as usize])),
@@ -130,9 +158,73 @@ impl Lane {
             words = words.as_slice().to_vec();
         }
         let rows = words.len() / self.width;
-        let nulls = nulls_at(&std::mem::take(&mut self.nulls[bucket]), rows);
+        let mut nulls = std::mem::take(&mut self.nulls[bucket]);
+        nulls.iter_mut().for_each(|word| *word = !*word);
+        let nulls = (!nulls.is_empty()).then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(nulls), 0, rows)));
         let values = Buffer::from_vec(words);
         let data = ArrayData::builder(data_type.clone()).len(rows).add_buffer(values).nulls(nulls).build()?;
         Ok(Arc::new(make_array(data)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow::compute::concat_batches;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::batch::words_column;
+
+    /// One column of each kind, behind some rows that are cut off.
+    fn batch(rows: usize, first: i64) -> RecordBatch {
+        let values = || (first - 3..first + rows as i64).map(|row| (row % 7 != 2).then_some(row));
+        let columns: [(&str, ArrayRef); 4] = [
+            ("int", Arc::new(values().collect::<Int64Array>())),
+            ("float", Arc::new(values().map(|v| v.map(|v| v as f64 / 3.0)).collect::<Float64Array>())),
+            ("time", Arc::new(TimestampMicrosecondArray::from_iter_values(first - 3..first + rows as i64))),
+            ("words", words_column((0..3 * (rows as u64 + 3)).map(|word| word * first as u64).collect(), 3).unwrap()),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+            .unwrap()
+            .slice(3, rows)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// The twin: the rows of each bucket, taken from each batch.
+        #[test]
+        fn rows_are_in_their_buckets_in_order(
+            batches in prop::collection::vec(prop_oneof![0usize..40, Just(9000usize)], 1..6),
+            chunk in prop::sample::select(vec![1usize, 3, 64, 500]),
+            buckets in 1u64..20,
+        ) {
+            let schema = batch(0, 3).schema();
+            let mut lanes = Lanes::new(schema.clone(), chunk);
+            let mut found: Vec<Vec<RecordBatch>> = vec![vec![]; BUCKETS];
+            let mut expected = found.clone();
+            let mut first = 3;
+            for rows in batches {
+                let batch = batch(rows, first);
+                let of_rows: Vec<u8> = (first as u64..).take(rows).map(|row| (row * row % buckets) as u8).collect();
+                lanes.scatter(&batch, &of_rows, &mut |bucket, rows| {
+                    assert_eq!(rows.num_rows(), chunk);
+                    found[bucket].push(rows);
+                    Ok(())
+                }).unwrap();
+                for (row, bucket) in of_rows.iter().enumerate() {
+                    expected[usize::from(*bucket)].push(batch.slice(row, 1));
+                }
+                first += rows as i64;
+            }
+            for bucket in lanes.filled() {
+                found[bucket].push(lanes.take(bucket).unwrap());
+            }
+            prop_assert!(lanes.filled().is_empty());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert_eq!(concat_batches(&schema, found).unwrap(), concat_batches(&schema, expected).unwrap());
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 
-use self::lanes::Lanes;
+use self::lanes::{Chunks, Lanes};
 pub(crate) use self::order::{Order, buckets_of};
 use super::collect::{CollectOp, CollectState, compact};
 use super::{Batches, Reducer, output_rows};
@@ -37,8 +37,8 @@ pub(crate) struct HashBuckets {
 enum Coming {
     /// Nothing yet, or not any more.
     Nothing,
-    /// Rows of numbers.
-    Lanes(Box<Lanes>),
+    /// Rows of numbers, and of words.
+    Lanes(Box<Lanes>, Chunks),
     /// Rows of any kind, and their buckets.
     Rows { batches: Vec<RecordBatch>, buckets: Vec<u8> },
 }
@@ -88,18 +88,23 @@ impl HashBuckets {
         let schema = self.collect.schema();
         if let Coming::Nothing = self.coming {
             let memory = &mut self.memory;
-            let [large, small] = lanes::CHUNK_BYTES.map(|bytes| Lanes::rows_of(schema, bytes));
-            let [large_bytes, small_bytes] = lanes::CHUNK_BYTES.map(|bytes| BUCKETS * bytes);
-            let large = large.filter(|_| memory.try_resize_within_half(large_bytes));
-            if let Some(chunk) = large.or_else(|| small.filter(|_| memory.try_resize_to_gather(small_bytes))) {
-                self.coming = Coming::Lanes(Box::new(Lanes::new(schema.clone(), chunk)));
+            let mut room = |chunks| {
+                let (rows, bytes) = Lanes::room_for(schema, chunks)?;
+                let booked = match chunks {
+                    Chunks::Large => memory.try_resize_within_half(bytes),
+                    Chunks::Small => memory.try_resize_to_gather(bytes),
+                };
+                booked.then(|| Coming::Lanes(Box::new(Lanes::new(schema.clone(), rows)), chunks))
+            };
+            if let Some(lanes) = room(Chunks::Large).or_else(|| room(Chunks::Small)) {
+                self.coming = lanes;
             }
         }
-        if let Coming::Lanes(lanes) = &mut self.coming {
+        if let Coming::Lanes(lanes, chunks) = &mut self.coming {
             let (collect, buckets) = (&self.collect, &mut self.buckets);
-            return lanes.scatter(rows, &of_rows, &mut |bucket, chunk| {
-                collect.update(&mut buckets[bucket], &chunk)?;
-                Ok(())
+            return lanes.scatter(rows, &of_rows, &mut |bucket, rows| match chunks {
+                Chunks::Large => collect.keep(&mut buckets[bucket], rows),
+                Chunks::Small => collect.update(&mut buckets[bucket], &rows).map(drop),
             });
         }
         let rows = compact(rows)?;
@@ -120,7 +125,7 @@ impl HashBuckets {
     pub(crate) fn settle(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.coming, Coming::Nothing) {
             Coming::Nothing => return Ok(()),
-            Coming::Lanes(mut lanes) => {
+            Coming::Lanes(mut lanes, _) => {
                 for bucket in lanes.filled() {
                     self.collect.update(&mut self.buckets[bucket], &lanes.take(bucket)?)?;
                 }
