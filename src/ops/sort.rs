@@ -20,6 +20,7 @@
 //! - Blocks of runs a quarter as large took a third off where memory is short: runs need no merge before they are cut into ranges.
 //! - To find where ranges end by those who sort them, and to have smaller partitions at the end, took 12 % off (medians of five in
 //!   turns): one thread had searched for half a second, and read for as long, while the other waited.
+//! - To find the ends of all ranges in one batch after the other, while it is in the cache, took 7 % off (medians of three in turns).
 //! - To tell the width of packed integers by some of them took 2 % of the instructions off.
 //! - To lay the rows of a range out by rows before they are gathered gained nothing, nor did batches four times as large.
 //! - Parquet columns without dictionaries where values look unlike each other gained nothing; integers packed as differences in place of

@@ -27,8 +27,9 @@ pub(super) struct Cut {
     batches: Vec<Packed>,
     /// Between each range and the next.
     bounds: Vec<Position>,
-    /// Where each range ends in each batch: found by whoever wants it first, as it takes long enough to be shared by all threads.
-    ends: Vec<OnceLock<Vec<u32>>>,
+    /// Of some batches at a time, where each range but the last ends in each: found by whoever wants it first, as it takes long enough to
+    /// be shared by all threads.
+    ends: Vec<OnceLock<Vec<Vec<u32>>>>,
     keys: Arc<SortKeys>,
     /// As long as there are the batches.
     _booked: Vec<Reservation>,
@@ -42,6 +43,9 @@ const SAMPLES: usize = 32;
 
 /// The golden ratio, of which the multiples are spread most evenly over the interval between whole numbers.
 const GOLDEN: f64 = 1.618_033_988_749_895;
+
+/// Of so many batches ends are found at a time.
+const AT_ONCE: usize = 1 << 5;
 
 /// A range of fewer rows is not cut.
 const FEW_ROWS: usize = 1 << 10;
@@ -64,7 +68,7 @@ impl Held {
             booked.push(portion.memory);
         }
         let bounds = bounds(&keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
-        let ends = (0..=bounds.len()).map(|_| OnceLock::new()).collect();
+        let ends = batches.chunks(AT_ONCE).map(|_| OnceLock::new()).collect();
         Cut { batches, bounds, ends, keys, _booked: booked }
     }
 }
@@ -75,18 +79,39 @@ fn whole(batch: &Packed) -> Slice<'_> {
 
 impl Cut {
     pub(super) fn ranges(&self) -> usize {
-        self.ends.len()
+        self.bounds.len() + 1
     }
 
     /// The rows of a range.
     pub(super) fn range(&self, range: usize) -> Vec<Slice<'_>> {
-        let slices: Vec<Slice> = self.batches.iter().map(whole).collect();
-        let mut from = None;
-        for (nth, ends) in self.ends[..range].iter().enumerate() {
-            from = Some(&**ends.get_or_init(|| ends_at(&self.keys, &slices, from, self.bounds.get(nth))));
-        }
-        let to = self.ends[range].get_or_init(|| ends_at(&self.keys, &slices, from, self.bounds.get(range)));
-        between(slices.into_iter(), from, to)
+        let portions = self.ends.len();
+        // Threads begin far from each other, not to wait for one another.
+        let first = ((range as f64 * GOLDEN).fract() * portions as f64) as usize;
+        (first..first + portions).for_each(|portion| _ = self.ends_in(portion % portions));
+        let ends = (0..portions).flat_map(|portion| self.ends_in(portion));
+        let slice = |(batch, ends): (_, &Vec<u32>)| {
+            let start = range.checked_sub(1).map_or(0, |before| ends[before] as usize);
+            let rows = start..ends.get(range).map_or(Packed::num_rows(batch), |end| *end as usize);
+            (!rows.is_empty()).then_some(Slice { batch, rows })
+        };
+        self.batches.iter().zip(ends).filter_map(slice).collect()
+    }
+
+    /// Where all ranges but the last end in each of some batches: one batch after the other, so that it stays in the cache.
+    fn ends_in(&self, portion: usize) -> &[Vec<u32>] {
+        self.ends[portion].get_or_init(|| {
+            let first = portion * AT_ONCE;
+            let batches = (first..).zip(self.batches[first..].iter().take(AT_ONCE).map(whole));
+            let ends = |(number, slice): (usize, Slice)| {
+                let mut start = 0;
+                let end = |bound| {
+                    start = end_at(&self.keys, number, &slice, start, bound);
+                    start as u32
+                };
+                self.bounds.iter().map(end).collect()
+            };
+            batches.map(ends).collect()
+        })
     }
 }
 
@@ -151,15 +176,19 @@ fn bounds(keys: &SortKeys, slices: &[Slice], ranges: usize) -> Vec<Position> {
 /// Where a range ends in each slice, the one before having ended there; without a bound it is the last.
 fn ends_at(keys: &SortKeys, slices: &[Slice], from: Option<&[u32]>, bound: Option<&Position>) -> Vec<u32> {
     let end = |(number, slice): (usize, &Slice)| {
-        let Some(bound) = bound else { return slice.rows.end as u32 };
-        let is_before = |row: usize| {
-            let keys_before = keys.compare_row(slice.batch, row, &bound.0);
-            keys_before.then((number, row).cmp(&(bound.1, bound.2))).is_lt()
-        };
         let start = from.map_or(slice.rows.start, |from| from[number] as usize);
-        partition_point(start, slice.rows.end, is_before) as u32
+        bound.map_or(slice.rows.end, |bound| end_at(keys, number, slice, start, bound)) as u32
     };
     slices.iter().enumerate().map(end).collect()
+}
+
+/// The first row of a slice, of those from `start` on, that does not come before the bound.
+fn end_at(keys: &SortKeys, number: usize, slice: &Slice, start: usize, bound: &Position) -> usize {
+    let is_before = |row: usize| {
+        let keys_before = keys.compare_row(slice.batch, row, &bound.0);
+        keys_before.then((number, row).cmp(&(bound.1, bound.2))).is_lt()
+    };
+    partition_point(start, slice.rows.end, is_before)
 }
 
 /// The first row of a range that is not before something, as all behind it.
