@@ -77,7 +77,7 @@ pub(crate) struct AggregateState {
     unseen_left: usize,
     /// Of what came first, if that is why.
     first: Option<First>,
-    /// Which layout they have.
+    /// Which layout rows that are not looked up have.
     layout: usize,
     /// Whether what comes first is yet to tell.
     is_new: bool,
@@ -197,6 +197,8 @@ impl AggregateOp {
     fn with_most_groups(mut self, most_groups: usize) -> AggregateOp {
         if let Some(op) = Arc::get_mut(&mut self.0) {
             op.most_groups = most_groups;
+            let unseen = op.unseen.iter_mut();
+            unseen.for_each(|unseen| unseen.few_groups = unseen.few_groups.min(most_groups));
         }
         self
     }

@@ -10,7 +10,7 @@ use crate::batch::words_type;
 use crate::error::{Error, Result};
 use crate::expr::Type;
 use crate::ops::groups::{FindScratch, Form, Groups, MISSING};
-use crate::ops::hash::buckets_of;
+use crate::ops::hash::{HashBuckets, buckets_of};
 
 /// What stands in the buckets of such rows: their keys, and what is aggregated.
 pub(super) struct Unseen {
@@ -20,6 +20,8 @@ pub(super) struct Unseen {
     /// How all states lay out these rows: decided by the first that had to move groups to buckets. Rows that the first layout has no
     /// room for go by the second.
     layouts: OnceLock<Vec<Layout>>,
+    /// Fewer groups than these do not tell how narrow keys are.
+    pub(super) few_groups: usize,
 }
 
 /// One way to lay out rows, in buckets of its own.
@@ -28,9 +30,6 @@ pub(super) struct Layout {
     pub(super) form: Option<Form>,
     pub(super) schema: SchemaRef,
 }
-
-/// Fewer groups than these do not tell how narrow keys are.
-const FEW_GROUPS: usize = 1 << 9;
 
 /// The first groups, of which hardly any had more than a row: some of the rows that are put off look for theirs among them. Where keys
 /// come in cycles, longer than what came first, they are seen so.
@@ -70,7 +69,7 @@ impl First {
 
 impl Unseen {
     pub(super) fn new(kinds: Vec<Type>, keys: Vec<DataType>, inputs: Vec<DataType>) -> Unseen {
-        Unseen { kinds, keys, inputs, layouts: OnceLock::new() }
+        Unseen { kinds, keys, inputs, layouts: OnceLock::new(), few_groups: 1 << 9 }
     }
 
     /// How rows are laid out.
@@ -79,7 +78,7 @@ impl Unseen {
             let narrow = groups.form();
             let wide = narrow.as_ref().and_then(|form| form.wider(&self.kinds));
             let forms = match (narrow, wide) {
-                (narrow, Some(wide)) if groups.len() >= FEW_GROUPS => vec![narrow, Some(wide)],
+                (narrow, Some(wide)) if groups.len() >= self.few_groups => vec![narrow, Some(wide)],
                 (_, Some(wide)) => vec![Some(wide)],
                 (form, None) => vec![form],
             };
@@ -93,7 +92,7 @@ impl Unseen {
 }
 
 impl Aggregation {
-    /// Moves rows with these keys to their buckets. False, and nothing is done, where their keys can't be packed as others are, or
+    /// Moves rows with these keys to their buckets. False, and no row is moved, where their keys can't be packed as others are, or
     /// are among the first.
     pub(super) fn put_off(&self, state: &mut AggregateState, keys: &[ArrayRef], rows: &RecordBatch) -> Result<bool> {
         let (Some(unseen), Some(selection)) = (&self.unseen, self.shared.of_all_rows()) else { return Ok(false) };
@@ -103,26 +102,26 @@ impl Aggregation {
         }
         let count = rows.num_rows();
         state.unseen_left = state.unseen_left.saturating_sub(count);
-        let layouts = unseen.layouts(&state.groups);
-        // What did not fit a layout is followed by more of its kind.
-        while let Some(layout) = layouts.get(state.layout) {
+        let layouts = unseen.layouts(&state.groups).iter().enumerate();
+        for (at, layout) in layouts.skip(state.layout) {
             let mut columns = match &layout.form {
                 None => keys.to_vec(),
                 Some(form) => match form.pack(keys, count)? {
                     Some(words) => vec![words],
-                    None if state.layout + 1 < layouts.len() => {
-                        state.layout += 1;
-                        continue;
-                    }
-                    None => break,
+                    None => continue,
                 },
             };
             if let Some(selection) = selection {
                 columns.extend(selection.computed.eval(rows)?);
             }
             let buckets = buckets_of(keys, count, state.level)?;
-            let to = state.hashed.as_mut().and_then(|hashed| hashed.rows.get_mut(state.layout));
-            let to = to.ok_or_else(|| Error::internal("rows are put off before there are buckets"))?;
+            let hashed = state.hashed.as_mut().map_or(&mut [][..], |hashed| &mut hashed.rows);
+            let [before @ .., to] = hashed.get_mut(state.layout..=at).unwrap_or_default() else {
+                return Err(Error::internal("rows are put off before there are buckets"));
+            };
+            // What did not fit a layout is followed by more of its kind.
+            before.iter_mut().try_for_each(HashBuckets::settle)?;
+            state.layout = at;
             to.scatter_to(&rows_of(&layout.schema, columns, count)?, buckets)?;
             return Ok(true);
         }

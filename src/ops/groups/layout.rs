@@ -83,20 +83,25 @@ impl Layout {
         Ok(Some(Layout::of(narrow.into_iter())))
     }
 
+    /// Of keys that are narrow, or not: a number that has no other to share a word with is not.
     fn of(keys: impl Iterator<Item = (Type, bool)>) -> Layout {
-        let (mut width, mut half) = (0, false);
-        let key = |(kind, is_narrow)| {
-            if half && is_narrow && kind != Type::Text {
-                half = false;
-                return Key { kind, is_narrow, word: width - 1, shift: 0 };
+        let (mut layout, mut keys) = (Layout { keys: vec![], width: 0 }, keys.peekable());
+        let is_half = |(kind, is_narrow): &(Type, bool)| *is_narrow && *kind != Type::Text;
+        while let Some(key) = keys.next() {
+            let (word, kind) = (layout.width, key.0);
+            if is_half(&key)
+                && let Some((other, _)) = keys.next_if(is_half)
+            {
+                let half = |kind, shift| Key { kind, is_narrow: true, word, shift };
+                layout.keys.extend([half(kind, 32), half(other, 0)]);
+                layout.width += 1;
+                continue;
             }
-            half = is_narrow && kind != Type::Text;
-            let word = width;
-            width += if kind == Type::Text && !is_narrow { 2 } else { 1 };
-            Key { kind, is_narrow, word, shift: if half { 32 } else { 0 } }
-        };
-        let keys = keys.map(key).collect();
-        Layout { keys, width }
+            let is_narrow = key.1 && kind == Type::Text;
+            layout.keys.push(Key { kind, is_narrow, word, shift: 0 });
+            layout.width += if kind == Type::Text && !is_narrow { 2 } else { 1 };
+        }
+        layout
     }
 
     /// The narrowest that what fits either of both fits.

@@ -177,6 +177,7 @@ impl Groups {
             && groups.len() == 0
             && *groups.layout() == Layout::narrow(&self.kinds)
             && let Some(layout) = Layout::fitting(&self.kinds, columns)?
+            && *groups.layout() != layout
         {
             let groups = WordGroups::new(layout);
             book(groups.bytes_with(rows))?;
@@ -229,7 +230,10 @@ impl Groups {
             (By::Text(groups), Packed::Words(_)) => groups.assign_packed(&words, ids),
             (By::Words(groups), Packed::Words(layout)) if groups.layout() == layout => groups.assign_rows(&words, ids),
             (By::Words(groups), Packed::Words(layout)) if groups.layout().union(layout) == *layout => {
-                self.widen(By::Words(WordGroups::new(layout.clone())), rows, book)?;
+                // The rows that come in are of that form already.
+                let wider = WordGroups::new(layout.clone());
+                book(wider.bytes_with(rows))?;
+                self.widen(By::Words(wider), 0, book)?;
                 self.assign_packed(packed, form, ids, book)?;
             }
             // It was widened by a key that doesn't fit.

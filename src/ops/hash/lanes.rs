@@ -14,7 +14,7 @@ use crate::batch::words_width;
 use crate::error::Result;
 
 /// About how large chunks are.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Chunks {
     /// Worth keeping as they are.
     Large,

@@ -5,6 +5,8 @@
 //! distances in each batch, but elsewhere in one than in the next: batches are much alike.
 
 use std::cmp::Ordering;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -30,6 +32,8 @@ pub(super) struct Cut {
     /// Of some batches at a time, where each range but the last ends in each: found by whoever wants it first, as it takes long enough to
     /// be shared by all threads.
     ends: Vec<OnceLock<Vec<Vec<u32>>>>,
+    /// Of which batches they are to be found next.
+    next: AtomicUsize,
     keys: Arc<SortKeys>,
     /// As long as there are the batches.
     _booked: Vec<Reservation>,
@@ -69,7 +73,7 @@ impl Held {
         }
         let bounds = bounds(&keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
         let ends = batches.chunks(AT_ONCE).map(|_| OnceLock::new()).collect();
-        Cut { batches, bounds, ends, keys, _booked: booked }
+        Cut { batches, bounds, ends, next: AtomicUsize::new(0), keys, _booked: booked }
     }
 }
 
@@ -85,9 +89,12 @@ impl Cut {
     /// The rows of a range.
     pub(super) fn range(&self, range: usize) -> Vec<Slice<'_>> {
         let portions = self.ends.len();
-        // Threads begin far from each other, not to wait for one another.
-        let first = ((range as f64 * GOLDEN).fract() * portions as f64) as usize;
-        (first..first + portions).for_each(|portion| _ = self.ends_in(portion % portions));
+        // Each thread finds some, and waits for the others' at last.
+        while let portion = self.next.fetch_add(1, Relaxed)
+            && portion < portions
+        {
+            self.ends_in(portion);
+        }
         let ends = (0..portions).flat_map(|portion| self.ends_in(portion));
         let slice = |(batch, ends): (_, &Vec<u32>)| {
             let start = range.checked_sub(1).map_or(0, |before| ends[before] as usize);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::{Float64Type, Int64Type};
 
 use super::{
     Accumulator, CHUNK, columns, first_bits, float_values, floats, for_chunks, input, int_values, ints, no_output,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggKind, BoundAgg};
-use crate::ops::key::as_ints;
+use crate::ops::key::{as_ints, collected};
 
 /// How many rows, or values.
 #[derive(Default)]
@@ -116,8 +116,10 @@ impl Sum for i128 {
     }
 
     fn column(sums: impl Iterator<Item = Option<i128>>, agg: &BoundAgg) -> Result<ArrayRef> {
-        let sum = |sum: Option<i128>| sum.map(|sum| i64::try_from(sum).map_err(|_| overflow(sum, agg))).transpose();
-        Ok(Arc::new(sums.map(sum).collect::<Result<Int64Array>>()?))
+        let mut beyond = None;
+        let mut narrow = |sum: i128| i64::try_from(sum).unwrap_or_else(|_| *beyond.get_or_insert(sum) as i64);
+        let column = collected::<Int64Type>(sums.map(|sum| sum.map(&mut narrow)));
+        beyond.map_or(Ok(Arc::new(column)), |sum| Err(overflow(sum, agg)))
     }
 }
 
@@ -142,7 +144,7 @@ impl Sum for f64 {
     }
 
     fn column(sums: impl Iterator<Item = Option<f64>>, _: &BoundAgg) -> Result<ArrayRef> {
-        Ok(Arc::new(sums.collect::<Float64Array>()))
+        Ok(Arc::new(collected::<Float64Type>(sums)))
     }
 }
 
@@ -194,7 +196,7 @@ impl<T: Sum> Accumulator for Totals<T> {
             }
             AggKind::Mean => {
                 let mean = |t: Total<T>| (t.count > 0).then(|| t.sum.to_float() / t.count as f64);
-                Ok(Arc::new(groups.map(mean).collect::<Float64Array>()))
+                Ok(Arc::new(collected::<Float64Type>(groups.map(mean))))
             }
             _ => Err(no_output(agg)),
         }
