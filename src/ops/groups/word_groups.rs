@@ -2,6 +2,7 @@
 
 use arrow::array::ArrayRef;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::layout::Layout;
 use super::table::fold;
@@ -78,11 +79,19 @@ impl WordGroups {
     }
 
     fn assign_rows_of<const WIDTH: usize>(&mut self, packed: &[u64], ids: &mut [u32]) {
+        let WordGroups { rows, hashes, table, .. } = self;
         for (row, id) in packed.as_chunks::<WIDTH>().0.iter().zip(ids) {
-            let (hash, rows) = (hash(row), self.rows.as_chunks::<WIDTH>().0);
-            *id = match self.table.find(hash, |id| rows[*id as usize] == *row) {
-                Some(id) => *id,
-                None => self.insert(row, hash),
+            let (hash, known) = (hash(row), rows.as_chunks::<WIDTH>().0);
+            let entry = table.entry(hash, |id| known[*id as usize] == *row, |id| hashes[*id as usize]);
+            *id = match entry {
+                Entry::Occupied(found) => *found.get(),
+                Entry::Vacant(place) => {
+                    let new = hashes.len() as u32;
+                    place.insert(new);
+                    rows.extend_from_slice(row);
+                    hashes.push(hash);
+                    new
+                }
             };
         }
     }

@@ -74,7 +74,7 @@ fn hash(key: &ArrayRef, hashes: &mut [u64], scratch: &mut Vec<i64>) -> Result<()
             *hash = match *view as u32 as usize {
                 _ if nulls.is_some_and(|nulls| nulls.is_null(row)) => mix(*hash, NULL),
                 // Short texts are all in their views, with zeros behind them.
-                ..=INLINE => mix(mix(*hash, *view as u64), (view >> 64) as u64),
+                ..=INLINE => mix(*hash ^ *view as u64, (view >> 64) as u64),
                 _ => mix(*hash, hasher.hash_one(texts.value(row))),
             };
         }
