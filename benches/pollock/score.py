@@ -1,8 +1,8 @@
-"""Scores what `tests/pollock.rs` loaded, with Pollock's own measures: success, and precision, recall and F1 of header, records
+"""Scores what `load.rs` loaded, with Pollock's own measures: success, and precision, recall and F1 of header, records
 and cells, each the mean over all files; the simple score is their sum, 10 at most, the weighted one counts each kind of file by
 how often it is met.
 
-    POLLOCK=…/polluted_files cargo test --test pollock -- --ignored
+    POLLOCK=…/polluted_files cargo bench --bench pollock
     python benches/pollock/score.py …/Pollock       (a checkout; takes multiset, chardet, joblib, price-parser, dateutil)
 """
 

@@ -1,9 +1,10 @@
 //! Loads the files of the Pollock benchmark (<https://github.com/HPI-Information-Systems/Pollock>), for `benches/pollock/score.py` to
-//! score. `POLLOCK=path/to/polluted_files cargo test --test pollock -- --ignored`
+//! score. `POLLOCK=path/to/polluted_files cargo bench --bench pollock`
 //!
 //! What is loaded goes to `loaded/told` and `loaded/sniffed` beside the files: with the parameters that come with each file,
 //! and with nothing told.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::fs;
@@ -60,10 +61,10 @@ fn load(session: &Session, path: &Path, options: CsvOptions, header: bool) -> Re
     Ok(text)
 }
 
-#[test]
-#[ignore = "takes the files of the benchmark: see above"]
-fn pollock() {
-    let Some(folder) = std::env::var_os("POLLOCK") else { return println!("POLLOCK names no folder") };
+fn main() {
+    let Some(folder) = std::env::var_os("POLLOCK") else {
+        return println!("pollock: nothing to load, POLLOCK is to name the folder polluted_files");
+    };
     let folder = Path::new(&folder);
     let session = Session::builder().threads(2).build().unwrap();
     for mode in ["told", "sniffed"] {
