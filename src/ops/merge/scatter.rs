@@ -1,11 +1,12 @@
 //! Rows sent to buckets by a hash of their keys, so that a merge can go bucket by bucket.
 //!
-//! Rows are gathered until they are worth a block in every bucket, then cut by bucket. They keep their order, and get a number to
-//! bring back the order of all rows by. How rows fall into buckets shows in no answer.
+//! Each batch is cut by bucket while it is in the cache; the slices wait until they are worth a block in every bucket. (To pick rows out of
+//! all batches that wait took more than a quarter of a merge in little memory.) Rows keep their order, and get a number to bring back the
+//! order of all rows by. How rows fall into buckets shows in no answer.
 
 use ahash::RandomState;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_arrays};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -32,9 +33,8 @@ pub(crate) struct ScatterOp {
 pub(crate) struct ScatterState {
     /// The number of the next row.
     next: i64,
-    waiting: Vec<RecordBatch>,
-    /// The batch and row of each row that waits, by bucket.
-    places: Vec<Vec<(usize, usize)>>,
+    /// Slices of batches, by bucket.
+    waiting: Vec<Vec<RecordBatch>>,
     bytes: usize,
     buckets: Vec<Batches>,
     /// Books the rows that wait.
@@ -72,14 +72,22 @@ impl ScatterOp {
         if !state.memory.try_resize_with_some_left(state.bytes + more) {
             self.flush(state)?;
         }
-        let mut columns = compact(batch)?.columns().to_vec();
+        let (order, ends) = by_bucket(&buckets.collect::<Vec<_>>(), self.buckets);
+        let order = UInt32Array::from(order);
+        let mut columns = take_arrays(batch.columns(), &order, None)?;
         if self.numbers {
-            columns.push(Arc::new(Int64Array::from_iter_values(state.next..state.next + rows as i64)));
+            let numbers = order.values().iter().map(|row| state.next + i64::from(*row));
+            columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
             state.next += rows as i64;
         }
-        let at = state.waiting.len();
-        buckets.enumerate().for_each(|(row, bucket)| state.places[bucket].push((at, row)));
-        state.waiting.push(RecordBatch::try_new(self.schema.clone(), columns)?);
+        let cut = compact(&RecordBatch::try_new(self.schema.clone(), columns)?)?;
+        let mut start = 0;
+        for (waiting, end) in state.waiting.iter_mut().zip(ends) {
+            if start < end {
+                waiting.push(cut.slice(start, end - start));
+            }
+            start = end;
+        }
         state.bytes += more;
         // What is not booked does not wait.
         if state.bytes >= (state.memory.limit() / 16).clamp(1 << 14, 1 << 26) || state.memory.bytes() < state.bytes {
@@ -88,16 +96,14 @@ impl ScatterOp {
         Ok(())
     }
 
-    /// Cuts the rows that wait by bucket.
+    /// Sends the rows that wait to their buckets.
     fn flush(&self, state: &mut ScatterState) -> Result<()> {
-        let batches: Vec<&RecordBatch> = state.waiting.iter().collect();
-        for (bucket, places) in state.buckets.iter_mut().zip(&mut state.places) {
-            if !places.is_empty() {
-                bucket.push(compact(&interleave_record_batch(&batches, places)?)?)?;
-                places.clear();
+        for (bucket, slices) in state.buckets.iter_mut().zip(&mut state.waiting) {
+            if !slices.is_empty() {
+                bucket.push(compact(&concat_batches(&self.schema, slices.iter())?)?)?;
+                slices.clear();
             }
         }
-        state.waiting.clear();
         state.bytes = 0;
         state.memory.try_resize(0)
     }
@@ -125,7 +131,7 @@ impl Reducer for ScatterOp {
 
     fn new_state(&self, memory: Reservation) -> ScatterState {
         let buckets = (0..self.buckets).map(|_| Batches::new(self.schema.clone(), memory.sibling())).collect();
-        ScatterState { next: 0, waiting: vec![], places: vec![vec![]; self.buckets], bytes: 0, buckets, memory }
+        ScatterState { next: 0, waiting: vec![vec![]; self.buckets], bytes: 0, buckets, memory }
     }
 
     fn update(&self, state: &mut ScatterState, batch: &RecordBatch) -> Result<Flow> {
@@ -158,6 +164,23 @@ impl Reducer for ScatterOp {
     fn bytes(&self, state: &ScatterState) -> usize {
         state.memory.bytes() + state.buckets.iter().map(|rows| rows.bytes()).sum::<usize>()
     }
+}
+
+/// The rows bucket by bucket, in their order within each, and where each bucket ends.
+fn by_bucket(buckets: &[usize], count: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut ends = vec![0; count];
+    buckets.iter().for_each(|bucket| ends[*bucket] += 1);
+    let mut end = 0;
+    for bucket in &mut ends {
+        // For now where the bucket begins: it grows to its end as it fills.
+        end += std::mem::replace(bucket, end);
+    }
+    let mut order = vec![0; buckets.len()];
+    for (row, bucket) in (0..).zip(buckets) {
+        order[ends[*bucket]] = row;
+        ends[*bucket] += 1;
+    }
+    (order, ends)
 }
 
 /// A hash of every row's keys: equal keys have equal ones.
