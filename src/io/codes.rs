@@ -3,9 +3,11 @@
 //! Each partition numbers its own values; when all are there, their values are sorted into one dictionary, so that a code is the
 //! place of a value among all values, and codes compare as the texts do.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
@@ -13,6 +15,9 @@ use super::{Kept, Persisted, RowSource, Rows};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::mem::Reservation;
+
+/// Values that repeat less often than so many times on average stay texts alone.
+pub(crate) const MIN_REPEATS: usize = 8;
 
 /// A text column of a partition as numbers.
 pub(crate) struct Codes {
@@ -22,35 +27,54 @@ pub(crate) struct Codes {
     pub batches: Vec<UInt32Array>,
 }
 
-/// Makes the dictionaries of all partitions one for each column, sorted and without null; none where a partition has no codes.
+impl Codes {
+    /// What they take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let batches = self.batches.iter().map(|batch| batch.get_array_memory_size());
+        batches.sum::<usize>() + self.dictionary.get_array_memory_size()
+    }
+}
+
+/// Makes the dictionaries of all partitions one for each column, sorted and without null; none where a partition has no codes, or
+/// values repeat too seldom.
 pub(super) fn share_dictionaries(partitions: &mut [Kept], columns: usize) -> Result<Vec<Option<ArrayRef>>> {
     (0..columns).map(|column| share_dictionary(partitions, column)).collect()
 }
 
 fn share_dictionary(partitions: &mut [Kept], column: usize) -> Result<Option<ArrayRef>> {
-    let Some(own) = partitions.iter().map(|kept| kept.codes(column)).collect::<Option<Vec<_>>>() else {
-        let all = partitions.iter_mut().filter_map(|kept| kept.codes_mut().get_mut(column));
-        all.for_each(|codes| *codes = None);
+    let own: Option<Vec<&Codes>> = partitions.iter().map(|kept| kept.codes(column)).collect();
+    let Some((dictionary, places)) = own.and_then(|own| shared(&own)) else {
+        partitions.iter_mut().try_for_each(|kept| kept.change_codes(column, |_| None))?;
         return Ok(None);
     };
-    let mut values: Vec<&str> = own.iter().flat_map(|codes| codes.dictionary.iter().flatten()).collect();
-    values.sort_unstable();
-    values.dedup();
-    let place =
-        |value: Option<&str>| value.and_then(|value| values.binary_search(&value).ok()).unwrap_or_default() as u32;
-    let places: Vec<Vec<u32>> = own.iter().map(|codes| codes.dictionary.iter().map(place).collect()).collect();
-    let dictionary: ArrayRef = Arc::new(StringViewArray::from_iter_values(values));
     for (kept, places) in partitions.iter_mut().zip(places) {
-        let codes = kept.codes_mut().get_mut(column).and_then(Option::as_mut);
-        let codes = codes.ok_or_else(|| Error::internal("a partition lost its codes"))?;
-        for batch in &mut codes.batches {
-            let shared = batch.values().iter().map(|code| places.get(*code as usize).copied().unwrap_or_default());
-            *batch = UInt32Array::try_new(shared.collect(), batch.nulls().cloned())?;
-        }
-        // Its values are in the shared one.
-        codes.dictionary = StringViewArray::from_iter_values([""; 0]);
+        let place = |code: u32| places.get(code as usize).copied().unwrap_or_default();
+        kept.change_codes(column, |codes| {
+            let in_place = |batch: UInt32Array| batch.unary_mut(place).unwrap_or_else(|batch| batch.unary(place));
+            let batches = codes.batches.into_iter().map(in_place).collect();
+            // Its values are in the shared one.
+            Some(Codes { dictionary: StringViewArray::from_iter_values([""; 0]), batches })
+        })?;
     }
     Ok(Some(dictionary))
+}
+
+/// All values in order, and where among them those of each dictionary are; none where they repeat too seldom.
+fn shared(own: &[&Codes]) -> Option<(ArrayRef, Vec<Vec<u32>>)> {
+    let rows: usize = own.iter().flat_map(|codes| &codes.batches).map(|batch| batch.len()).sum();
+    let mut places: HashMap<&str, u32, RandomState> = HashMap::default();
+    for codes in own {
+        places.extend(codes.dictionary.iter().flatten().map(|value| (value, 0)));
+        if places.len() > rows / MIN_REPEATS {
+            return None;
+        }
+    }
+    let mut values: Vec<&str> = places.keys().copied().collect();
+    values.sort_unstable();
+    places.extend(values.iter().copied().zip(0..));
+    let place = |value: Option<&str>| value.and_then(|value| places.get(value)).copied().unwrap_or_default();
+    let places = own.iter().map(|codes| codes.dictionary.iter().map(place).collect()).collect();
+    Some((Arc::new(StringViewArray::from_iter_values(values)), places))
 }
 
 /// A persisted frame with numbers in place of some text columns.

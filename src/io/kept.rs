@@ -26,7 +26,7 @@ use crate::mem::{Claim, Part, Reservation, Spill};
 /// The rows of a partition for as long as somebody wants them.
 pub(crate) enum Kept {
     /// In memory, booked; some text columns also as codes.
-    Memory { batches: Vec<RecordBatch>, codes: Vec<Option<Codes>>, bytes: usize, _memory: Reservation },
+    Memory { batches: Vec<RecordBatch>, codes: Vec<Option<Codes>>, bytes: usize, memory: Reservation },
     /// In a file.
     File(KeptFile),
 }
@@ -120,11 +120,15 @@ impl Kept {
         }
     }
 
-    pub(super) fn codes_mut(&mut self) -> &mut [Option<Codes>] {
-        match self {
-            Kept::Memory { codes, .. } => codes,
-            Kept::File(_) => &mut [],
-        }
+    /// Puts other codes, or none, in the place of those of a column, if it has any.
+    pub(super) fn change_codes(&mut self, column: usize, change: impl FnOnce(Codes) -> Option<Codes>) -> Result<()> {
+        let Kept::Memory { codes, bytes, memory, .. } = self else { return Ok(()) };
+        let Some(of_column) = codes.get_mut(column) else { return Ok(()) };
+        let Some(before) = of_column.take() else { return Ok(()) };
+        let held = before.bytes();
+        *of_column = change(before);
+        *bytes = *bytes - held + of_column.as_ref().map_or(0, Codes::bytes);
+        memory.try_resize(*bytes)
     }
 
     /// The bytes, wherever they are.

@@ -9,7 +9,7 @@ use super::groups::Groups;
 use super::{Flow, OUTPUT_ROWS, Reducer};
 use crate::error::{Error, Result};
 use crate::expr::Type;
-use crate::io::{Codes, Kept, KeptWriter};
+use crate::io::{Codes, Kept, KeptWriter, MIN_REPEATS};
 use crate::mem::Reservation;
 
 /// Keeps all rows of a partition, in their order.
@@ -115,12 +115,12 @@ impl Reducer for PersistOp {
         }
         let codes = (0..self.schema.fields().len()).map(|column| {
             let codes = encode(&batches, column, bytes, &mut memory)?;
-            bytes += codes.iter().map(code_bytes).sum::<usize>();
+            bytes += codes.as_ref().map_or(0, Codes::bytes);
             // What is booked covers it.
             memory.try_resize(bytes)?;
             Ok(codes)
         });
-        Ok(Kept::Memory { codes: codes.collect::<Result<_>>()?, batches, bytes, _memory: memory })
+        Ok(Kept::Memory { codes: codes.collect::<Result<_>>()?, batches, bytes, memory })
     }
 
     fn bytes(&self, state: &PersistState) -> usize {
@@ -128,8 +128,8 @@ impl Reducer for PersistOp {
     }
 }
 
-/// Values that repeat less often than so many times on average stay texts alone.
-const MIN_REPEATS: usize = 8;
+/// A partition may have so many values however few rows it has: whether they repeat is then seen when all partitions are there.
+const FEW_VALUES: usize = 1 << 17;
 
 /// A text column as numbers too, if it repeats few values and there is room for them beside what is `booked`.
 fn encode(batches: &[RecordBatch], column: usize, booked: usize, memory: &mut Reservation) -> Result<Option<Codes>> {
@@ -156,7 +156,7 @@ fn encode(batches: &[RecordBatch], column: usize, booked: usize, memory: &mut Re
         if groups.assign(std::slice::from_ref(texts), texts.len(), &mut ids, &mut more).is_err() {
             return Ok(None);
         }
-        if groups.len() > rows / MIN_REPEATS {
+        if groups.len() > FEW_VALUES.max(rows / MIN_REPEATS) {
             return Ok(None);
         }
         codes.push(UInt32Array::try_new(ids.into(), texts.nulls().cloned())?);
@@ -164,11 +164,6 @@ fn encode(batches: &[RecordBatch], column: usize, booked: usize, memory: &mut Re
     let ids: Vec<u32> = (0..groups.len() as u32).collect();
     let dictionary = groups.columns(&ids)?.remove(0).as_string_view().clone();
     Ok(Some(Codes { dictionary, batches: codes }))
-}
-
-fn code_bytes(codes: &Codes) -> usize {
-    let arrays = codes.batches.iter().map(|batch| batch.get_array_memory_size());
-    arrays.sum::<usize>() + codes.dictionary.get_array_memory_size()
 }
 
 #[cfg(test)]
@@ -179,6 +174,7 @@ mod tests {
     use arrow::datatypes::Int64Type;
 
     use super::*;
+    use crate::io::{Persisted, RowSource, decode};
     use crate::mem::{Budget, Part, Spill};
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
@@ -242,11 +238,50 @@ mod tests {
             batch.iter().map(|code| code.map(|code| codes.dictionary.value(code as usize).to_owned()))
         });
         assert_eq!(decoded.collect::<StringViewArray>(), texts);
-        assert!(code_bytes(&codes) >= 4 * 4000);
-        for column in [1, 2] {
-            assert!(encode(&batches, column, 0, &mut memory).unwrap().is_none());
-        }
+        assert!(codes.bytes() >= 4 * 4000);
+        assert!(encode(&batches, 2, 0, &mut memory).unwrap().is_none());
+        let many: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..=FEW_VALUES).map(|n| format!("{n}"))));
+        let many = [RecordBatch::try_from_iter([("m", many)]).unwrap()];
+        assert!(encode(&many, 0, 0, &mut Budget::of(1 << 30).reserve("codes")).unwrap().is_none());
         assert!(encode(&batches, 0, 8 << 20, &mut memory).unwrap().is_none());
+    }
+
+    #[test]
+    fn whether_values_repeat_is_seen_in_all_partitions() {
+        // Of 1,000 rows in each partition: no value comes twice; one column has the same in all, the other has others.
+        let batch = |nth: i64| {
+            let texts =
+                |first: i64| StringViewArray::from_iter_values((first..first + 1000).map(|n| format!("text {n}")));
+            let columns: [(_, ArrayRef, _); 2] =
+                [("same", Arc::new(texts(0)), true), ("other", Arc::new(texts(nth * 1000)), true)];
+            RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+        };
+        let budget = Budget::of(64 << 20);
+        let persisted = |partitions: i64| {
+            let op = PersistOp::new(batch(0).schema());
+            let partition = |nth: i64| {
+                let mut state = op.new_state(budget.reserve("kept"));
+                op.update(&mut state, &batch(nth)).unwrap();
+                op.finish(state).unwrap()
+            };
+            Arc::new(Persisted::new(batch(0).schema(), (0..partitions).map(partition).collect()).unwrap())
+        };
+        let rows = persisted(20);
+        assert!(rows.dictionary(1).is_none());
+        assert_eq!(rows.bytes(), budget.used() as u64);
+        let dictionary = rows.dictionary(0).unwrap().clone();
+        assert_eq!(dictionary.len(), 1000);
+        let coded = rows.clone().with_codes(&[0]).unwrap();
+        for nth in 0..20 {
+            let read = coded.read(nth, &[0, 1], None, budget.reserve("read")).unwrap();
+            let read = concat_batches(coded.schema(), &read.collect::<Result<Vec<_>>>().unwrap()).unwrap();
+            let texts = decode(read.column(0).as_primitive(), &dictionary).unwrap();
+            assert_eq!([&texts, read.column(1)], [batch(nth as i64).column(0), batch(nth as i64).column(1)]);
+        }
+        drop((rows, coded));
+        // A value would have to come eight times.
+        assert!(persisted(7).dictionary(0).is_none());
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -47,6 +47,9 @@ struct GroupsEncoder {
     rows: usize,
 }
 
+/// So many rows are encoded at a time, column by column: few enough that what the library works out of a column stays in the cache.
+const AT_ONCE: usize = 1 << 12;
+
 /// The length of a footer, and the mark behind it.
 const FOOTER_END: i64 = 8;
 
@@ -165,7 +168,7 @@ impl Encoder for GroupsEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
         let mut start = 0;
         while start < batch.num_rows() {
-            let rows = (batch.num_rows() - start).min(GROUP_ROWS - self.rows);
+            let rows = (batch.num_rows() - start).min(GROUP_ROWS - self.rows).min(AT_ONCE);
             self.write_some(&batch.slice(start, rows))?;
             start += rows;
         }
