@@ -22,7 +22,9 @@
 //!   turns): one thread had searched for half a second, and read for as long, while the other waited.
 //! - To find the ends of all ranges in one batch after the other, while it is in the cache, took 7 % off (medians of three in turns).
 //! - To tell the width of packed integers by some of them took 2 % of the instructions off.
-//! - To lay the rows of a range out by rows before they are gathered gained nothing, nor did batches four times as large.
+//! - To lay the rows of a range out by rows before they are gathered gained nothing, nor did batches four times as large, nor to gather
+//!   from integers and decimals of 4 bytes in place of 8.
+//! - To encode Parquet 4,096 rows at a time took some 3 % off (medians of four in turns).
 //! - Parquet columns without dictionaries where values look unlike each other gained nothing; integers packed as differences in place of
 //!   dictionaries took some 6 % off (of five runs in turns), and made the file a quarter larger.
 
