@@ -62,19 +62,27 @@ fn share_dictionary(partitions: &mut [Kept], column: usize) -> Result<Option<Arr
 /// All values in order, and where among them those of each dictionary are; none where they repeat too seldom.
 fn shared(own: &[&Codes]) -> Option<(ArrayRef, Vec<Vec<u32>>)> {
     let rows: usize = own.iter().flat_map(|codes| &codes.batches).map(|batch| batch.len()).sum();
-    let mut places: HashMap<&str, u32, RandomState> = HashMap::default();
+    // First they are numbered as they come: each is looked up once.
+    let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
+    let mut numbered: Vec<Vec<u32>> = Vec::with_capacity(own.len());
     for codes in own {
-        places.extend(codes.dictionary.iter().flatten().map(|value| (value, 0)));
-        if places.len() > rows / MIN_REPEATS {
+        let number = codes.dictionary.iter().map(|value| {
+            let next = numbers.len() as u32;
+            value.map_or(0, |value| *numbers.entry(value).or_insert(next))
+        });
+        numbered.push(number.collect());
+        if numbers.len() > rows / MIN_REPEATS {
             return None;
         }
     }
-    let mut values: Vec<&str> = places.keys().copied().collect();
+    let mut values: Vec<(&str, u32)> = numbers.into_iter().collect();
     values.sort_unstable();
-    places.extend(values.iter().copied().zip(0..));
-    let place = |value: Option<&str>| value.and_then(|value| places.get(value)).copied().unwrap_or_default();
-    let places = own.iter().map(|codes| codes.dictionary.iter().map(place).collect()).collect();
-    Some((Arc::new(StringViewArray::from_iter_values(values)), places))
+    let mut places = vec![0; values.len()];
+    (0..).zip(&values).for_each(|(place, (_, number))| places[*number as usize] = place);
+    let place = |number: &mut u32| *number = places.get(*number as usize).copied().unwrap_or_default();
+    numbered.iter_mut().flatten().for_each(place);
+    let values = values.into_iter().map(|(value, _)| value);
+    Some((Arc::new(StringViewArray::from_iter_values(values)), numbered))
 }
 
 /// A persisted frame with numbers in place of some text columns.

@@ -12,7 +12,7 @@ use super::held::compare;
 use super::order::{ENTRY_BYTES, Order};
 use super::packed::Packed;
 use super::sift::Sift;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, BoundSortKey, Type};
 use crate::mem::Reservation;
 use crate::ops::OUTPUT_ROWS;
@@ -56,6 +56,11 @@ impl SortKeys {
 
     pub(super) fn columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         self.exprs.iter().map(|expr| expr.eval(batch)).collect()
+    }
+
+    /// The last of the keys.
+    pub(super) fn last_column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        self.exprs.last().ok_or_else(|| Error::internal("rows are sorted by nothing"))?.eval(batch)
     }
 
     /// The columns of a batch, and behind them the keys that are none of them; of no texts.
