@@ -48,12 +48,23 @@ impl Shared {
             });
             let selection = &mut shared.selections[at];
             let inputs: Vec<usize> = agg.inputs.iter().map(|input| selection.input(input)).collect();
-            let known = selection.slots.iter().find(|s| s.inputs == inputs && shared.families[s.accumulator] == family);
-            let accumulator = known.map_or(shared.families.len(), |slot| slot.accumulator);
-            if accumulator == shared.families.len() {
-                shared.families.push(family);
-                selection.slots.push(Slot { accumulator, inputs, counts_rows: agg.kind.counts_rows() });
-            }
+            let families = &mut shared.families;
+            let known = selection.slots.iter().filter(|slot| slot.inputs == inputs).find_map(|slot| {
+                let both = families[slot.accumulator].for_both(&family)?;
+                Some((slot.accumulator, both))
+            });
+            let accumulator = match known {
+                Some((known, both)) => {
+                    families[known] = both;
+                    known
+                }
+                None => {
+                    families.push(family);
+                    let accumulator = families.len() - 1;
+                    selection.slots.push(Slot { accumulator, inputs, counts_rows: agg.kind.counts_rows() });
+                    accumulator
+                }
+            };
             shared.outputs.push(accumulator);
         }
         for selection in &mut shared.selections {

@@ -102,8 +102,13 @@ pub(super) trait Accumulator: Any + Send + Sync {
 #[derive(Clone, PartialEq)]
 pub(super) enum Family {
     Counts,
-    IntTotals,
-    FloatTotals,
+    /// Sums, and whether with the number of their values.
+    IntTotals {
+        counted: bool,
+    },
+    FloatTotals {
+        counted: bool,
+    },
     Moments,
     Comoments,
     BestInts(Rule, Type),
@@ -130,8 +135,13 @@ impl Family {
         };
         Ok(match &agg.kind {
             AggKind::Count | AggKind::Size => Family::Counts,
-            AggKind::Sum { .. } | AggKind::Mean if input == Some(Type::Float64) => Family::FloatTotals,
-            AggKind::Sum { .. } | AggKind::Mean => Family::IntTotals,
+            AggKind::Sum { .. } | AggKind::Mean => {
+                let counted = !matches!(agg.kind, AggKind::Sum { min_count: 0 });
+                match input {
+                    Some(Type::Float64) => Family::FloatTotals { counted },
+                    _ => Family::IntTotals { counted },
+                }
+            }
             AggKind::Var { .. } | AggKind::Std { .. } => Family::Moments,
             AggKind::Cov { .. } | AggKind::Corr => Family::Comoments,
             AggKind::Min => best(Rule::Least)?,
@@ -148,11 +158,26 @@ impl Family {
         })
     }
 
+    /// The family whose accumulator serves this one and another over the same inputs, if there is one.
+    pub(super) fn for_both(&self, other: &Family) -> Option<Family> {
+        match (self, other) {
+            (Family::IntTotals { counted: a }, Family::IntTotals { counted: b }) => {
+                Some(Family::IntTotals { counted: *a || *b })
+            }
+            (Family::FloatTotals { counted: a }, Family::FloatTotals { counted: b }) => {
+                Some(Family::FloatTotals { counted: *a || *b })
+            }
+            _ => (self == other).then(|| self.clone()),
+        }
+    }
+
     pub(super) fn accumulator(&self) -> Box<dyn Accumulator> {
         match self {
             Family::Counts => Box::new(Counts::default()),
-            Family::IntTotals => Box::new(Totals::<i128>::default()),
-            Family::FloatTotals => Box::new(Totals::<f64>::default()),
+            Family::IntTotals { counted: true } => Box::new(Totals::<i128, i64>::default()),
+            Family::IntTotals { counted: false } => Box::new(Totals::<i128, ()>::default()),
+            Family::FloatTotals { counted: true } => Box::new(Totals::<f64, i64>::default()),
+            Family::FloatTotals { counted: false } => Box::new(Totals::<f64, ()>::default()),
             Family::Moments => Box::new(Moments::default()),
             Family::Comoments => Box::new(Comoments::default()),
             Family::BestInts(rule, kind) => Box::new(BestInts::new(*rule, *kind)),
@@ -168,7 +193,7 @@ impl Family {
     pub(super) fn is_unordered(&self) -> bool {
         let ordered = |rule: &Rule| matches!(rule, Rule::First | Rule::Last);
         match self {
-            Family::Counts | Family::IntTotals | Family::FloatTotals | Family::Moments => true,
+            Family::Counts | Family::IntTotals { .. } | Family::FloatTotals { .. } | Family::Moments => true,
             Family::Comoments | Family::Truths(_) => true,
             Family::BestInts(rule, _) | Family::BestTexts(rule) => !ordered(rule),
             Family::BestRows(_) | Family::Values { .. } | Family::Join(_) => false,

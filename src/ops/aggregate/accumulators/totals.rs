@@ -18,17 +18,46 @@ use crate::ops::key::{as_ints, collected};
 #[derive(Default)]
 pub(super) struct Counts(Vec<i64>);
 
-/// Sums, each with how many values it is of.
+/// Sums, each with how many values it is of, where that is [asked for](Count).
 #[derive(Default)]
-pub(super) struct Totals<T> {
-    totals: Vec<Total<T>>,
+pub(super) struct Totals<T, C> {
+    totals: Vec<Total<T, C>>,
     scratch: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Total<T> {
+struct Total<T, C> {
     sum: T,
-    count: i64,
+    count: C,
+}
+
+/// How many values a sum is of; `()` where nobody asks: then twice as many sums are in the caches.
+pub(super) trait Count: Copy + Default + Send + Sync + 'static {
+    const KEPT: bool;
+    fn add(&mut self, more: i64);
+    fn number(self) -> i64;
+}
+
+impl Count for i64 {
+    const KEPT: bool = true;
+
+    fn add(&mut self, more: i64) {
+        *self += more;
+    }
+
+    fn number(self) -> i64 {
+        self
+    }
+}
+
+impl Count for () {
+    const KEPT: bool = false;
+
+    fn add(&mut self, _: i64) {}
+
+    fn number(self) -> i64 {
+        0
+    }
 }
 
 impl Accumulator for Counts {
@@ -84,7 +113,7 @@ impl Accumulator for Counts {
 /// What is summed: integers in 128 bits, floats as they are.
 pub(super) trait Sum: Copy + Default + Send + Sync + std::ops::Add<Output = Self> + 'static {
     /// Adds the values to the totals of their groups.
-    fn add_all(totals: &mut Totals<Self>, ids: &[u32], values: &ArrayRef) -> Result<()>;
+    fn add_all<C: Count>(totals: &mut Totals<Self, C>, ids: &[u32], values: &ArrayRef) -> Result<()>;
     fn to_float(self) -> f64;
     /// Sums as columns, exact.
     fn partials(sums: impl Iterator<Item = Self> + Clone) -> Vec<ArrayRef>;
@@ -95,7 +124,7 @@ pub(super) trait Sum: Copy + Default + Send + Sync + std::ops::Add<Output = Self
 }
 
 impl Sum for i128 {
-    fn add_all(totals: &mut Totals<i128>, ids: &[u32], values: &ArrayRef) -> Result<()> {
+    fn add_all<C: Count>(totals: &mut Totals<i128, C>, ids: &[u32], values: &ArrayRef) -> Result<()> {
         let Totals { totals, scratch } = totals;
         add_all(totals, ids, as_ints(values, scratch)?, nulls(values), |sum, v| sum + i128::from(v));
         Ok(())
@@ -124,7 +153,7 @@ impl Sum for i128 {
 }
 
 impl Sum for f64 {
-    fn add_all(totals: &mut Totals<f64>, ids: &[u32], values: &ArrayRef) -> Result<()> {
+    fn add_all<C: Count>(totals: &mut Totals<f64, C>, ids: &[u32], values: &ArrayRef) -> Result<()> {
         let floats = values.as_primitive::<Float64Type>().values();
         add_all(&mut totals.totals, ids, floats, nulls(values), |sum: f64, v: f64| sum + v);
         Ok(())
@@ -148,7 +177,7 @@ impl Sum for f64 {
     }
 }
 
-impl<T: Sum> Accumulator for Totals<T> {
+impl<T: Sum, C: Count> Accumulator for Totals<T, C> {
     fn resize(&mut self, groups: usize) {
         self.totals.resize(groups, Total::default());
     }
@@ -161,7 +190,7 @@ impl<T: Sum> Accumulator for Totals<T> {
         for (id, new) in ids.iter().zip(same::<Self>(later)?.totals) {
             let total = &mut self.totals[*id as usize];
             total.sum = total.sum + new.sum;
-            total.count += new.count;
+            total.count.add(new.count.number());
         }
         Ok(())
     }
@@ -169,17 +198,22 @@ impl<T: Sum> Accumulator for Totals<T> {
     fn partials(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let groups = ids.iter().map(|id| self.totals[*id as usize]);
         let mut partials = T::partials(groups.clone().map(|total| total.sum));
-        partials.push(ints(groups.map(|total| total.count)));
+        if C::KEPT {
+            partials.push(ints(groups.map(|total| total.count.number())));
+        }
         Ok(partials)
     }
 
     fn take_in(&mut self, ids: &[u32], partials: &[ArrayRef], _: i64) -> Result<()> {
-        let (counts, sums) = partials.split_last().ok_or_else(|| Error::internal("a sum lacks its count"))?;
-        for ((id, sum), count) in ids.iter().zip(T::of_partials(sums)?).zip(int_values(counts)?) {
+        let (counts, sums) = match partials.split_last() {
+            Some((counts, sums)) if C::KEPT => (int_values(counts)?, sums),
+            _ => (&[][..], partials),
+        };
+        for (id, sum) in ids.iter().zip(T::of_partials(sums)?) {
             let total = &mut self.totals[*id as usize];
             total.sum = total.sum + sum;
-            total.count += count;
         }
+        ids.iter().zip(counts).for_each(|(id, count)| self.totals[*id as usize].count.add(*count));
         Ok(())
     }
 
@@ -191,11 +225,16 @@ impl<T: Sum> Accumulator for Totals<T> {
     fn finish(&self, agg: &BoundAgg, ids: &[u32]) -> Result<ArrayRef> {
         let groups = ids.iter().map(|id| self.totals[*id as usize]);
         match agg.kind {
-            AggKind::Sum { min_count } => {
-                T::column(groups.map(|t| (t.count as usize >= min_count).then_some(t.sum)), agg)
+            AggKind::Sum { min_count: 0 } => T::column(groups.map(|total| Some(total.sum)), agg),
+            AggKind::Sum { min_count } if C::KEPT => {
+                let sum = |t: Total<T, C>| (t.count.number() as usize >= min_count).then_some(t.sum);
+                T::column(groups.map(sum), agg)
             }
-            AggKind::Mean => {
-                let mean = |t: Total<T>| (t.count > 0).then(|| t.sum.to_float() / t.count as f64);
+            AggKind::Mean if C::KEPT => {
+                let mean = |t: Total<T, C>| {
+                    let count = t.count.number();
+                    (count > 0).then(|| t.sum.to_float() / count as f64)
+                };
                 Ok(Arc::new(collected::<Float64Type>(groups.map(mean))))
             }
             _ => Err(no_output(agg)),
@@ -231,8 +270,8 @@ fn sum_of<T: Sum, V: Copy>(values: &[V], add: impl Fn(T, V) -> T) -> T {
     lanes.into_iter().fold(T::default(), |sum, lane| sum + lane)
 }
 
-fn add_all<T: Sum, V: Copy + Default>(
-    totals: &mut [Total<T>],
+fn add_all<T: Sum, C: Count, V: Copy + Default>(
+    totals: &mut [Total<T, C>],
     ids: &[u32],
     values: &[V],
     nulls: Option<&NullBuffer>,
@@ -257,13 +296,13 @@ fn add_all<T: Sum, V: Copy + Default>(
                     sum_of(&there[..values.len()], &add)
                 };
                 totals[group].sum = totals[group].sum + sum;
-                totals[group].count += i64::from(valid.count_ones());
+                totals[group].count.add(i64::from(valid.count_ones()));
             }
             None if valid == all => {
                 for (id, value) in ids.iter().zip(values) {
                     let total = &mut totals[*id as usize];
                     total.sum = add(total.sum, *value);
-                    total.count += 1;
+                    total.count.add(1);
                 }
             }
             // Without branches: a null adds nothing, and counts as nothing.
@@ -271,7 +310,7 @@ fn add_all<T: Sum, V: Copy + Default>(
                 for (row, (id, value)) in ids.iter().zip(values).enumerate() {
                     let total = &mut totals[*id as usize];
                     total.sum = add(total.sum, mask(*value, valid >> row));
-                    total.count += (valid >> row & 1) as i64;
+                    total.count.add((valid >> row & 1) as i64);
                 }
             }
         }
