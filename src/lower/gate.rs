@@ -28,9 +28,10 @@ use crate::ops::{
     RightSide, Run, ScatterOp,
 };
 
-/// What a merge gave whose right side did not fit, in runs that are to be merged by row number.
+/// What a merge gave whose right side did not fit, in runs that are to be merged by row number, or go to some partition.
 pub(super) struct Joined {
     rows: Vec<Run>,
+    partitions: usize,
     unmatched: Vec<Run>,
 }
 
@@ -47,12 +48,12 @@ impl Joined {
         partition: usize,
         next: &mut dyn FnMut(RecordBatch) -> Result<Flow>,
     ) -> Result<Flow> {
-        Run::partition(&self.rows, partition, next)
+        Run::partition(&self.rows, (partition, self.partitions), next)
     }
 
     /// Gives the right rows on that found no match.
     pub(super) fn unmatched(&self, next: &mut dyn FnMut(RecordBatch) -> Result<Flow>) -> Result<Flow> {
-        Run::partition(&self.unmatched, 0, next)
+        Run::partition(&self.unmatched, (0, 1), next)
     }
 }
 
@@ -172,14 +173,14 @@ impl Expansion {
             self.graph.add(format!("merge bucket {bucket}"), [&left[..], &right[..]].concat(), Box::new(run))
         });
         let joined = joined.collect();
-        let run = |_: &_, inputs: Vec<Arc<dyn Part>>| {
+        let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
             let (mut rows, mut unmatched) = (vec![], vec![]);
             for bucket in inputs {
                 let bucket: JoinedBucket = take(bucket)?;
                 rows.push(bucket.rows);
                 unmatched.push(bucket.unmatched);
             }
-            Ok(part(Joined { rows, unmatched }))
+            Ok(part(Joined { rows, partitions, unmatched }))
         };
         Ok(self.graph.add("merged buckets", joined, Box::new(run)))
     }

@@ -18,9 +18,12 @@ pub(super) fn stream(
     matching: &Matching,
     columns: &[Origin],
     schema: &SchemaRef,
+    ordered: bool,
 ) -> Result<Stream> {
+    // Of right rows that are equally near one is picked by its place.
+    let ordered = ordered || matching.near.is_some();
     let bind = |name: &str, schema: &SchemaRef| -> Result<BoundExpr> { col(name).bind(schema) };
-    let right = stages.stream(right)?;
+    let right = stages.stream_for(right, ordered)?;
     let of_right = right.schema.clone();
     let keys = matching.keys.iter().map(|(_, key)| bind(key, &of_right)).collect::<Result<_>>()?;
     let order = matching.near.as_ref().map(|(_, near, _)| bind(near, &of_right)).transpose()?;
@@ -29,7 +32,7 @@ pub(super) fn stream(
     stages.end(right, Arc::new(Reduce(build.clone())), of_right.clone(), format!("index for {matching}"));
     let table = stages.stages.len() - 1;
 
-    let left = stages.stream(left)?;
+    let left = stages.stream_for(left, ordered)?;
     let of_left = left.schema.clone();
     let columns = columns.iter().map(|column| {
         Ok(match column {
@@ -45,6 +48,6 @@ pub(super) fn stream(
         None => None,
     };
     let probe = ProbeOp::new(schema.clone(), columns, matching.kind, keys, near);
-    let large = LargeMerge::new(&build, &probe, &of_left);
+    let large = LargeMerge::new(&build, &probe, &of_left, ordered);
     Ok(left.probe(probe, large, table, &format!("{matching} with stage {table}")))
 }

@@ -195,7 +195,7 @@ impl Stages {
                 Ok(Stream { branches, schema: schema.clone() })
             }
             LogicalPlan::Merge { inputs, matching, columns, schema } => {
-                merge::stream(self, inputs, matching, columns, schema)
+                merge::stream(self, inputs, matching, columns, schema, ordered)
             }
             // Rows of files are drawn in the scan, also where the plan is not rewritten; rows of anything else by their number.
             LogicalPlan::Sample { .. } => match &*push_samples(&Arc::new(plan.clone())) {

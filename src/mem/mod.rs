@@ -1,6 +1,7 @@
 //! What a task may hold: the budget, and the parts that travel along the edges of a graph.
 
 mod budget;
+mod freed;
 mod spill;
 mod usage;
 
@@ -9,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use budget::{Budget, Reservation};
+pub(crate) use freed::keep_freed;
 pub(crate) use spill::{Block, Claim, Spill};
 pub(crate) use usage::{Notice, Tell, Usage};
 

@@ -20,7 +20,7 @@ use super::queue::{Closing, Job, Outcome, Queue, RunId, Running};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Progress, TaskContext, TaskGraph, TaskId, cancelled, grown, order};
-use crate::mem::{Budget, Notice, Part, Spill, Tell};
+use crate::mem::{Budget, Notice, Part, Spill, Tell, keep_freed};
 
 /// What a task gave.
 enum Given {
@@ -149,6 +149,7 @@ impl Engine {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
+        keep_freed();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.config.threads)
             .thread_name(|i| format!("partita-{i}"))

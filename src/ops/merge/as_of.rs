@@ -10,7 +10,6 @@ use arrow::array::{ArrayRef, RecordBatch};
 
 use super::build::Room;
 use super::large::{Check, JoinedBucket, LargeMerge, chunks, look_up};
-use super::runs::Run;
 use super::scatter::ScatterOp;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, BoundSortKey, Direction};
@@ -79,7 +78,7 @@ impl LargeMerge {
             batches.splice(0..0, before.clone());
             before = last.or(before);
             let table = self.build.table(batches, booked, Room::All).map_err(|(.., error)| error)?;
-            let (mut run, all) = (Run::new(self.probe.schema().clone(), memory.sibling()), 0..left.num_rows());
+            let (mut run, all) = (self.new_run(&memory), 0..left.num_rows());
             look_up(&self.probe, &table, left.into_range(all), &mut |batch| run.push(&batch), check)?;
             runs.push(run);
         }

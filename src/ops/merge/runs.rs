@@ -1,4 +1,4 @@
-//! Rows in the order of a number, their last column, and how such runs become one.
+//! Rows in the order of a number, their last column, and how such runs become one. Where nobody sees the order there are no numbers.
 
 use std::ops::Range;
 
@@ -17,20 +17,25 @@ pub(super) const PLACE_BITS: u32 = 40;
 /// The most runs that are read at a time.
 const MAX_FAN_IN: usize = 64;
 
-/// Rows whose last column, a number, ascends.
+/// Rows whose last column, a number, ascends; or rows in any order.
 pub(crate) struct Run {
     rows: Batches,
+    ordered: bool,
     /// Where the rows of each partition begin, of those that have any.
     starts: Vec<(usize, usize)>,
 }
 
 impl Run {
-    pub(super) fn new(schema: SchemaRef, memory: Reservation) -> Run {
-        Run { rows: Batches::new(schema, memory), starts: vec![] }
+    /// No rows yet; they have numbers if they are to be in order.
+    pub(super) fn new(schema: SchemaRef, ordered: bool, memory: Reservation) -> Run {
+        Run { rows: Batches::new(schema, memory), ordered, starts: vec![] }
     }
 
     /// Adds rows, which come behind all that are there.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        if !self.ordered {
+            return self.rows.push(compact(batch)?);
+        }
         let rows = batch.num_rows();
         // So small that as many blocks as are read at a time take little.
         let block = (self.rows.memory().limit() / (16 * MAX_FAN_IN)).clamp(64, 1 << 20);
@@ -67,11 +72,16 @@ impl Run {
         self.rows.bytes() + self.starts.capacity() * size_of::<(usize, usize)>()
     }
 
-    /// One run of several; rows of equal numbers in the order of their runs.
-    pub(super) fn merged(mut runs: Vec<Run>, schema: &SchemaRef, memory: &Reservation) -> Result<Run> {
+    /// One run of several, and of one without rows; rows of equal numbers in the order of their runs.
+    pub(super) fn merged(mut runs: Vec<Run>, mut none: Run) -> Result<Run> {
+        if !none.ordered {
+            runs.into_iter().for_each(|run| none.rows.append(run.rows));
+            return Ok(none);
+        }
+        let (schema, memory) = (none.rows.schema(), none.rows.memory());
         loop {
             runs = match runs.len() {
-                0 => return Ok(Run::new(schema.clone(), memory.sibling())),
+                0 => return Ok(none),
                 1 => return Ok(runs.remove(0)),
                 _ => {
                     let mut merged = Vec::new();
@@ -81,7 +91,7 @@ impl Run {
                             let all = 0..run.rows.num_rows();
                             run.rows.into_range(all)
                         });
-                        let mut one = Run::new(schema.clone(), memory.sibling());
+                        let mut one = Run::new(schema.clone(), true, memory.sibling());
                         merge(some.collect(), memory.sibling(), &mut |batch| {
                             one.push(&batch)?;
                             Ok(Flow::More)
@@ -94,13 +104,24 @@ impl Run {
         }
     }
 
-    /// Gives the rows of a partition of all runs on, in order, without their numbers.
+    /// Gives the rows of a partition on, one of so many, in order, without their numbers. Where rows are in no order, each run is of one
+    /// partition.
     pub(crate) fn partition(
         runs: &[Run],
-        partition: usize,
+        (partition, partitions): (usize, usize),
         next: &mut dyn FnMut(RecordBatch) -> Result<Flow>,
     ) -> Result<Flow> {
         let Some(first) = runs.first() else { return Ok(Flow::More) };
+        if !first.ordered {
+            for run in runs.iter().skip(partition).step_by(partitions.max(1)) {
+                for batch in run.rows.range(0..run.rows.num_rows()) {
+                    if next(batch?)? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+            }
+            return Ok(Flow::More);
+        }
         let some = runs.iter().filter_map(|run| {
             let range = run.range(partition);
             (!range.is_empty()).then(|| run.rows.range(range))

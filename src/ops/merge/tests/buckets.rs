@@ -5,8 +5,7 @@ use crate::ops::Buckets;
 
 /// Merges by buckets, in so many partitions of the left; gives the pairs, and whether anything was spilled.
 fn in_buckets(
-    build_op: &BuildOp,
-    probe: &ProbeOp,
+    op: &LargeMerge,
     kinds: &'static [Type],
     left: &[Vec<Key>],
     right: &[Vec<Key>],
@@ -14,7 +13,6 @@ fn in_buckets(
     limit: usize,
 ) -> (Vec<Pair>, bool) {
     let budget = Budget::of(limit);
-    let op = LargeMerge::new(build_op, probe, &schema(kinds));
     let mut rights = Batches::new(schema(kinds), budget.reserve("right"));
     pieces(kinds, right, &[50]).into_iter().for_each(|batch| rights.push(batch).unwrap());
     let buckets = op.buckets(&rights);
@@ -46,9 +44,9 @@ fn in_buckets(
         Ok(Flow::More)
     };
     for partition in 0..partitions {
-        assert_eq!(Run::partition(&runs.0, partition, &mut next).unwrap(), Flow::More);
+        assert_eq!(Run::partition(&runs.0, (partition, partitions), &mut next).unwrap(), Flow::More);
     }
-    assert_eq!(Run::partition(&runs.1, 0, &mut next).unwrap(), Flow::More);
+    assert_eq!(Run::partition(&runs.1, (0, 1), &mut next).unwrap(), Flow::More);
     assert!(budget.peak() <= limit);
     let spilled = budget.reserve("").spill().written() > 0;
     drop((lefts, runs));
@@ -67,12 +65,19 @@ proptest! {
         partitions in 1usize..4,
         // The least: chunks of few rows; more: buckets that fit.
         limit in select(&[1usize << 17, 1 << 18, 1 << 20, 1 << 26][..]),
+        ordered in any::<bool>(),
     ) {
         let build_op = BuildOp::new(schema(kinds), keys(kinds), nulls_equal, None);
         let (output, columns) = merged(kinds, kind);
         let probe = ProbeOp::new(output, columns, kind, keys(kinds), None).with_output_rows(100);
-        let (got, _) = in_buckets(&build_op, &probe, kinds, &left, &right, partitions, limit);
-        prop_assert_eq!(got, expected(kind, &left, &right, nulls_equal));
+        let op = LargeMerge::new(&build_op, &probe, &schema(kinds), ordered);
+        let (mut got, _) = in_buckets(&op, kinds, &left, &right, partitions, limit);
+        let mut want = expected(kind, &left, &right, nulls_equal);
+        if !ordered {
+            got.sort_unstable();
+            want.sort_unstable();
+        }
+        prop_assert_eq!(got, want);
     }
 
     #[test]
@@ -122,7 +127,9 @@ proptest! {
                 Ok(Flow::More)
             }).unwrap();
         }
-        let (got, _) = in_buckets(&build_op, &probe, kinds, &left, &right, 2, limit);
+        // An as-of merge is in order anyway.
+        let op = LargeMerge::new(&build_op, &probe, &schema(kinds), false);
+        let (got, _) = in_buckets(&op, kinds, &left, &right, 2, limit);
         prop_assert_eq!(got, want);
     }
 }
@@ -134,7 +141,15 @@ fn one_key_is_taken_in_chunks() {
         let (output, columns) = merged(INT, kind);
         let probe = ProbeOp::new(output, columns, kind, keys(INT), None);
         let (left, right) = (int_rows((0..300).map(|i| i % 20 / 19)), int_rows((0..3000).map(|i| 1 + i % 2)));
-        let (got, spilled) = in_buckets(&build_op, &probe, INT, &left, &right, 3, 1 << 17);
-        assert!(spilled && got == expected(kind, &left, &right, false), "{kind}");
+        for ordered in [true, false] {
+            let op = LargeMerge::new(&build_op, &probe, &schema(INT), ordered);
+            let (mut got, spilled) = in_buckets(&op, INT, &left, &right, 3, 1 << 17);
+            let mut want = expected(kind, &left, &right, false);
+            if !ordered {
+                got.sort_unstable();
+                want.sort_unstable();
+            }
+            assert!(spilled && got == want, "{kind}");
+        }
     }
 }
