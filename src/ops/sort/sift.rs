@@ -169,6 +169,7 @@ impl Sift {
             left += waiting.bytes();
             self.waiting.push_back(waiting);
         }
+        // Copies have at most some unused bytes more: not worth asking for.
         self.left = left.min(before);
         self.room.try_resize(self.left)?;
         Ok(self.left <= before - before / 4)
@@ -212,9 +213,11 @@ impl Sift {
             }
             self.waiting.push_back(waiting);
         }
-        self.left += later.left;
+        // Not the sum: what both learnt may drop much of either.
+        self.left = self.left.max(later.left);
         let empty = later.room.sibling();
         self.room.absorb(std::mem::replace(&mut later.room, empty));
+        self.book_what_is_held()?;
         Ok(true)
     }
 
@@ -222,6 +225,11 @@ impl Sift {
     pub(super) fn seal(&mut self) -> Result<()> {
         (self.ids, self.scratch) = (vec![], vec![]);
         self.groups.drop_scratch();
+        self.book_what_is_held()
+    }
+
+    /// Gives back what was booked for work that is done.
+    fn book_what_is_held(&mut self) -> Result<()> {
         let bytes = self.groups.bytes() + self.best.values.capacity() * size_of::<i64>();
         self.memory.try_resize(bytes.min(self.memory.bytes()))
     }
