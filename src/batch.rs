@@ -15,6 +15,7 @@ mod conform;
 mod decimals;
 mod display;
 mod function;
+mod held;
 mod narrow;
 mod nulls;
 mod short_texts;
@@ -24,6 +25,7 @@ pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
+pub(crate) use held::{held, held_batch, packed_text, shown, shown_bytes, view_of};
 pub(crate) use narrow::Narrow;
 pub(crate) use nulls::nulls_at;
 pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};
@@ -61,6 +63,7 @@ pub(crate) use words::{words_column, words_of, words_type, words_width};
 #[derive(Debug, Clone)]
 pub struct Table {
     schema: SchemaRef,
+    /// The rows as they are [`held`].
     batches: Arc<[RecordBatch]>,
     num_rows: usize,
 }
@@ -84,8 +87,13 @@ impl Table {
                 ));
             }
         }
+        Ok(Table::of_held(schema, batches))
+    }
+
+    /// A table of batches of this schema, each as it is or [`held_batch`].
+    pub(crate) fn of_held(schema: SchemaRef, batches: Vec<RecordBatch>) -> Table {
         let num_rows = batches.iter().map(RecordBatch::num_rows).sum();
-        Ok(Table { schema, batches: batches.into(), num_rows })
+        Table { schema, batches: batches.into(), num_rows }
     }
 
     /// The names and types of the columns.
@@ -94,13 +102,34 @@ impl Table {
     }
 
     /// The rows, as batches of any number of rows (none among them).
-    pub fn batches(&self) -> &[RecordBatch] {
-        &self.batches
+    ///
+    /// A result of a query lies in memory as narrow as its values allow: integers in 8, 16 or 32 bits, texts of a few bytes without
+    /// a view. Columns that do are made anew by each call for each batch, in their own types, and go with it.
+    ///
+    /// ```
+    /// # fn main() -> partita::Result<()> {
+    /// use arrow::array::AsArray;
+    /// use arrow::datatypes::Int64Type;
+    /// use partita::prelude::*;
+    /// let importers = read_csv("testdata/baci/BACI_HS12_Y2018.csv").select([col("j")]).compute()?;
+    /// for batch in importers.batches() {
+    ///     assert!(batch.column(0).as_primitive::<Int64Type>().values().iter().all(|j| *j < 1000));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = RecordBatch> + DoubleEndedIterator + '_ {
+        self.batches.iter().map(|batch| wide(batch.clone(), &self.schema))
     }
 
     /// The batches, to keep.
     pub fn into_batches(self) -> Vec<RecordBatch> {
-        self.batches.to_vec()
+        self.batches().collect()
+    }
+
+    /// The rows as they are held, which [`shown`] gives the table's types.
+    pub(crate) fn held(&self) -> &[RecordBatch] {
+        &self.batches
     }
 
     /// The rows as an arrow [`RecordBatchReader`], which other libraries take as it is: writers of files, databases, and
@@ -121,8 +150,12 @@ impl Table {
     /// # }
     /// ```
     pub fn into_reader(self) -> impl RecordBatchReader + Send + 'static {
-        let schema = self.schema.clone();
-        RecordBatchIterator::new(self.into_batches().into_iter().map(Ok), schema)
+        let Table { schema, batches, .. } = self;
+        let shown = (0..batches.len()).map({
+            let schema = schema.clone();
+            move |nth| shown(batches[nth].clone(), &schema).map_err(|e| ArrowError::ExternalError(Box::new(e)))
+        });
+        RecordBatchIterator::new(shown, schema)
     }
 
     /// A table of all batches that a reader gives.
@@ -186,11 +219,13 @@ impl Table {
     }
 
     fn column_at(&self, index: usize) -> Result<ArrayRef> {
-        let arrays: Vec<&dyn arrow::array::Array> = self.batches.iter().map(|b| b.column(index).as_ref()).collect();
-        match *self.batches {
+        let schema = Arc::new(self.schema.project(&[index])?);
+        let column = |batch: &RecordBatch| Ok(shown(batch.project(&[index])?, &schema)?.column(0).clone());
+        let arrays = self.batches.iter().map(column).collect::<Result<Vec<_>>>()?;
+        match arrays.as_slice() {
             [] => Ok(new_empty_array(self.schema.field(index).data_type())),
-            [ref only] => Ok(only.column(index).clone()),
-            _ => Ok(concat(&arrays)?),
+            [only] => Ok(only.clone()),
+            _ => Ok(concat(&arrays.iter().map(|array| array.as_ref()).collect::<Vec<_>>())?),
         }
     }
 }
@@ -204,6 +239,12 @@ impl PartialEq for Table {
                 _ => false,
             })
     }
+}
+
+/// A batch of a table in the table's own types.
+fn wide(batch: RecordBatch, schema: &SchemaRef) -> RecordBatch {
+    // proven: every batch of a table is of its schema, or was made narrower from one that is
+    shown(batch, schema).expect("what was made narrow is as wide as before")
 }
 
 /// Whether the columns agree in number, names and types; whether nulls are allowed does not matter.
@@ -246,7 +287,7 @@ mod tests {
 
     /// The same rows in batches of `size`.
     fn recut(table: &Table, size: usize) -> Table {
-        let whole = &table.batches()[0];
+        let whole = table.batches().next().unwrap();
         let cut = (0..whole.num_rows()).step_by(size).map(|i| whole.slice(i, size.min(whole.num_rows() - i)));
         Table::new(table.schema().clone(), cut.collect::<Vec<_>>()).unwrap()
     }

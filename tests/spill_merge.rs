@@ -136,7 +136,6 @@ fn numbers(table: &Table, column: &str) -> Vec<Option<i64>> {
     let Ok(at) = table.schema().index_of(column) else { return vec![None; table.num_rows()] };
     table
         .batches()
-        .iter()
         .flat_map(|batch| batch.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>())
         .collect()
 }

@@ -234,7 +234,7 @@ fn shown(table: &Table) -> Vec<Vec<String>> {
         }
     };
     let row = |batch: &arrow::array::RecordBatch, row| batch.columns().iter().map(|c| cell(c, row)).collect();
-    table.batches().iter().flat_map(|batch| (0..batch.num_rows()).map(move |i| row(batch, i))).collect()
+    table.batches().flat_map(|batch| (0..batch.num_rows()).map(|i| row(&batch, i)).collect::<Vec<_>>()).collect()
 }
 
 fn same(ours: &str, theirs: &str) -> bool {

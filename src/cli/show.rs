@@ -52,12 +52,12 @@ fn without_middle(table: &Table, shown: usize) -> Result<Table, Failure> {
     let mut of_kept: Vec<Arc<Field>> = kept.iter().map(|&i| fields[i].clone()).collect();
     of_kept.insert(left, Arc::new(Field::new("…", DataType::Utf8View, true)));
     let schema = Arc::new(Schema::new(of_kept));
-    let cut = |batch: &RecordBatch| -> partita::Result<RecordBatch> {
+    let cut = |batch: RecordBatch| -> partita::Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = kept.iter().map(|&i| batch.column(i).clone()).collect();
         columns.insert(left, Arc::new(StringViewArray::from(vec!["…"; batch.num_rows()])));
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
     };
-    let batches = table.batches().iter().map(cut).collect::<partita::Result<Vec<_>>>()?;
+    let batches = table.batches().map(cut).collect::<partita::Result<Vec<_>>>()?;
     Ok(Table::new(schema.clone(), batches)?)
 }
 

@@ -98,7 +98,7 @@ impl RowSource for Tables {
     }
 
     fn read_given<'a>(&'a self, number: usize, given: &Arc<dyn Part>, columns: &[usize]) -> Result<Rows<'a>> {
-        let table = Value::<Table>::of(given)?.clone();
+        let table = Value::<Table>::of(given)?;
         let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
         let own = conform_schema(table.schema())?;
         let types =
@@ -119,8 +119,7 @@ impl RowSource for Tables {
             .in_step("from_delayed(..)"));
         }
         let columns = columns.to_vec();
-        let batches = (0..table.batches().len())
-            .map(move |nth| Ok(conform(&table.batches()[nth], &self.schema)?.project(&columns)?));
+        let batches = Table::clone(&table).into_reader().map(move |batch| Ok(conform(&batch?, &self.schema)?.project(&columns)?));
         Ok(Box::new(batches))
     }
 }

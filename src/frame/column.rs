@@ -286,8 +286,8 @@ impl Scalar {
 
     /// The only value of a table.
     pub(super) fn value(table: &Table) -> Result<Literal> {
-        let batch = table.batches().iter().find(|batch| batch.num_rows() > 0);
-        let column = batch.and_then(|batch| batch.columns().first());
+        let batch = table.batches().find(|batch| batch.num_rows() > 0);
+        let column = batch.as_ref().and_then(|batch| batch.columns().first());
         let column = column.ok_or_else(|| Error::internal("a scalar has no value"))?;
         if column.is_null(0) {
             return Ok(Literal::Null);

@@ -104,7 +104,10 @@ impl From<&Frame> for Frame {
 /// The table with columns of our types.
 fn conformed(table: Table) -> Result<Table> {
     let schema = conform_schema(table.schema())?;
-    let batches = table.batches().iter().map(|batch| conform(batch, &schema));
+    if table.schema().fields().iter().zip(schema.fields()).all(|(own, field)| own.data_type() == field.data_type()) {
+        return Ok(table);
+    }
+    let batches = table.batches().map(|batch| conform(&batch, &schema));
     Table::new(schema.clone(), batches.collect::<Result<Vec<_>>>()?)
 }
 

@@ -187,7 +187,7 @@ fn submit_wanted<T: 'static>(
         for shape in std::mem::take(&mut *shape.lock().unwrap_or_else(PoisonError::into_inner)) {
             answers.push(match shape {
                 Some((schema, partitions)) => {
-                    Answer::Table(Table::new(schema, answer(parts.by_ref().take(partitions).collect())?)?)
+                    Answer::Table(Table::of_held(schema, answer(parts.by_ref().take(partitions).collect())?))
                 }
                 None => Answer::Part(parts.next().ok_or_else(lacking)?),
             });

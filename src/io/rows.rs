@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use crate::batch::Table;
+use crate::batch::{Table, shown};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::graph::{TaskGraph, TaskId};
@@ -80,15 +80,15 @@ impl RowSource for Table {
     }
 
     fn read<'a>(&'a self, partition: usize, columns: &[usize], _: Option<&Expr>, _: Reservation) -> Result<Rows<'a>> {
-        let columns = columns.to_vec();
+        let (columns, schema) = (columns.to_vec(), Arc::new(self.schema().project(columns)?));
         let cut = |partition: usize| (self.num_rows() as u128 * partition as u128 / self.partitions() as u128) as usize;
         let (from, to) = (cut(partition), cut(partition + 1));
         let mut end = 0;
-        Ok(Box::new(self.batches().iter().filter_map(move |batch| {
+        Ok(Box::new(self.held().iter().filter_map(move |batch| {
             let start = end;
             end += batch.num_rows();
             let (first, last) = (from.clamp(start, end), to.clamp(start, end));
-            let part = || Ok(batch.slice(first - start, last - first).project(&columns)?);
+            let part = || shown(batch.slice(first - start, last - first).project(&columns)?, &schema);
             (first < last).then(part)
         })))
     }

@@ -42,8 +42,17 @@ pub(super) struct Line {
 #[derive(Clone, Copy)]
 pub(super) struct Manner {
     pub split_every: usize,
-    /// Whether what is left to do is given in pieces, for the stage's one reader to do.
-    pub in_pieces: bool,
+    pub given: Given,
+}
+
+/// How a stage gives its result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    Whole,
+    /// What is left to do is given in pieces, for the stage's one reader to do.
+    Pieces,
+    /// As rows that somebody is to hold.
+    Held,
 }
 
 /// What is left to do for a result, piece by piece.
@@ -193,15 +202,19 @@ pub(super) fn merged<R: Reducer>(
 fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn Part>) -> Result<Arc<dyn Part>> {
     let mut graph = TaskGraph::new();
     match ending {
-        Ending::Whole(result) if manner.in_pieces => {
+        Ending::Whole(result) if manner.given == Given::Pieces => {
             let rows: Batches = take(whole(result))?;
             Ok(part(Pieces(Mutex::new(vec![Box::new(|| Ok(rows))]))))
         }
         Ending::Whole(result) => Ok(whole(result)),
-        Ending::Pieces(pieces) if manner.in_pieces => Ok(part(Pieces(Mutex::new(pieces)))),
+        Ending::Pieces(pieces) if manner.given == Given::Pieces => Ok(part(Pieces(Mutex::new(pieces)))),
         Ending::Pieces(pieces) => {
             let pieces = pieces.into_iter().map(|piece| {
-                graph.add("finish a piece", vec![], Box::new(move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(piece()?))))
+                let run = move |_: &_, _: Vec<Arc<dyn Part>>| {
+                    let rows = piece()?;
+                    Ok(part(if manner.given == Given::Held { rows.held()? } else { rows }))
+                };
+                graph.add("finish a piece", vec![], Box::new(run))
             });
             let pieces = pieces.collect();
             let run = |_: &_, inputs: Vec<Arc<dyn Part>>| {
@@ -227,7 +240,7 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
             let sorted = finish(&sort, state, manner, &mut graph);
             let run = move |_: &_, inputs: Vec<Arc<dyn Part>>| {
                 let sorted = inputs.into_iter().next().ok_or_else(|| Error::internal("nothing was sorted"))?;
-                if !manner.in_pieces {
+                if manner.given != Given::Pieces {
                     return Ok(part(take::<Batches>(sorted)?.with_columns(columns)?));
                 }
                 let pieces = view::<Pieces>(&sorted)?.take().into_iter();

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use self::end::{Each, End, Exchange, Reduce};
+use self::end::{Each, End, Exchange, Given, Reduce};
 use self::in_order::InOrder;
 use crate::error::Result;
 use crate::expr::{AggExpr, BoundExpr, Expr, SortKey, col, is_same};
@@ -54,8 +54,7 @@ pub(crate) struct Pipeline {
     /// The partitions of all branches: branch after branch, in order within each.
     partitions: usize,
     end: Arc<dyn End>,
-    /// Whether its one reader takes what is left to do at the end, piece by piece, in place of the result.
-    in_pieces: bool,
+    given: Given,
     /// The end for people.
     text: String,
 }
@@ -117,10 +116,13 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
         let mut stream = stages.stream(plan)?;
         let root = match &stream.branches[..] {
             // Stages that nothing follows are the answer as they are.
-            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() => *stage,
+            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() => {
+                stages.stages[*stage].given = Given::Held;
+                *stage
+            }
             _ => {
                 stages.read_in_pieces(&mut stream);
-                let collect = CollectOp::new(stream.schema.clone(), 0, None);
+                let collect = CollectOp::narrow(stream.schema.clone());
                 stages.reduce(stream, collect, "collect".to_owned());
                 stages.stages.len() - 1
             }
@@ -364,7 +366,7 @@ impl Stages {
         // No stage stands behind the last one that could read it.
         let last = if *stage + 1 == self.stages.len() { self.stages.last_mut() } else { None };
         if let Some(last) = last.filter(|last| !probed && last.end.merges()) {
-            (last.in_pieces, *pick) = (true, Pick::Pieces);
+            (last.given, *pick) = (Given::Pieces, Pick::Pieces);
         }
     }
 
@@ -379,7 +381,7 @@ impl Stages {
     fn end(&mut self, stream: Stream, end: Arc<dyn End>, schema: SchemaRef, text: String) -> Stream {
         let partitions = stream.partitions();
         let partitions_out = end.partitions(partitions);
-        self.stages.push(Pipeline { branches: stream.branches, partitions, end, in_pieces: false, text });
+        self.stages.push(Pipeline { branches: stream.branches, partitions, end, given: Given::Whole, text });
         let stage = self.stages.len() - 1;
         let source = Source::Stage { stage, pick: Pick::All };
         Stream::new(source, partitions_out, format!("read stage {stage}"), schema)

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::end::{Line, Reduce};
+use super::end::{Given, Line, Reduce};
 use super::{Branch, Pick, Pipeline, Source, Stages, Step};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, col, is_same};
@@ -129,7 +129,7 @@ impl Stages {
             branches: vec![branch],
             partitions,
             end,
-            in_pieces: false,
+            given: Given::Whole,
             text: "share among the lines".to_owned(),
         })
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use arrow::array::RecordBatch;
 
-use super::end::{Manner, Pieces, merged};
+use super::end::{Given, Manner, Pieces, merged};
 use super::scan::{Folded, Scanned, Work};
 use super::{Branch, Pick, Pipeline, Source, Stages};
 use crate::config::Config;
@@ -48,8 +48,8 @@ pub(crate) fn expand(stages: Stages, config: &Config) -> Result<(TaskGraph, Vec<
 pub(super) fn expansion(stages: &Stages, config: &Config) -> Result<(Expansion, Vec<usize>)> {
     stages.admit(config)?;
     let (mut expansion, mut ends) = (Expansion::new(config.split_every), vec![]);
-    for Pipeline { branches, end, in_pieces, text, .. } in &stages.stages {
-        expansion.manner.in_pieces = *in_pieces;
+    for Pipeline { branches, end, given, text, .. } in &stages.stages {
+        expansion.manner.given = *given;
         expansion.name = text.split(' ').next().unwrap_or_default().to_owned();
         let end = end.expand(branches, &mut expansion)?;
         expansion.ends.push(end);
@@ -111,7 +111,7 @@ pub(super) fn part(part: impl Part) -> Arc<dyn Part> {
 impl Expansion {
     pub(super) fn new(split_every: usize) -> Expansion {
         let (graph, input) = (TaskGraph::new(), Input::default());
-        let manner = Manner { split_every, in_pieces: false };
+        let manner = Manner { split_every, given: Given::Whole };
         Expansion { graph, manner, name: String::new(), ends: vec![], gates: HashMap::new(), input, rejects: vec![] }
     }
 

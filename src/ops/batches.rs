@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
 use super::OUTPUT_ROWS;
 use super::collect::compact;
-use crate::batch::{batch_bytes, decode, encode};
+use crate::batch::{batch_bytes, decode, encode, held, held_batch, shown, shown_bytes};
 use crate::error::Result;
 use crate::mem::{Block, Part, Reservation};
 
@@ -76,11 +76,12 @@ impl Batches {
         self.pieces.iter().any(Piece::is_spilled)
     }
 
-    /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is.
+    /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is. Those of a result may be narrower than
+    /// the schema, which they are shown in.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();
         if !self.memory.try_resize_within_half(self.memory.bytes() + bytes) {
-            self.spill(&batch)?;
+            self.spill(&shown(batch, &self.whole)?)?;
             return self.join_small();
         }
         self.add(batch.num_rows(), bytes, Place::Memory(batch));
@@ -127,6 +128,21 @@ impl Batches {
         if columns < self.schema.fields().len() {
             self.schema = Arc::new(self.schema.project(&(0..columns).collect::<Vec<_>>())?);
         }
+        Ok(self)
+    }
+
+    /// The same rows as a result holds them: in narrower types.
+    pub(crate) fn held(mut self) -> Result<Batches> {
+        let mut bytes = 0;
+        for piece in &mut self.pieces {
+            if let Place::Memory(batch) = &mut piece.place {
+                let columns = batch.columns().iter().map(|column| held(column).unwrap_or_else(|| column.clone()));
+                *batch = held_batch(&self.whole, columns.collect(), batch.num_rows())?;
+                piece.bytes = batch.get_array_memory_size();
+                bytes += piece.bytes;
+            }
+        }
+        self.memory.try_resize(bytes)?;
         Ok(self)
     }
 
@@ -188,7 +204,7 @@ impl Batches {
         })
     }
 
-    /// All rows in memory: those that were spilled are read back, and booked on the reservation that comes along.
+    /// All rows in memory, as they are held: those that were spilled are read back, and booked on the reservation that comes along.
     ///
     /// # Errors
     /// `ErrorKind::Memory` when they do not fit.
@@ -199,7 +215,7 @@ impl Batches {
             if piece.is_spilled() {
                 memory.try_resize(memory.bytes() + piece.bytes)?;
             }
-            batches.push(piece.read(&self.whole, &self.schema)?.slice(piece.first, piece.rows));
+            batches.push(piece.held(&self.whole, &self.schema)?.slice(piece.first, piece.rows));
         }
         Ok((batches, memory))
     }
@@ -216,9 +232,13 @@ impl Batches {
         self.memory
     }
 
-    /// What all rows take in memory, those too that are spilled now.
+    /// What all rows take in memory when they are read, those too that are spilled now.
     pub(crate) fn loaded_bytes(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.bytes).sum()
+        let bytes = |piece: &Piece| match &piece.place {
+            Place::Memory(batch) => shown_bytes(batch, &self.whole).max(piece.bytes),
+            Place::Spilled(_) => piece.bytes,
+        };
+        self.pieces.iter().map(bytes).sum()
     }
 }
 
@@ -236,7 +256,12 @@ impl Piece {
     }
 
     /// The whole batch, the columns of it that are shown.
-    fn read(&self, whole: &SchemaRef, shown: &SchemaRef) -> Result<RecordBatch> {
+    fn read(&self, whole: &SchemaRef, columns: &SchemaRef) -> Result<RecordBatch> {
+        shown(self.held(whole, columns)?, columns)
+    }
+
+    /// The same as it is held.
+    fn held(&self, whole: &SchemaRef, shown: &SchemaRef) -> Result<RecordBatch> {
         let batch = match &self.place {
             Place::Memory(batch) => batch.clone(),
             Place::Spilled(block) => {
@@ -248,9 +273,7 @@ impl Piece {
         if Arc::ptr_eq(whole, shown) {
             return Ok(batch);
         }
-        let columns = batch.columns().iter().take(shown.fields().len()).cloned().collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(shown.clone(), columns, &options)?)
+        Ok(batch.project(&(0..shown.fields().len()).collect::<Vec<_>>())?)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Batches, Flow, Reducer};
 pub(super) use crate::batch::batch_bytes;
+use crate::batch::{held, held_batch};
 use crate::error::Result;
 use crate::mem::{Part, Reservation};
 
@@ -15,6 +16,8 @@ pub(crate) struct CollectOp {
     schema: SchemaRef,
     offset: usize,
     limit: Option<usize>,
+    /// Whether rows are held as a result is: in narrower types.
+    narrow: bool,
 }
 
 /// The first rows of a run, as many as the limit can need.
@@ -35,7 +38,12 @@ const SMALL_BYTES: usize = 1 << 20;
 
 impl CollectOp {
     pub(crate) fn new(schema: SchemaRef, offset: usize, limit: Option<usize>) -> CollectOp {
-        CollectOp { schema, offset, limit }
+        CollectOp { schema, offset, limit, narrow: false }
+    }
+
+    /// All rows, as a result holds them.
+    pub(crate) fn narrow(schema: SchemaRef) -> CollectOp {
+        CollectOp { narrow: true, ..CollectOp::new(schema, 0, None) }
     }
 
     /// How many rows from the start of a run may be in the result, whatever rows precede it.
@@ -88,9 +96,19 @@ impl CollectOp {
         state.memory.try_resize(0)?;
         match small.as_slice() {
             [] => Ok(()),
-            [only] => state.rows.push(only.clone()),
-            _ => state.rows.push(compact(&concat_batches(&self.schema, &small)?)?),
+            [only] if !self.narrow => state.rows.push(only.clone()),
+            _ => state.rows.push(self.own(&concat_batches(&self.schema, &small)?)?),
         }
+    }
+
+    /// The same rows in memory of their own.
+    fn own(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if !self.narrow {
+            return compact(batch);
+        }
+        let own = |column| held(column).map_or_else(|| compact_column(column), Ok);
+        let columns = batch.columns().iter().map(own).collect::<Result<_>>()?;
+        held_batch(&self.schema, columns, batch.num_rows())
     }
 }
 
@@ -112,7 +130,7 @@ impl Reducer for CollectOp {
     fn update(&self, state: &mut CollectState, batch: &RecordBatch) -> Result<Flow> {
         let wanted = batch.num_rows().min(self.lacking(state));
         if wanted >= SMALL_ROWS {
-            self.keep(state, compact(&batch.slice(0, wanted))?)?;
+            self.keep(state, self.own(&batch.slice(0, wanted))?)?;
         } else if wanted > 0 {
             let kept = compact(&batch.slice(0, wanted))?;
             let bytes = state.memory.bytes() + kept.get_array_memory_size();

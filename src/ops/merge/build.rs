@@ -159,7 +159,7 @@ pub(crate) struct BuildOp {
 impl BuildOp {
     /// A row with a null in a key is found by nothing, unless `nulls_equal`; one whose `order` is null or NaN never is.
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundExpr>, nulls_equal: bool, order: Option<BoundExpr>) -> BuildOp {
-        BuildOp { collect: CollectOp::new(schema, 0, None), keys, nulls_equal, order, large_rows: LARGE_ROWS }
+        BuildOp { collect: CollectOp::narrow(schema), keys, nulls_equal, order, large_rows: LARGE_ROWS }
     }
 
     /// The same for rows that have more columns behind those of before.
@@ -220,7 +220,7 @@ impl BuildOp {
         if !memory.try_resize_with_some_left(LargeBuild::bytes_for(count, self.schema().fields().len(), rows.bytes())) {
             return Ok(None);
         }
-        let batches = rows.range(0..count).collect::<Result<Vec<_>>>()?;
+        let (batches, _) = rows.load()?;
         LargeBuild::new(self, &batches, 2 * self.large_rows, memory)
     }
 

@@ -15,6 +15,7 @@ use super::build::{BuildOp, JoinTable, KeyIndex, gathered};
 use super::index::Index;
 use super::probe::{MergedColumn, ProbeOp};
 use super::row_store::{RowLayout, RowStore};
+use crate::batch::shown;
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::mem::{Part, Reservation};
@@ -91,7 +92,7 @@ impl LargeBuild {
         bytes + rows * words + parts
     }
 
-    /// Of these batches, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no
+    /// Of these batches, as they are held, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no
     /// words.
     pub(super) fn new(
         op: &BuildOp,
@@ -107,6 +108,7 @@ impl LargeBuild {
         // A value alone is a word.
         let may_not_fit = if words.have_nulls() { batches } else { &[] };
         for batch in may_not_fit {
+            let batch = &shown(batch.clone(), op.schema())?;
             let keys = op.keys().iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
             if !words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)? {
                 return Ok(None);
@@ -177,6 +179,7 @@ impl LargeBuild {
         // A row without a key that can match is in no part.
         const NONE: u8 = u8::MAX;
         for batch in batches {
+            let batch = shown(batch, &self.schema)?;
             let keys = self.keys.iter().map(|key| key.eval(&batch)).collect::<Result<Vec<_>>>()?;
             words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)?;
             let start = parts.len();

@@ -17,7 +17,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 
-use crate::batch::short_texts;
+use crate::batch::{packed_text, short_texts, view_of};
 use crate::error::Result;
 use crate::expr::Type;
 
@@ -39,14 +39,18 @@ struct Field {
     valid: Option<(usize, u32)>,
 }
 
-/// The types that take as many bytes here as in a column.
+/// How a value is laid out.
 #[derive(Clone, Copy)]
 enum Kind {
     Int,
+    /// An integer of 32 bits.
+    ShortInt,
     Time,
     Float,
     Day,
     ShortText,
+    /// A text as it is [`packed_text`], in so many words.
+    PackedText(usize),
 }
 
 /// Rows, in blocks of a power of two of them.
@@ -80,29 +84,43 @@ fn null_words(columns: usize) -> usize {
 impl Kind {
     /// None of truth values, 32 of which are a word in a column, and of texts that are not whole in their views.
     fn of(dtype: &DataType, mut columns: impl Iterator<Item = impl AsRef<dyn Array>>) -> Option<Kind> {
-        let is_short = |column: &dyn Array| column.as_string_view().data_buffers().is_empty();
         match Type::of(dtype)? {
+            Type::Int64 if columns.all(|column| *column.as_ref().data_type() != DataType::Int64) => Some(Kind::ShortInt),
             Type::Int64 => Some(Kind::Int),
             Type::Timestamp => Some(Kind::Time),
             Type::Float64 => Some(Kind::Float),
             Type::Date => Some(Kind::Day),
-            Type::Text => columns.all(|column| is_short(column.as_ref())).then_some(Kind::ShortText),
+            Type::Text => match columns.map(|column| text_words(column.as_ref())).try_fold(1, |most, words| Some(most.max(words?)))? {
+                Kind::SHORT_TEXT.. => Some(Kind::ShortText),
+                words => Some(Kind::PackedText(words)),
+            },
             Type::Bool => None,
         }
     }
 
+    const SHORT_TEXT: usize = size_of::<u128>() / size_of::<u32>();
+
     /// The words of a value.
     fn words(self) -> usize {
         match self {
-            Kind::Day => 1,
+            Kind::Day | Kind::ShortInt => 1,
             Kind::Int | Kind::Time | Kind::Float => 2,
-            Kind::ShortText => 4,
+            Kind::ShortText => Kind::SHORT_TEXT,
+            Kind::PackedText(words) => words,
         }
     }
 }
 
+/// The words that the texts of a column need, if all are short.
+fn text_words(column: &dyn Array) -> Option<usize> {
+    match column.data_type() {
+        DataType::FixedSizeBinary(bytes) => Some((*bytes as usize).div_ceil(size_of::<u32>())),
+        _ => column.as_string_view().data_buffers().is_empty().then_some(Kind::SHORT_TEXT),
+    }
+}
+
 impl RowLayout {
-    /// Of those of these columns that can be laid out by rows.
+    /// Of those of these columns that can be laid out by rows; `batches` are all that there are, as they are held.
     pub(super) fn of(schema: &SchemaRef, columns: &[usize], batches: &[&RecordBatch]) -> RowLayout {
         let all = |column: usize| batches.iter().map(move |batch| batch.column(column));
         let kinds = columns.iter().filter_map(|at| Some((*at, Kind::of(schema.field(*at).data_type(), all(*at))?)));
@@ -135,7 +153,7 @@ impl RowLayout {
         self.words * rows
     }
 
-    /// Writes the rows of a batch to as many words as they take, which are zeros.
+    /// Writes the rows of a batch, in its schema's own types, to as many words as they take, which are zeros.
     pub(super) fn write(&self, batch: &RecordBatch, out: &mut [u32]) {
         if self.words == 0 {
             return;
@@ -154,6 +172,9 @@ impl RowLayout {
             Kind::Int => {
                 self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| halves(*v as u64)), out);
             }
+            Kind::ShortInt => {
+                self.put(at, column.as_primitive::<Int64Type>().values().iter().map(|v| [*v as u32]), out);
+            }
             Kind::Time => {
                 let values = column.as_primitive::<TimestampMicrosecondType>().values();
                 self.put(at, values.iter().map(|v| halves(*v as u64)), out);
@@ -163,12 +184,14 @@ impl RowLayout {
                 self.put(at, values.iter().map(|v| halves(v.to_bits())), out);
             }
             Kind::Day => self.put(at, column.as_primitive::<Date32Type>().values().iter().map(|v| [*v as u32]), out),
-            Kind::ShortText => {
-                let quarters = |view: &u128| {
-                    let ([a, b], [c, d]) = (halves(*view as u64), halves((*view >> 64) as u64));
-                    [a, b, c, d]
-                };
-                self.put(at, column.as_string_view().views().iter().map(quarters), out);
+            Kind::ShortText => self.put(at, column.as_string_view().views().iter().map(|view| quarters(*view)), out),
+            Kind::PackedText(words) => {
+                let packed = column.as_string_view().views().iter().map(|view| quarters(packed_text(*view)));
+                match words {
+                    1 => self.put(at, packed.map(|[a, ..]| [a]), out),
+                    2 => self.put(at, packed.map(|[a, b, ..]| [a, b]), out),
+                    _ => self.put(at, packed.map(|[a, b, c, _]| [a, b, c]), out),
+                }
             }
         }
         if let Some((word, bit)) = field.valid {
@@ -187,6 +210,12 @@ impl RowLayout {
 #[inline]
 fn halves(word: u64) -> [u32; 2] {
     [word as u32, (word >> 32) as u32]
+}
+
+#[inline]
+fn quarters(view: u128) -> [u32; 4] {
+    let ([a, b], [c, d]) = (halves(view as u64), halves((view >> 64) as u64));
+    [a, b, c, d]
 }
 
 /// What [`halves`] cut, from a row.
@@ -233,7 +262,7 @@ impl RowStore {
             let ends = found.iter().fold(0, |all, row| all ^ row[0] ^ row[row.len() - 1]);
             std::hint::black_box(ends);
             for (field, (values, valid)) in fields.iter().zip(&mut columns) {
-                values.append(found, field.at);
+                values.append(found, field);
                 if let (Some(valid), Some((word, bit))) = (valid, field.valid) {
                     found.iter().for_each(|row| valid.append(row[word] >> bit & 1 == 1));
                 }
@@ -251,21 +280,37 @@ impl RowStore {
 impl Values {
     fn new(kind: Kind, rows: usize) -> Values {
         match kind {
-            Kind::Int | Kind::Time => Values::Ints(Vec::with_capacity(rows)),
+            Kind::Int | Kind::ShortInt | Kind::Time => Values::Ints(Vec::with_capacity(rows)),
             Kind::Float => Values::Floats(Vec::with_capacity(rows)),
             Kind::Day => Values::Days(Vec::with_capacity(rows)),
-            Kind::ShortText => Values::Texts(Vec::with_capacity(rows)),
+            Kind::ShortText | Kind::PackedText(_) => Values::Texts(Vec::with_capacity(rows)),
         }
     }
 
-    /// Adds what stands at this word of each row.
+    /// Adds what stands in this field of each row.
     #[inline]
-    fn append(&mut self, rows: &[&[u32]], at: usize) {
+    fn append(&mut self, rows: &[&[u32]], field: &Field) {
+        let at = field.at;
         match self {
+            Values::Ints(values) if matches!(field.kind, Kind::ShortInt) => {
+                values.extend(rows.iter().map(|row| i64::from(row[at] as i32)));
+            }
             Values::Ints(values) => values.extend(rows.iter().map(|row| whole(row, at) as i64)),
             Values::Floats(values) => values.extend(rows.iter().map(|row| f64::from_bits(whole(row, at)))),
             Values::Days(values) => values.extend(rows.iter().map(|row| row[at] as i32)),
             Values::Texts(values) => {
+                let words = |row: &&[u32], nth: usize| u128::from(row[at + nth]) << (nth as u32 * u32::BITS);
+                match field.kind {
+                    Kind::PackedText(1) => return values.extend(rows.iter().map(|row| view_of(words(row, 0)))),
+                    Kind::PackedText(2) => {
+                        return values.extend(rows.iter().map(|row| view_of(u128::from(whole(row, at)))));
+                    }
+                    Kind::PackedText(_) => {
+                        let packed = |row| u128::from(whole(row, at)) | words(&row, 2);
+                        return values.extend(rows.iter().map(|row| view_of(packed(*row))));
+                    }
+                    _ => {}
+                }
                 let view = |row: &&[u32]| u128::from(whole(row, at + 2)) << 64 | u128::from(whole(row, at));
                 values.extend(rows.iter().map(view));
             }
@@ -290,19 +335,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::{held, held_batch};
 
     /// Columns of all types, over and over; most values are there.
     fn batch(columns: usize, rows: std::ops::Range<i64>) -> RecordBatch {
         let column = |nth: usize| -> ArrayRef {
             let value =
-                |row: i64| ((row * 7 + nth as i64) % 9 != 0 || nth % 7 == 6).then_some(row << (nth as i64 % 50));
+                |row: i64| ((row * 7 + nth as i64) % 9 != 0 || nth % 7 == 6).then_some(row << (nth as i64 * 7 % 50));
             let ints = rows.clone().map(value);
             match nth % 5 {
                 0 => Arc::new(ints.collect::<Int64Array>()),
                 1 => Arc::new(ints.map(|v| v.map(|v| v as f64 / 3.0)).collect::<Float64Array>()),
                 2 => Arc::new(ints.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
                 3 => Arc::new(ints.collect::<TimestampMicrosecondArray>()),
-                _ => Arc::new(ints.map(|v| v.map(|v| (v % 100_000).to_string())).collect::<StringViewArray>()),
+                _ => Arc::new(ints.map(|v| v.map(|v| (v % 10i64.pow(nth as u32 % 14)).to_string())).collect::<StringViewArray>()),
             }
         };
         RecordBatch::try_from_iter_with_nullable((0..columns).map(|nth| (format!("c{nth}"), column(nth), true)))
@@ -320,11 +366,15 @@ mod tests {
             bits in 3u32..14,
             rows in prop::collection::vec(prop::option::weighted(0.9, any::<prop::sample::Index>()), 0..400),
             every in 1usize..4,
+            narrow in any::<bool>(),
         ) {
             // One more row before and behind: what is laid out is a slice.
             let whole = batch(columns, -1..count + 1).slice(1, count as usize);
             let all: Vec<usize> = (0..columns).collect();
-            let layout = RowLayout::of(whole.schema_ref(), &all, &[&whole]);
+            let held: Vec<ArrayRef> =
+                whole.columns().iter().map(|column| held(column).unwrap_or_else(|| column.clone())).collect();
+            let held = held_batch(whole.schema_ref(), held, whole.num_rows()).unwrap();
+            let layout = RowLayout::of(whole.schema_ref(), &all, &[if narrow { &held } else { &whole }]);
             let blocks = (0..count as usize).step_by(1 << bits).map(|start| {
                 let part = whole.slice(start, (count as usize - start).min(1 << bits));
                 let mut block = vec![0; layout.words_for(part.num_rows())];

@@ -1,0 +1,216 @@
+//! Columns as results hold them: integers in as few bytes as theirs need, short texts without what a view leaves empty.
+//!
+//! | column | held as |
+//! |---|---|
+//! | integers that fit into 8, 16 or 32 bits | `Int8`, `Int16`, `Int32` |
+//! | texts of at most twelve bytes each | `FixedSizeBinary`: the length in a byte, then as many bytes as the longest has |
+//! | all others | as they are |
+//!
+//! All are types of arrow's: what is held is counted and cut as any other batch. Where a result is large, memory that nobody had
+//! before dominates (see `ops::merge::probe`), and the arrays of full width are let go of at once, so that the next come in their place.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    StringViewArray,
+};
+use arrow::buffer::Buffer;
+use arrow::compute::cast;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, Int8Type, Int16Type, Int32Type, Schema, SchemaRef,
+};
+
+use super::short_texts::{INLINE, short_texts};
+use crate::error::Result;
+
+/// The column in fewer bytes, where it can be held in fewer.
+pub(crate) fn held(column: &ArrayRef) -> Option<ArrayRef> {
+    match column.data_type() {
+        DataType::Int64 => held_ints(column.as_primitive()),
+        DataType::Utf8View => held_texts(column.as_string_view()),
+        _ => None,
+    }
+}
+
+/// A batch of these columns, some of which may be [`held`]: its schema says what they are now.
+pub(crate) fn held_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let fields = schema.fields().iter().zip(&columns).map(|(field, column)| {
+        let own = field.data_type() == column.data_type();
+        if own { field.clone() } else { Arc::new(Field::new(field.name(), column.data_type().clone(), true)) }
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+/// The batch with its columns as they were before they were [`held`], which are those of the schema.
+pub(crate) fn shown(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = || batch.columns().iter().zip(schema.fields());
+    if columns().all(|(column, field)| column.data_type() == field.data_type()) {
+        return Ok(batch);
+    }
+    let columns = columns().map(|(column, field)| shown_column(column, field));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_>>()?, &options)?)
+}
+
+/// What the batch takes once it is [`shown`].
+pub(crate) fn shown_bytes(batch: &RecordBatch, schema: &SchemaRef) -> usize {
+    let bytes = |(column, field): (&ArrayRef, &Arc<Field>)| match field.data_type() {
+        own if own == column.data_type() => column.get_array_memory_size(),
+        DataType::Utf8View => column.len() * size_of::<u128>(),
+        _ => column.len() * size_of::<i64>(),
+    };
+    batch.columns().iter().zip(schema.fields()).map(bytes).sum()
+}
+
+fn shown_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    Ok(match (column.data_type(), field.data_type()) {
+        (DataType::FixedSizeBinary(_), DataType::Utf8View) => Arc::new(shown_texts(column.as_fixed_size_binary())?),
+        (own, wanted) if own != wanted => cast(column, wanted)?,
+        _ => column.clone(),
+    })
+}
+
+fn held_ints(column: &Int64Array) -> Option<ArrayRef> {
+    // The bits that are not as the sign is.
+    let bits = column.values().iter().fold(0, |bits, value| bits | (value ^ (value >> 63)));
+    match u64::BITS - bits.leading_zeros() {
+        0..8 => Some(narrowed::<Int8Type>(column, |value| value as i8)),
+        8..16 => Some(narrowed::<Int16Type>(column, |value| value as i16)),
+        16..32 => Some(narrowed::<Int32Type>(column, |value| value as i32)),
+        _ => None,
+    }
+}
+
+fn narrowed<T: ArrowPrimitiveType>(column: &Int64Array, narrow: impl Fn(i64) -> T::Native) -> ArrayRef {
+    let values: Vec<T::Native> = column.values().iter().map(|value| narrow(*value)).collect();
+    Arc::new(PrimitiveArray::<T>::new(values.into(), column.nulls().cloned()))
+}
+
+fn held_texts(column: &StringViewArray) -> Option<ArrayRef> {
+    let views = column.views();
+    let longest = views.iter().fold(0, |longest, view| longest.max(*view as u32));
+    let bytes = match longest {
+        0 => packed::<1>(views),
+        1 => packed::<2>(views),
+        2 => packed::<3>(views),
+        3 => packed::<4>(views),
+        4 => packed::<5>(views),
+        5 => packed::<6>(views),
+        6 => packed::<7>(views),
+        7 => packed::<8>(views),
+        8 => packed::<9>(views),
+        9 => packed::<10>(views),
+        10 => packed::<11>(views),
+        // Little would be gained.
+        _ => return None,
+    };
+    let texts = FixedSizeBinaryArray::try_new(longest as i32 + 1, Buffer::from_vec(bytes), column.nulls().cloned());
+    Some(Arc::new(texts.ok()?))
+}
+
+/// The view of a text of at most twelve bytes without three of the four of its length.
+#[inline]
+pub(crate) fn packed_text(view: u128) -> u128 {
+    view & 0xff | view >> 32 << 8
+}
+
+/// The view of which this is the [`packed_text`].
+#[inline]
+pub(crate) fn view_of(packed: u128) -> u128 {
+    packed & 0xff | packed >> 8 << 32
+}
+
+/// The first bytes of packed texts, of which the others are zeros.
+fn packed<const N: usize>(views: &[u128]) -> Vec<u8> {
+    let mut bytes = vec![0; N * views.len()];
+    for (to, view) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(views) {
+        to.copy_from_slice(&packed_text(*view).to_le_bytes()[..N]);
+    }
+    bytes
+}
+
+fn shown_texts(column: &FixedSizeBinaryArray) -> Result<StringViewArray> {
+    let width = (column.value_length() as usize).min(INLINE + 1);
+    let view = |bytes: &[u8]| {
+        let mut packed = [0; size_of::<u128>()];
+        packed[..width].copy_from_slice(bytes);
+        view_of(u128::from_le_bytes(packed))
+    };
+    short_texts(column.value_data().chunks_exact(width.max(1)).map(view).collect(), column.nulls().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BooleanArray, Float64Array};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Row = (Option<i64>, Option<String>, Option<f64>, Option<bool>);
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let columns: [(_, ArrayRef, _); 4] = [
+            ("int", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()), true),
+            ("text", Arc::new(rows.iter().map(|row| row.1.as_deref()).collect::<StringViewArray>()), true),
+            ("float", Arc::new(rows.iter().map(|row| row.2).collect::<Float64Array>()), true),
+            ("bool", Arc::new(rows.iter().map(|row| row.3).collect::<BooleanArray>()), true),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
+    fn held_of(batch: &RecordBatch) -> RecordBatch {
+        let columns = batch.columns().iter().map(|column| held(column).unwrap_or_else(|| column.clone()));
+        held_batch(batch.schema_ref(), columns.collect(), batch.num_rows()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_held_is_shown_as_it_was(
+            rows in prop::collection::vec(
+                (any::<Option<i64>>(), prop::option::of("[a-zé\0]{0,13}"), prop::option::of(-9.0..9.0), any::<Option<bool>>()),
+                0..60,
+            ),
+            shift in 0..64u32,
+            most in 0..14usize,
+            cut in any::<(prop::sample::Index, prop::sample::Index)>(),
+        ) {
+            let cut_text = |text: String| text.chars().take(most).collect();
+            let rows: Vec<Row> =
+                rows.into_iter().map(|(int, text, x, b)| (int.map(|int| int >> shift), text.map(cut_text), x, b)).collect();
+            let batch = batch(&rows);
+            let (a, b) = (cut.0.index(rows.len() + 1), cut.1.index(rows.len() + 1));
+            let (start, length) = (a.min(b), a.abs_diff(b));
+            // Cut before and after.
+            let part = batch.slice(start, length);
+            prop_assert_eq!(&shown(held_of(&part), batch.schema_ref()).unwrap(), &part);
+            prop_assert_eq!(shown(held_of(&batch).slice(start, length), batch.schema_ref()).unwrap(), part);
+        }
+    }
+
+    #[test]
+    fn as_few_bytes_as_are_needed() {
+        let types = |ints: [i64; 2], texts: [&str; 2]| {
+            let row = |i: usize| (Some(ints[i]), Some(texts[i].to_owned()), Some(0.5), Some(true));
+            let held = held_of(&batch(&[row(0), row(1)]));
+            (held.column(0).data_type().clone(), held.column(1).data_type().clone())
+        };
+        use DataType::{FixedSizeBinary, Int8, Int16, Int32, Int64, Utf8View};
+        assert_eq!(types([-128, 127], ["", ""]), (Int8, FixedSizeBinary(1)));
+        assert_eq!(types([128, 0], ["id", "a"]), (Int16, FixedSizeBinary(3)));
+        assert_eq!(types([-32_769, 0], ["id12345678", ""]), (Int32, FixedSizeBinary(11)));
+        assert_eq!(types([1 << 31, 0], ["eleven byte", ""]), (Int64, Utf8View));
+        assert_eq!(types([i64::MIN, i64::MAX], ["more than twelve", ""]), (Int64, Utf8View));
+    }
+
+    #[test]
+    fn no_rows_and_no_columns() {
+        let none = batch(&[]);
+        assert_eq!(shown(held_of(&none), none.schema_ref()).unwrap(), none);
+        let options = RecordBatchOptions::new().with_row_count(Some(7));
+        let bare = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
+        assert_eq!(shown(held_of(&bare), bare.schema_ref()).unwrap().num_rows(), 7);
+    }
+}
