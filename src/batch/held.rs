@@ -125,11 +125,12 @@ pub(crate) fn view_of(packed: u128) -> u128 {
 
 /// The first bytes of packed texts, of which the others are zeros.
 fn packed<const N: usize>(views: &[u128]) -> Vec<u8> {
-    let mut bytes = vec![0; N * views.len()];
-    for (to, view) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(views) {
-        to.copy_from_slice(&packed_text(*view).to_le_bytes()[..N]);
-    }
-    bytes
+    let first = |view: &u128| -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&packed_text(*view).to_le_bytes()[..N]);
+        bytes
+    };
+    views.iter().map(first).collect::<Vec<_>>().into_flattened()
 }
 
 fn shown_texts(column: &FixedSizeBinaryArray) -> Result<StringViewArray> {

@@ -122,7 +122,7 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
             }
             _ => {
                 stages.read_in_pieces(&mut stream);
-                let collect = CollectOp::narrow(stream.schema.clone());
+                let collect = CollectOp::held(stream.schema.clone());
                 stages.reduce(stream, collect, "collect".to_owned());
                 stages.stages.len() - 1
             }

@@ -343,6 +343,7 @@ mod tests {
             limit in prop_oneof![Just(0usize), 1000usize..2_000_000, Just(1 << 28)],
             pushes in 1usize..5,
             cut in any::<(prop::sample::Index, prop::sample::Index)>(),
+            held in any::<bool>(),
         ) {
             let budget = Budget::of(limit);
             let schema = batch(0, 0).schema();
@@ -354,6 +355,9 @@ mod tests {
                     next.push(batch(count, *size)).unwrap();
                     count += size;
                 }
+                let loaded = next.loaded_bytes();
+                let next = if held { next.held().unwrap() } else { next };
+                prop_assert!(next.bytes() <= loaded && next.loaded_bytes() <= loaded);
                 all.append(next);
             }
             prop_assert!(budget.peak() <= limit / 2);
@@ -375,6 +379,8 @@ mod tests {
             prop_assert_eq!(rows(all.range(again.clone())), want.clone());
             if limit == 1 << 28 {
                 let (loaded, _memory) = all.load().unwrap();
+                let narrowed = loaded.iter().all(|batch| batch.schema().field(0).data_type() != schema.field(0).data_type());
+                prop_assert!(narrowed == held || loaded.is_empty());
                 prop_assert_eq!(loaded.iter().map(RecordBatch::num_rows).sum::<usize>(), kept.len());
             }
             prop_assert_eq!(rows(all.into_range(again)), want);

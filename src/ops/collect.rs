@@ -16,8 +16,8 @@ pub(crate) struct CollectOp {
     schema: SchemaRef,
     offset: usize,
     limit: Option<usize>,
-    /// Whether rows are held as a result is: in narrower types.
-    narrow: bool,
+    /// Whether rows are kept as a result holds them: in narrower types.
+    held: bool,
 }
 
 /// The first rows of a run, as many as the limit can need.
@@ -38,12 +38,12 @@ const SMALL_BYTES: usize = 1 << 20;
 
 impl CollectOp {
     pub(crate) fn new(schema: SchemaRef, offset: usize, limit: Option<usize>) -> CollectOp {
-        CollectOp { schema, offset, limit, narrow: false }
+        CollectOp { schema, offset, limit, held: false }
     }
 
     /// All rows, as a result holds them.
-    pub(crate) fn narrow(schema: SchemaRef) -> CollectOp {
-        CollectOp { narrow: true, ..CollectOp::new(schema, 0, None) }
+    pub(crate) fn held(schema: SchemaRef) -> CollectOp {
+        CollectOp { held: true, ..CollectOp::new(schema, 0, None) }
     }
 
     /// How many rows from the start of a run may be in the result, whatever rows precede it.
@@ -96,14 +96,14 @@ impl CollectOp {
         state.memory.try_resize(0)?;
         match small.as_slice() {
             [] => Ok(()),
-            [only] if !self.narrow => state.rows.push(only.clone()),
+            [only] if !self.held => state.rows.push(only.clone()),
             _ => state.rows.push(self.own(&concat_batches(&self.schema, &small)?)?),
         }
     }
 
     /// The same rows in memory of their own.
     fn own(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if !self.narrow {
+        if !self.held {
             return compact(batch);
         }
         let own = |column| held(column).map_or_else(|| compact_column(column), Ok);
@@ -231,8 +231,9 @@ mod tests {
             limit in prop::option::of(prop_oneof![0usize..10, 0usize..30_000]),
             memory in prop_oneof![Just(0usize), 1000usize..500_000, Just(1 << 28)],
             batches_a_state in 1usize..5,
+            held in any::<bool>(),
         ) {
-            let op = CollectOp::new(batch(0, 0).schema(), offset, limit);
+            let op = CollectOp { held, ..CollectOp::new(batch(0, 0).schema(), offset, limit) };
             let budget = Budget::of(memory);
             let mut whole = op.new_state(budget.reserve("rows"));
             let mut rows = 0;

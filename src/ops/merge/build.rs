@@ -159,7 +159,7 @@ pub(crate) struct BuildOp {
 impl BuildOp {
     /// A row with a null in a key is found by nothing, unless `nulls_equal`; one whose `order` is null or NaN never is.
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundExpr>, nulls_equal: bool, order: Option<BoundExpr>) -> BuildOp {
-        BuildOp { collect: CollectOp::narrow(schema), keys, nulls_equal, order, large_rows: LARGE_ROWS }
+        BuildOp { collect: CollectOp::held(schema), keys, nulls_equal, order, large_rows: LARGE_ROWS }
     }
 
     /// The same for rows that have more columns behind those of before.
@@ -216,11 +216,10 @@ impl BuildOp {
         if !(self.large_rows..MISSING as usize).contains(&count) || self.order.is_some() || rows.is_spilled() {
             return Ok(None);
         }
-        let mut memory = rows.memory();
-        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(count, self.schema().fields().len(), rows.bytes())) {
+        let (batches, mut memory) = rows.load()?;
+        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(self.schema(), &batches)) {
             return Ok(None);
         }
-        let (batches, _) = rows.load()?;
         LargeBuild::new(self, &batches, 2 * self.large_rows, memory)
     }
 

@@ -147,11 +147,24 @@ impl LargeMerge {
 
     /// Left rows, which are given by partition, with the partitions in their numbers.
     fn in_partitions(&self, left: Vec<Batches>) -> impl Iterator<Item = Result<RecordBatch>> {
-        let ordered = self.ordered;
-        left.into_iter().enumerate().flat_map(move |(partition, rows)| {
+        left.into_iter().enumerate().flat_map(|(partition, rows)| {
             let all = 0..rows.num_rows();
-            rows.into_range(all).map(move |batch| in_partition(batch?, if ordered { partition } else { 0 }))
+            rows.into_range(all).map(move |batch| self.in_partition(batch?, partition))
         })
+    }
+
+    /// A batch of left rows with the partition in its numbers, where it has numbers.
+    fn in_partition(&self, batch: RecordBatch, partition: usize) -> Result<RecordBatch> {
+        if !self.ordered || partition == 0 {
+            return Ok(batch);
+        }
+        let mut columns = batch.columns().to_vec();
+        if let Some(number) = columns.last_mut() {
+            let numbers: &Int64Array = number.as_primitive::<Int64Type>();
+            let within = (partition as i64) << PLACE_BITS;
+            *number = Arc::new(Int64Array::from_iter_values(numbers.values().iter().map(|n| n | within))) as ArrayRef;
+        }
+        Ok(RecordBatch::try_new(batch.schema(), columns)?)
     }
 
     fn join_at(&self, left: Vec<Batches>, right: Batches, depth: usize, check: Check) -> Result<JoinedBucket> {
@@ -218,8 +231,7 @@ impl LargeMerge {
         let memory = right.memory();
         let all_left = || {
             left.iter().enumerate().flat_map(|(partition, rows)| {
-                let partition = if self.ordered { partition } else { 0 };
-                rows.range(0..rows.num_rows()).map(move |batch| in_partition(batch?, partition))
+                rows.range(0..rows.num_rows()).map(move |batch| self.in_partition(batch?, partition))
             })
         };
         let kind = self.probe.kind();
@@ -293,18 +305,4 @@ pub(super) fn look_up(
         })?;
     }
     Ok(matched)
-}
-
-/// The batch with the partition in its numbers.
-fn in_partition(batch: RecordBatch, partition: usize) -> Result<RecordBatch> {
-    if partition == 0 {
-        return Ok(batch);
-    }
-    let mut columns = batch.columns().to_vec();
-    if let Some(number) = columns.last_mut() {
-        let numbers: &Int64Array = number.as_primitive::<Int64Type>();
-        let within = (partition as i64) << PLACE_BITS;
-        *number = Arc::new(Int64Array::from_iter_values(numbers.values().iter().map(|n| n | within))) as ArrayRef;
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }

@@ -85,11 +85,17 @@ impl LargeBuild {
     /// How many parts there are.
     pub(crate) const PARTS: usize = KeyWords::PARTS;
 
-    /// The bytes that the work takes beside rows of so many columns, and what it leaves: what comes out is copied.
-    pub(super) fn bytes_for(rows: usize, columns: usize, bytes: usize) -> usize {
+    /// The bytes that the work takes beside these batches, and what it leaves: all columns are copied that may come out.
+    pub(super) fn bytes_for(schema: &SchemaRef, batches: &[RecordBatch]) -> usize {
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let all: Vec<usize> = (0..schema.fields().len()).collect();
+        let layout = RowLayout::of(schema, &all, &batches.iter().collect::<Vec<_>>());
+        let others = all.iter().filter(|at| !layout.has(**at));
+        let others = others.flat_map(|at| batches.iter().map(|batch| batch.column(*at).get_array_memory_size()));
         let parts = KeyWords::PARTS * KeyPart::bytes_for(rows / KeyWords::PARTS + rows / (4 * KeyWords::PARTS));
-        let words = size_of::<u64>() + 4 * size_of::<u32>() + RowLayout::more_bytes(columns);
-        bytes + rows * words + parts
+        let words = layout.words_for(rows) * size_of::<u32>();
+        let keys = rows * (size_of::<u64>() + 4 * size_of::<u32>());
+        others.sum::<usize>() + words + keys + parts
     }
 
     /// Of these batches, as they are held, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no

@@ -138,11 +138,6 @@ impl RowLayout {
         RowLayout { fields, words }
     }
 
-    /// The most bytes that a row of so many columns takes beside what it takes in columns.
-    pub(super) fn more_bytes(columns: usize) -> usize {
-        null_words(columns) * size_of::<u32>()
-    }
-
     /// Whether a column is laid out by rows.
     pub(super) fn has(&self, column: usize) -> bool {
         self.fields.iter().any(|field| field.column == column)
