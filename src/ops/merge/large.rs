@@ -147,7 +147,7 @@ impl LargeMerge {
 
     /// Left rows, which are given by partition, with the partitions in their numbers.
     fn in_partitions(&self, left: Vec<Batches>) -> impl Iterator<Item = Result<RecordBatch>> {
-        left.into_iter().enumerate().flat_map(|(partition, rows)| {
+        left.into_iter().enumerate().flat_map(move |(partition, rows)| {
             let all = 0..rows.num_rows();
             rows.into_range(all).map(move |batch| self.in_partition(batch?, partition))
         })
