@@ -21,8 +21,8 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Int8Type, Int16Type, Int32Type, Schema, SchemaRef,
 };
 
-use super::short_texts::{INLINE, short_texts};
-use crate::error::Result;
+use super::short_texts::short_texts;
+use crate::error::{Error, Result};
 
 /// The column in fewer bytes, where it can be held in fewer.
 pub(crate) fn held(column: &ArrayRef) -> Option<ArrayRef> {
@@ -134,13 +134,32 @@ fn packed<const N: usize>(views: &[u128]) -> Vec<u8> {
 }
 
 fn shown_texts(column: &FixedSizeBinaryArray) -> Result<StringViewArray> {
-    let width = (column.value_length() as usize).min(INLINE + 1);
-    let view = |bytes: &[u8]| {
+    let bytes = column.value_data();
+    let views = match column.value_length() {
+        1 => views::<1>(bytes),
+        2 => views::<2>(bytes),
+        3 => views::<3>(bytes),
+        4 => views::<4>(bytes),
+        5 => views::<5>(bytes),
+        6 => views::<6>(bytes),
+        7 => views::<7>(bytes),
+        8 => views::<8>(bytes),
+        9 => views::<9>(bytes),
+        10 => views::<10>(bytes),
+        11 => views::<11>(bytes),
+        _ => return Err(Error::internal("a column of texts is held that are too long")),
+    };
+    short_texts(views, column.nulls().cloned())
+}
+
+/// The views of texts that were [`packed`].
+fn views<const N: usize>(bytes: &[u8]) -> Vec<u128> {
+    let view = |bytes: &[u8; N]| {
         let mut packed = [0; size_of::<u128>()];
-        packed[..width].copy_from_slice(bytes);
+        packed[..N].copy_from_slice(bytes);
         view_of(u128::from_le_bytes(packed))
     };
-    short_texts(column.value_data().chunks_exact(width.max(1)).map(view).collect(), column.nulls().cloned())
+    bytes.as_chunks::<N>().0.iter().map(view).collect()
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl KeyPart {
         }
     }
 
+    /// Gives each key another number, from the one that it has.
+    pub(crate) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
+        self.table.renumber(number);
+    }
+
     /// How many keys there are.
     pub(crate) fn len(&self) -> usize {
         self.keys as usize
@@ -107,10 +112,15 @@ impl KeyPart {
 }
 
 impl PartedKeys {
-    /// All parts, in order.
+    /// All parts, in order: the keys of each are numbered behind those before.
     pub(crate) fn new(words: KeyWords, parts: Vec<KeyPart>) -> PartedKeys {
         let before = parts.iter().scan(0, |sum, part| Some(std::mem::replace(sum, *sum + part.keys)));
         PartedKeys { words, firsts: before.collect(), parts }
+    }
+
+    /// All parts, whose keys are numbered through.
+    pub(crate) fn numbered(words: KeyWords, parts: Vec<KeyPart>) -> PartedKeys {
+        PartedKeys { words, firsts: vec![0; parts.len()], parts }
     }
 
     /// Writes the number of each row's key, [`MISSING`] where it is none.

@@ -243,6 +243,12 @@ impl<K: Key> Table<K> {
         new_id
     }
 
+    /// Gives each key another id, from the one that it has.
+    pub(super) fn renumber(&mut self, id: impl Fn(u32) -> u32) {
+        let slots = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.slots).filter(|slot| slot.id != 0);
+        slots.for_each(|slot| slot.id = id(slot.id - 1) + 1);
+    }
+
     /// Makes room for this many keys in all.
     pub(super) fn make_room(&mut self, keys: usize) {
         if keys > self.most {

@@ -5,7 +5,7 @@ use crate::ops::groups::MISSING;
 
 /// The right rows of every group, in their order.
 pub(super) enum Index {
-    /// The group's number is its row's: all keys differ, and all can match.
+    /// The number of each key is its row's: all keys differ.
     Same,
     /// The one row of the group; [`MISSING`] where it has none that can match.
     One(Vec<u32>),
@@ -91,10 +91,6 @@ impl Index {
     /// The index of keys that were grouped in parts: for each part the group of every row, and that row; rows are in their order.
     pub(super) fn of_parts(parts: &[(Vec<u32>, Vec<u32>)], groups: &[usize]) -> Index {
         let all: usize = groups.iter().sum();
-        if parts.iter().zip(groups).all(|((of_rows, _), groups)| of_rows.len() == *groups) {
-            // Groups are numbered as they are first seen.
-            return Index::One(parts.iter().flat_map(|(_, rows)| rows).copied().collect());
-        }
         let (mut starts, mut all_rows) = (Vec::with_capacity(all + 1), vec![]);
         starts.push(0);
         for ((of_rows, rows), groups) in parts.iter().zip(groups) {

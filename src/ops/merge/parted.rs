@@ -52,6 +52,8 @@ pub(crate) struct Hashed {
 pub(crate) struct IndexedPart {
     keys: Mutex<Option<KeyPart>>,
     groups: Mutex<(Vec<u32>, Vec<u32>)>,
+    /// Whether the keys are numbered by their rows, not by their groups.
+    is_by_rows: bool,
 }
 
 /// One column of all rows.
@@ -226,7 +228,12 @@ impl LargeBuild {
             keys.assign(&hashed.words[range.clone()], &mut groups);
             rows.extend_from_slice(&hashed.rows[range]);
         }
-        IndexedPart { keys: Mutex::new(Some(keys)), groups: Mutex::new((groups, rows)) }
+        // Keys that all differ lead to their rows at once.
+        let is_by_rows = keys.len() == rows.len();
+        if is_by_rows {
+            keys.renumber(|group| rows[group as usize]);
+        }
+        IndexedPart { keys: Mutex::new(Some(keys)), groups: Mutex::new((groups, rows)), is_by_rows }
     }
 
     /// One of the columns that are gathered, of all rows.
@@ -241,9 +248,15 @@ impl LargeBuild {
         parts: &[&IndexedPart],
         columns: &[&GatheredColumn],
     ) -> Result<JoinTable> {
+        let all_by_rows = parts.iter().all(|part| part.is_by_rows);
         let take = |part: &&IndexedPart| {
-            let (keys, groups) = (locked(&part.keys).take(), std::mem::take(&mut *locked(&part.groups)));
-            Ok((keys.ok_or_else(|| Error::internal("a part of the keys is taken twice"))?, groups))
+            let (keys, (groups, rows)) = (locked(&part.keys).take(), std::mem::take(&mut *locked(&part.groups)));
+            let mut keys = keys.ok_or_else(|| Error::internal("a part of the keys is taken twice"))?;
+            if part.is_by_rows && !all_by_rows {
+                // Groups are numbered as they are first seen.
+                keys.renumber(|row| rows.binary_search(&row).unwrap_or_default() as u32);
+            }
+            Ok((keys, (groups, rows)))
         };
         let (keys, groups): (Vec<KeyPart>, Vec<_>) =
             parts.iter().map(take).collect::<Result<Vec<_>>>()?.into_iter().unzip();
@@ -251,13 +264,16 @@ impl LargeBuild {
         if counts.iter().sum::<usize>() >= MISSING as usize {
             return Err(Error::internal("more rows than can be numbered are indexed"));
         }
-        let index = Index::of_parts(&groups, &counts);
+        let (index, keys) = match all_by_rows {
+            true => (Index::Same, PartedKeys::numbered(self.words()?, keys)),
+            false => (Index::of_parts(&groups, &counts), PartedKeys::new(self.words()?, keys)),
+        };
         drop(groups);
         let mut whole = vec![None; self.schema.fields().len()];
         self.others.iter().zip(columns).for_each(|(at, column)| whole[*at] = Some(column.0.clone()));
         let blocks = hashed.iter().map(|hashed| std::mem::take(&mut *locked(&hashed.laid_out))).collect();
         let by_rows = RowStore::new(self.layout.clone(), blocks, self.bits, self.rows);
-        let keys = KeyIndex::Parts(PartedKeys::new(self.words()?, keys));
+        let keys = KeyIndex::Parts(keys);
         let mut memory = locked(&self.memory);
         let own = memory.sibling();
         let memory = std::mem::replace(&mut *memory, own);
