@@ -25,7 +25,7 @@ pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
-pub(crate) use held::{held, held_batch, packed_text, shown, shown_bytes, view_of};
+pub(crate) use held::{held, held_batch, held_bytes, held_texts, packed_text, shown, shown_bytes, view_of};
 pub(crate) use narrow::Narrow;
 pub(crate) use nulls::nulls_at;
 pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};

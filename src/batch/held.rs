@@ -3,7 +3,8 @@
 //! | column | held as |
 //! |---|---|
 //! | integers that fit into 8, 16 or 32 bits | `Int8`, `Int16`, `Int32` |
-//! | texts of at most twelve bytes each | `FixedSizeBinary`: the length in a byte, then as many bytes as the longest has |
+//! | texts of at most ten bytes each | `FixedSizeBinary`: the length in a byte, then as many bytes as the longest has |
+//! | texts of a dictionary that is known | `Dictionary`, the keys in 8, 16 or 32 bits |
 //! | all others | as they are |
 //!
 //! All are types of arrow's: what is held is counted and cut as any other batch. Where a result is large, memory that nobody had
@@ -12,13 +13,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions,
-    StringViewArray,
+    Array, ArrayRef, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, StringViewArray,
 };
 use arrow::buffer::Buffer;
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Int8Type, Int16Type, Int32Type, Schema, SchemaRef,
+    ArrowDictionaryKeyType, ArrowPrimitiveType, DataType, Field, Int8Type, Int16Type, Int32Type, Schema, SchemaRef,
+    UInt8Type, UInt16Type, UInt32Type,
 };
 
 use super::short_texts::short_texts;
@@ -28,9 +30,35 @@ use crate::error::{Error, Result};
 pub(crate) fn held(column: &ArrayRef) -> Option<ArrayRef> {
     match column.data_type() {
         DataType::Int64 => held_ints(column.as_primitive()),
-        DataType::Utf8View => held_texts(column.as_string_view()),
+        DataType::Utf8View => packed_texts(column.as_string_view()),
         _ => None,
     }
+}
+
+/// The texts of a dictionary whose places these are, null where they are.
+pub(crate) fn held_texts(places: &Int64Array, dictionary: &ArrayRef) -> Result<ArrayRef> {
+    match dictionary.len() {
+        0..=0x100 => keyed::<UInt8Type>(places, |place| place as u8, dictionary),
+        0x101..=0x1_0000 => keyed::<UInt16Type>(places, |place| place as u16, dictionary),
+        _ => keyed::<UInt32Type>(places, |place| place as u32, dictionary),
+    }
+}
+
+fn keyed<K: ArrowDictionaryKeyType>(
+    places: &Int64Array,
+    key: impl Fn(i64) -> K::Native,
+    dictionary: &ArrayRef,
+) -> Result<ArrayRef> {
+    Ok(Arc::new(DictionaryArray::try_new(narrowed::<K>(places, key), dictionary.clone())?))
+}
+
+/// What a batch takes that may be [`held`]. A dictionary is shared by many, and so not counted.
+pub(crate) fn held_bytes(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| match column.as_any_dictionary_opt() {
+        Some(texts) => texts.keys().get_array_memory_size(),
+        None => column.get_array_memory_size(),
+    };
+    batch.columns().iter().map(bytes).sum()
 }
 
 /// A batch of these columns, some of which may be [`held`]: its schema says what they are now.
@@ -68,6 +96,11 @@ pub(crate) fn shown_bytes(batch: &RecordBatch, schema: &SchemaRef) -> usize {
 fn shown_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     Ok(match (column.data_type(), field.data_type()) {
         (DataType::FixedSizeBinary(_), DataType::Utf8View) => Arc::new(shown_texts(column.as_fixed_size_binary())?),
+        (DataType::Dictionary(..), DataType::Utf8View) => {
+            let texts = column.as_any_dictionary();
+            // Long texts lie in the dictionary, which a batch must not hold as a whole.
+            Arc::new(take(texts.values(), texts.keys(), None)?.as_string_view().gc())
+        }
         (own, wanted) if own != wanted => cast(column, wanted)?,
         _ => column.clone(),
     })
@@ -77,19 +110,19 @@ fn held_ints(column: &Int64Array) -> Option<ArrayRef> {
     // The bits that are not as the sign is.
     let bits = column.values().iter().fold(0, |bits, value| bits | (value ^ (value >> 63)));
     match u64::BITS - bits.leading_zeros() {
-        0..8 => Some(narrowed::<Int8Type>(column, |value| value as i8)),
-        8..16 => Some(narrowed::<Int16Type>(column, |value| value as i16)),
-        16..32 => Some(narrowed::<Int32Type>(column, |value| value as i32)),
+        0..8 => Some(Arc::new(narrowed::<Int8Type>(column, |value| value as i8))),
+        8..16 => Some(Arc::new(narrowed::<Int16Type>(column, |value| value as i16))),
+        16..32 => Some(Arc::new(narrowed::<Int32Type>(column, |value| value as i32))),
         _ => None,
     }
 }
 
-fn narrowed<T: ArrowPrimitiveType>(column: &Int64Array, narrow: impl Fn(i64) -> T::Native) -> ArrayRef {
+fn narrowed<T: ArrowPrimitiveType>(column: &Int64Array, narrow: impl Fn(i64) -> T::Native) -> PrimitiveArray<T> {
     let values: Vec<T::Native> = column.values().iter().map(|value| narrow(*value)).collect();
-    Arc::new(PrimitiveArray::<T>::new(values.into(), column.nulls().cloned()))
+    PrimitiveArray::new(values.into(), column.nulls().cloned())
 }
 
-fn held_texts(column: &StringViewArray) -> Option<ArrayRef> {
+fn packed_texts(column: &StringViewArray) -> Option<ArrayRef> {
     let views = column.views();
     let longest = views.iter().fold(0, |longest, view| longest.max(*view as u32));
     let bytes = match longest {

@@ -190,6 +190,10 @@ impl RowSource for Persisted {
         format!("persisted in {} partition{plural}", self.partitions.len())
     }
 
+    fn is_held(&self) -> bool {
+        self.partitions.iter().all(|kept| matches!(kept, Kept::Memory { .. }))
+    }
+
     fn bytes(&self) -> u64 {
         self.partitions.iter().map(|kept| kept.size() as u64).sum()
     }

@@ -32,6 +32,10 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
     fn bytes(&self) -> u64 {
         0
     }
+    /// Whether the rows are in memory, so that taking them as they are costs none.
+    fn is_held(&self) -> bool {
+        false
+    }
     /// Whether reading runs closures of a user's, which should not run twice.
     fn has_closures(&self) -> bool {
         false
@@ -77,6 +81,10 @@ impl RowSource for Table {
 
     fn text(&self) -> String {
         format!("table of {} rows", self.num_rows())
+    }
+
+    fn is_held(&self) -> bool {
+        true
     }
 
     fn read<'a>(&'a self, partition: usize, columns: &[usize], _: Option<&Expr>, _: Reservation) -> Result<Rows<'a>> {

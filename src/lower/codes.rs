@@ -1,16 +1,18 @@
-//! Groups by text columns of persisted frames: by their codes, from which the texts are made in the end.
+//! Text columns of persisted frames that nothing looks at: their codes go in their place, from which the texts are made in the end.
+//!
+//! Groups are found by them, and results that are held hold them beside their dictionary.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use crate::batch::BatchFunction;
 use crate::error::Result;
-use crate::expr::{AggExpr, Expr, Node};
+use crate::expr::{AggExpr, Expr, MergeKind, Node};
 use crate::io::decode;
 use crate::ops::MapOp;
-use crate::plan::LogicalPlan;
+use crate::plan::{LogicalPlan, Origin};
 
 /// The input of groups with codes in place of some of their keys.
 pub(super) struct ByCodes {
@@ -54,6 +56,32 @@ impl ByCodes {
     }
 }
 
+/// A query with codes in place of text columns of its result.
+pub(super) struct Coded {
+    pub plan: LogicalPlan,
+    /// The dictionary of each column that is a code.
+    pub dictionaries: Vec<Option<ArrayRef>>,
+}
+
+/// A query whose result is held, with codes for as many columns as can be; none if there are none.
+pub(super) fn coded(plan: &LogicalPlan) -> Result<Option<Coded>> {
+    let names: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    let dictionaries: Vec<_> = names.iter().map(|name| dictionary(plan, name).cloned()).collect();
+    let coded = names.into_iter().zip(&dictionaries).filter(|(_, dictionary)| dictionary.is_some());
+    let coded: Vec<&str> = coded.map(|(name, _)| name).collect();
+    Ok(if coded.is_empty() { None } else { Some(Coded { plan: with_codes(plan, &coded)?, dictionaries }) })
+}
+
+/// Whether the columns of a result may be those of a source in memory, which it had better share.
+pub(super) fn may_share(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Read { source, .. } => source.is_held(),
+        LogicalPlan::Unordered { input } | LogicalPlan::Project { input, .. } => may_share(input),
+        LogicalPlan::Merge { inputs: [left, _], matching, .. } => matching.kind == MergeKind::Left && may_share(left),
+        _ => false,
+    }
+}
+
 /// The name of a column that is taken as it is.
 fn plain(expr: &Expr) -> Option<&str> {
     match expr.node() {
@@ -77,6 +105,13 @@ fn dictionary<'a>(plan: &'a LogicalPlan, name: &str) -> Option<&'a ArrayRef> {
             let is_alone = exprs.iter().filter(|expr| expr.columns().contains(inner)).count() == 1;
             dictionary(input, inner).filter(|_| is_alone)
         }
+        LogicalPlan::Merge { inputs: [left, right], matching, columns, schema } => {
+            match columns.get(schema.index_of(name).ok()?)? {
+                Origin::Left(name) if !matching.looks_at_left(name) => dictionary(left, name),
+                Origin::Right(name) if !matching.looks_at_right(name) => dictionary(right, name),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -84,6 +119,7 @@ fn dictionary<'a>(plan: &'a LogicalPlan, name: &str) -> Option<&'a ArrayRef> {
 /// The plan with codes in place of these columns, which have [dictionaries](dictionary).
 fn with_codes(plan: &LogicalPlan, names: &[&str]) -> Result<LogicalPlan> {
     Ok(match plan {
+        _ if names.is_empty() => plan.clone(),
         LogicalPlan::Read { source, columns, filter, schema } => {
             let places = names.iter().map(|name| Ok(columns[schema.index_of(name)?])).collect::<Result<Vec<_>>>()?;
             let source = source.clone().with_codes(&places)?;
@@ -99,6 +135,22 @@ fn with_codes(plan: &LogicalPlan, names: &[&str]) -> Result<LogicalPlan> {
             LogicalPlan::project(Arc::new(with_codes(input, &inner)?), exprs.clone())?
         }
         LogicalPlan::Unordered { input } => LogicalPlan::Unordered { input: Arc::new(with_codes(input, names)?) },
+        LogicalPlan::Merge { inputs: [left, right], matching, columns, schema } => {
+            let (mut of_left, mut of_right) = (vec![], vec![]);
+            let fields = schema.fields().iter().zip(columns).map(|(field, origin)| {
+                if !names.contains(&field.name().as_str()) {
+                    return field.clone();
+                }
+                match origin {
+                    Origin::Left(name) | Origin::Key(name) => of_left.push(name.as_str()),
+                    Origin::Right(name) => of_right.push(name.as_str()),
+                }
+                Arc::new(Field::new(field.name(), DataType::Int64, true))
+            });
+            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let inputs = [Arc::new(with_codes(left, &of_left)?), Arc::new(with_codes(right, &of_right)?)];
+            LogicalPlan::Merge { inputs, matching: matching.clone(), columns: columns.clone(), schema }
+        }
         _ => plan.clone(),
     })
 }

@@ -113,16 +113,22 @@ struct Stream {
 pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
     let mut stages = Stages::new(plans.iter().map(|plan| &**plan))?;
     for plan in plans {
-        let mut stream = stages.stream(plan)?;
+        let shared = codes::may_share(plan);
+        let coded = if shared { None } else { codes::coded(plan)? };
+        let mut stream = stages.stream(coded.as_ref().map_or(plan, |coded| &coded.plan))?;
         let root = match &stream.branches[..] {
             // Stages that nothing follows are the answer as they are.
-            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() => {
+            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() && coded.is_none() => {
                 stages.stages[*stage].given = Given::Held;
                 *stage
             }
             _ => {
                 stages.read_in_pieces(&mut stream);
-                let collect = CollectOp::held(stream.schema.clone());
+                let dictionaries = coded.map(|coded| coded.dictionaries).unwrap_or_default();
+                let collect = match shared {
+                    true => CollectOp::new(plan.schema().clone(), 0, None),
+                    false => CollectOp::held(plan.schema().clone(), dictionaries),
+                };
                 stages.reduce(stream, collect, "collect".to_owned());
                 stages.stages.len() - 1
             }

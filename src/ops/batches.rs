@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::OUTPUT_ROWS;
 use super::collect::compact;
-use crate::batch::{batch_bytes, decode, encode, held, held_batch, shown, shown_bytes};
+use crate::batch::{batch_bytes, decode, encode, held, held_batch, held_bytes, shown, shown_bytes};
 use crate::error::Result;
 use crate::mem::{Block, Part, Reservation};
 
@@ -79,7 +79,7 @@ impl Batches {
     /// Adds rows at the end. The batch should hold little beside its rows: it is kept as it is. Those of a result may be narrower than
     /// the schema, which they are shown in.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        let bytes = batch.get_array_memory_size();
+        let bytes = held_bytes(&batch);
         if !self.memory.try_resize_within_half(self.memory.bytes() + bytes) {
             self.spill(&shown(batch, &self.whole)?)?;
             return self.join_small();
@@ -138,7 +138,7 @@ impl Batches {
             if let Place::Memory(batch) = &mut piece.place {
                 let columns = batch.columns().iter().map(|column| held(column).unwrap_or_else(|| column.clone()));
                 *batch = held_batch(&self.whole, columns.collect(), batch.num_rows())?;
-                piece.bytes = batch.get_array_memory_size();
+                piece.bytes = held_bytes(batch);
                 bytes += piece.bytes;
             }
         }
@@ -161,7 +161,7 @@ impl Batches {
             if let Place::Memory(batch) = &mut piece.place {
                 if wanted.len() < piece.rows {
                     *batch = compact(&batch.slice(wanted.start, wanted.len()))?;
-                    piece.bytes = batch.get_array_memory_size().min(piece.bytes);
+                    piece.bytes = held_bytes(batch).min(piece.bytes);
                 }
                 held += piece.bytes;
             } else {

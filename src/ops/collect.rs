@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Batches, Flow, Reducer};
 pub(super) use crate::batch::batch_bytes;
-use crate::batch::{held, held_batch};
+use crate::batch::{held, held_batch, held_bytes, held_texts};
 use crate::error::Result;
 use crate::mem::{Part, Reservation};
 
@@ -18,6 +18,8 @@ pub(crate) struct CollectOp {
     limit: Option<usize>,
     /// Whether rows are kept as a result holds them: in narrower types.
     held: bool,
+    /// What text columns hold that come as codes.
+    dictionaries: Vec<Option<ArrayRef>>,
 }
 
 /// The first rows of a run, as many as the limit can need.
@@ -38,12 +40,12 @@ const SMALL_BYTES: usize = 1 << 20;
 
 impl CollectOp {
     pub(crate) fn new(schema: SchemaRef, offset: usize, limit: Option<usize>) -> CollectOp {
-        CollectOp { schema, offset, limit, held: false }
+        CollectOp { schema, offset, limit, held: false, dictionaries: vec![] }
     }
 
-    /// All rows, as a result holds them.
-    pub(crate) fn held(schema: SchemaRef) -> CollectOp {
-        CollectOp { held: true, ..CollectOp::new(schema, 0, None) }
+    /// All rows, as a result holds them. Columns with dictionaries come as integers, the places of their texts there.
+    pub(crate) fn held(schema: SchemaRef, dictionaries: Vec<Option<ArrayRef>>) -> CollectOp {
+        CollectOp { held: true, dictionaries, ..CollectOp::new(schema, 0, None) }
     }
 
     /// How many rows from the start of a run may be in the result, whatever rows precede it.
@@ -97,7 +99,7 @@ impl CollectOp {
         match small.as_slice() {
             [] => Ok(()),
             [only] if !self.held => state.rows.push(only.clone()),
-            _ => state.rows.push(self.own(&concat_batches(&self.schema, &small)?)?),
+            [first, ..] => state.rows.push(self.own(&concat_batches(&first.schema(), &small)?)?),
         }
     }
 
@@ -106,8 +108,11 @@ impl CollectOp {
         if !self.held {
             return compact(batch);
         }
-        let own = |column| held(column).map_or_else(|| compact_column(column), Ok);
-        let columns = batch.columns().iter().map(own).collect::<Result<_>>()?;
+        let own = |(at, column): (usize, &ArrayRef)| match self.dictionaries.get(at).and_then(Option::as_ref) {
+            Some(dictionary) => held_texts(column.as_primitive(), dictionary),
+            None => held(column).map_or_else(|| compact_column(column), Ok),
+        };
+        let columns = batch.columns().iter().enumerate().map(own).collect::<Result<_>>()?;
         held_batch(&self.schema, columns, batch.num_rows())
     }
 }
@@ -133,7 +138,7 @@ impl Reducer for CollectOp {
             self.keep(state, self.own(&batch.slice(0, wanted))?)?;
         } else if wanted > 0 {
             let kept = compact(&batch.slice(0, wanted))?;
-            let bytes = state.memory.bytes() + kept.get_array_memory_size();
+            let bytes = state.memory.bytes() + held_bytes(&kept);
             state.small.push(kept);
             state.small_rows += wanted;
             let full = state.small_rows >= 2 * SMALL_ROWS || bytes >= SMALL_BYTES;

@@ -91,6 +91,18 @@ impl LogicalPlan {
 }
 
 impl Matching {
+    /// Whether matches are found by this column of the left.
+    pub(crate) fn looks_at_left(&self, name: &str) -> bool {
+        let near = self.near.iter().map(|(left, ..)| left);
+        self.keys.iter().map(|(left, _)| left).chain(near).any(|left| left == name)
+    }
+
+    /// Whether matches are found by this column of the right.
+    pub(crate) fn looks_at_right(&self, name: &str) -> bool {
+        let near = self.near.iter().map(|(_, right, _)| right);
+        self.keys.iter().map(|(_, right)| right).chain(near).any(|right| right == name)
+    }
+
     /// The columns of both sides without which these can't come out.
     pub(super) fn needed(&self, columns: &[Origin]) -> [BTreeSet<Arc<str>>; 2] {
         let [mut left, mut right] = [BTreeSet::new(), BTreeSet::new()];

@@ -159,7 +159,7 @@ pub(crate) struct BuildOp {
 impl BuildOp {
     /// A row with a null in a key is found by nothing, unless `nulls_equal`; one whose `order` is null or NaN never is.
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundExpr>, nulls_equal: bool, order: Option<BoundExpr>) -> BuildOp {
-        BuildOp { collect: CollectOp::held(schema), keys, nulls_equal, order, large_rows: LARGE_ROWS }
+        BuildOp { collect: CollectOp::held(schema, vec![]), keys, nulls_equal, order, large_rows: LARGE_ROWS }
     }
 
     /// The same for rows that have more columns behind those of before.
