@@ -71,6 +71,59 @@ fn texts_that_repeat_are_grouped_as_texts() {
 }
 
 #[test]
+fn texts_that_repeat_come_out_as_they_went_in() {
+    // Texts of few bytes and of many, some null; numbers of 8, 16, 32 and 64 bits. Some rows of either side have no match.
+    let texts = ["zebra", "Ärger", "a text of more than twelve bytes", "", "b", "eleven byte"];
+    let mut left = "k,s,t,own,n\n".to_owned();
+    for n in 0..4000_i64 {
+        let t = if n % 5 > 0 { format!("\"{}\"", texts[n as usize % 6]) } else { String::new() };
+        left += &format!("{},\"{}\",{t},id{n},{}\n", n * n % 97, texts[n as usize % 4], n << (n % 4 * 12));
+    }
+    let mut right = "k,s,u,m\n".to_owned();
+    for n in 0..900_i64 {
+        let u = if n % 7 > 0 { format!("\"{}\"", texts[n as usize % 5]) } else { String::new() };
+        right += &format!("{},\"{}\",{u},{}\n", n % 90, texts[n as usize % 6], n % 100);
+    }
+    let files = Files::new(&[("left.csv", left.as_bytes()), ("right.csv", right.as_bytes())]);
+    for (name, session) in sessions() {
+        let (left, right) = (session.read_csv(files.path("left.csv")), session.read_csv(files.path("right.csv")));
+        let (kept_left, kept_right) = (left.persist().unwrap(), right.persist().unwrap());
+        let shapes: [fn(&Frame, &Frame) -> Frame; 13] = [
+            |l, _| l.clone(),
+            |l, _| l.filter(col("n").gt(50)),
+            |l, _| l.filter(col("s").ne("b")),
+            |l, _| l.filter(col("n").lt(0)),
+            |l, _| l.filter(col("n").gt(50)).select([col("t"), col("s").alias("t2"), col("s"), col("n") * 2]),
+            |l, r| l.merge(r.clone(), Merge::inner().on(["k"])),
+            |l, r| l.merge(r.clone(), Merge::left().on(["k"])),
+            |l, r| l.merge(r.clone(), Merge::right().on(["k"])),
+            |l, r| l.merge(r.clone(), Merge::outer().on(["k"])).select(["u", "t", "s_y", "n"]),
+            |l, r| l.merge(r.clone(), Merge::semi().on(["k", "s"])),
+            |l, r| l.merge(r.clone(), Merge::anti().left_on(["t"]).right_on(["u"])),
+            |l, r| {
+                let few = r.group_by(["k"]).agg([col("m").sum(), col("u").max()]);
+                l.merge(few, Merge::inner().on(["k"])).group_by(["t", "u"]).agg([col("m").sum()])
+            },
+            |l, r| l.merge(r.clone(), Merge::inner().on(["k"])).group_by(["t", "s_y", "u"]).keep_nulls().agg([size()]),
+        ];
+        for (shape, query) in shapes.into_iter().enumerate() {
+            let (read, kept) = (query(&left, &right), query(&kept_left, &kept_right));
+            let (want, got) = (read.compute().unwrap(), kept.compute().unwrap());
+            assert_eq!(got, want, "{name}, {shape}");
+            // A result is a frame's rows again, and all ways to its columns give the same.
+            let again = Frame::from(got.clone());
+            assert_eq!(again.compute().unwrap(), want, "{name}, {shape}");
+            let batches: Vec<RecordBatch> = got.batches().collect();
+            assert!(batches.iter().all(|batch| batch.schema_ref() == got.schema() || batch.num_columns() == 0));
+            assert_eq!(Table::from_reader(got.clone().into_reader()).unwrap(), want, "{name}, {shape}");
+            assert_eq!(rows(&got), rows(&want), "{name}, {shape}");
+            let rows_of = |table: &Table| table.clone().into_batches().iter().map(RecordBatch::num_rows).sum::<usize>();
+            assert_eq!(rows_of(&got), want.num_rows(), "{name}, {shape}");
+        }
+    }
+}
+
+#[test]
 fn the_files_are_not_read_again() {
     let files = Files::new(&[("a.csv", b"x,y\n1,one\n2,two\n")]);
     let kept = read_csv(files.path("a.csv")).persist().unwrap();
