@@ -343,7 +343,7 @@ mod tests {
                 1 => Arc::new(ints.map(|v| v.map(|v| v as f64 / 3.0)).collect::<Float64Array>()),
                 2 => Arc::new(ints.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
                 3 => Arc::new(ints.collect::<TimestampMicrosecondArray>()),
-                _ => Arc::new(ints.map(|v| v.map(|v| (v % 10i64.pow(nth as u32 % 14)).to_string())).collect::<StringViewArray>()),
+                _ => Arc::new(ints.map(|v| v.map(|v| (v % 10i64.pow(nth as u32 % 11)).to_string())).collect::<StringViewArray>()),
             }
         };
         RecordBatch::try_from_iter_with_nullable((0..columns).map(|nth| (format!("c{nth}"), column(nth), true)))
