@@ -17,8 +17,14 @@ pub(crate) struct KeyWords {
 
 /// Some of the keys: those of one part.
 pub(crate) struct KeyPart {
-    table: Table<u64>,
+    table: PartTable,
     keys: u32,
+}
+
+/// Where all words fit into 32 bits, slots are half as large, and so is what a look-up reaches into at random.
+enum PartTable {
+    Short(Table<u32>),
+    Long(Table<u64>),
 }
 
 /// All keys, in parts.
@@ -83,31 +89,77 @@ impl KeyPart {
         Table::<u64>::dense_bytes(keys)
     }
 
-    /// With room for so many keys.
-    pub(crate) fn with_room(keys: usize) -> KeyPart {
-        KeyPart { table: Table::dense(keys), keys: 0 }
+    /// With room for so many keys, which are less than 2^32 if they are `short`.
+    pub(crate) fn with_room(keys: usize, short: bool) -> KeyPart {
+        let table = if short { PartTable::Short(Table::dense(keys)) } else { PartTable::Long(Table::dense(keys)) };
+        KeyPart { table, keys: 0 }
     }
 
     /// Adds the number of each word's key in this part.
     pub(crate) fn assign(&mut self, words: &[u64], ids: &mut Vec<u32>) {
-        for words in words.chunks(AHEAD) {
-            self.table.fetch(words);
-            ids.extend(words.iter().map(|word| {
-                let id = self.table.find_or_insert(*word, self.keys);
-                self.keys += u32::from(id == self.keys);
-                id
-            }));
+        let keys = &mut self.keys;
+        match &mut self.table {
+            PartTable::Short(table) => assign(table, words, |word| word as u32, keys, ids),
+            PartTable::Long(table) => assign(table, words, |word| word, keys, ids),
         }
     }
 
     /// Gives each key another number, from the one that it has.
     pub(crate) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
-        self.table.renumber(number);
+        match &mut self.table {
+            PartTable::Short(table) => table.renumber(number),
+            PartTable::Long(table) => table.renumber(number),
+        }
     }
 
     /// How many keys there are.
     pub(crate) fn len(&self) -> usize {
         self.keys as usize
+    }
+}
+
+fn assign<K: Key>(
+    table: &mut Table<K>,
+    words: &[u64],
+    key: impl Fn(u64) -> K,
+    keys: &mut u32,
+    ids: &mut Vec<u32>,
+) {
+    let mut some = [K::default(); AHEAD];
+    for words in words.chunks(AHEAD) {
+        let some = &mut some[..words.len()];
+        some.iter_mut().zip(words).for_each(|(some, word)| *some = key(*word));
+        table.fetch(some);
+        ids.extend(some.iter().map(|key| {
+            let id = table.find_or_insert(*key, *keys);
+            *keys += u32::from(id == *keys);
+            id
+        }));
+    }
+}
+
+impl PartTable {
+    #[inline]
+    fn first_slot(&self, hash: u64) -> u32 {
+        match self {
+            PartTable::Short(table) => table.first_slot(hash),
+            PartTable::Long(table) => table.first_slot(hash),
+        }
+    }
+
+    #[inline]
+    fn find(&self, word: u64, hash: u64) -> u32 {
+        match self {
+            PartTable::Short(table) => u32::try_from(word).map_or(MISSING, |word| table.find_hashed(word, hash)),
+            PartTable::Long(table) => table.find_hashed(word, hash),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            PartTable::Short(table) => table.bytes(),
+            PartTable::Long(table) => table.bytes(),
+        }
     }
 }
 
@@ -141,7 +193,7 @@ impl PartedKeys {
             ids.extend(words.iter().map(|word| {
                 let hash = word.hash();
                 let part = part_of(hash);
-                match self.parts[part].table.find_hashed(*word, hash) {
+                match self.parts[part].table.find(*word, hash) {
                     MISSING => MISSING,
                     id => id + self.firsts[part],
                 }

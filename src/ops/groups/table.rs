@@ -22,6 +22,11 @@ pub(super) trait Key: Copy + Eq + Default {
     fn hash(self) -> u64;
 }
 
+/// Two slots of at most 8 bytes.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+pub(super) struct QuarterLine;
+
 /// Two slots of at most 16 bytes.
 #[derive(Clone, Copy)]
 #[repr(align(32))]
@@ -44,6 +49,15 @@ impl Key for i64 {
 
     fn hash(self) -> u64 {
         fold(self as u64, 0)
+    }
+}
+
+impl Key for u32 {
+    type Align = QuarterLine;
+
+    /// As of the same number in 64 bits.
+    fn hash(self) -> u64 {
+        u64::from(self).hash()
     }
 }
 

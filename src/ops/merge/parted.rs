@@ -221,7 +221,8 @@ impl LargeBuild {
     pub(crate) fn indexed(&self, part: usize, hashed: &[&Hashed]) -> IndexedPart {
         let range = |hashed: &Hashed| if part == 0 { 0 } else { hashed.ends[part - 1] }..hashed.ends[part];
         let count = hashed.iter().map(|hashed| range(hashed).len()).sum();
-        let mut keys = KeyPart::with_room(count);
+        let all = hashed.iter().flat_map(|hashed| &hashed.words[range(hashed)]).fold(0, |all, word| all | word);
+        let mut keys = KeyPart::with_room(count, all >> u32::BITS == 0);
         let (mut groups, mut rows) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for hashed in hashed {
             let range = range(hashed);
