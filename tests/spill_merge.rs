@@ -134,10 +134,7 @@ const KINDS: [&str; 6] = ["inner", "left", "right", "outer", "semi", "anti"];
 
 fn numbers(table: &Table, column: &str) -> Vec<Option<i64>> {
     let Ok(at) = table.schema().index_of(column) else { return vec![None; table.num_rows()] };
-    table
-        .batches()
-        .flat_map(|batch| batch.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>())
-        .collect()
+    table.batches().flat_map(|batch| batch.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>()).collect()
 }
 
 fn read(session: &Session, files: &Files) -> (Frame, Frame) {

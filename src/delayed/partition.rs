@@ -119,7 +119,8 @@ impl RowSource for Tables {
             .in_step("from_delayed(..)"));
         }
         let columns = columns.to_vec();
-        let batches = Table::clone(&table).into_reader().map(move |batch| Ok(conform(&batch?, &self.schema)?.project(&columns)?));
+        let batches =
+            Table::clone(table).into_reader().map(move |batch| Ok(conform(&batch?, &self.schema)?.project(&columns)?));
         Ok(Box::new(batches))
     }
 }

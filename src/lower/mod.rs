@@ -118,7 +118,9 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
         let mut stream = stages.stream(coded.as_ref().map_or(plan, |coded| &coded.plan))?;
         let root = match &stream.branches[..] {
             // Stages that nothing follows are the answer as they are.
-            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }] if steps.is_empty() && coded.is_none() => {
+            [Branch { source: Source::Stage { stage, pick: Pick::All }, steps, .. }]
+                if steps.is_empty() && coded.is_none() =>
+            {
                 stages.stages[*stage].given = Given::Held;
                 *stage
             }

@@ -118,13 +118,7 @@ impl KeyPart {
     }
 }
 
-fn assign<K: Key>(
-    table: &mut Table<K>,
-    words: &[u64],
-    key: impl Fn(u64) -> K,
-    keys: &mut u32,
-    ids: &mut Vec<u32>,
-) {
+fn assign<K: Key>(table: &mut Table<K>, words: &[u64], key: impl Fn(u64) -> K, keys: &mut u32, ids: &mut Vec<u32>) {
     let mut some = [K::default(); AHEAD];
     for words in words.chunks(AHEAD) {
         let some = &mut some[..words.len()];

@@ -1,6 +1,6 @@
 //! Merge: left rows find right rows of the same key, or of the nearest.
 //!
-//! 1. The right side is gathered whole ([`BuildOp`]): its keys become dense groups as in a group-by, and an index leads from a
+//! 1. The right side is gathered whole ([`BuildOp`]), held in narrow types: its keys become dense groups as in a group-by, and an index leads from a
 //!    group to its rows in their order. That is a [`JoinTable`], which all tasks share and none changes. Many rows are indexed by
 //!    several tasks ([`LargeBuild`]).
 //! 2. Batches of the left side look up their keys ([`ProbeOp`]). Where all right keys differ, a left row has one match at most:

@@ -2,7 +2,7 @@
 //!
 //! 1. Ranges of rows are hashed: their keys become words, sorted by part. The columns that come out are laid out by rows
 //!    ([`RowStore`]); batches are let go of one by one, so that their memory serves what comes.
-//! 2. Each part of the words becomes a table of its own.
+//! 2. Each part of the words becomes a table of its own. Keys that all differ lead from there to their rows at once.
 //! 3. The others, of long texts and truth values, are each gathered into one array.
 //! 4. Together that is a [`JoinTable`].
 
