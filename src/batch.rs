@@ -25,7 +25,10 @@ pub(crate) use codec::{decode, encode};
 pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
-pub(crate) use held::{held, held_batch, held_bytes, held_texts, packed_text, shown, shown_bytes, view_of};
+pub(crate) use held::{
+    held, held_batch, held_bytes, held_texts, is_narrow, packed_text, shown, shown_bytes, shown_column, texts_at,
+    view_of,
+};
 pub(crate) use narrow::Narrow;
 pub(crate) use nulls::nulls_at;
 pub(crate) use short_texts::{INLINE, VIEW_BYTES, short_texts};
@@ -192,7 +195,7 @@ impl Table {
         self.schema.fields().len()
     }
 
-    /// One column as one array. A table of several batches copies the column's values.
+    /// One column as one array: a copy of the values where the table has several batches, or holds them narrow.
     ///
     /// # Errors
     /// [`ErrorKind::Column`] when there is no such column.

@@ -2,7 +2,11 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use common::{Files, Value, assert_same, expected, rows, session, sessions};
+use partita::arrow;
 use partita::prelude::*;
 
 const GENERATED: &str = "testdata/baci/BACI_HS12_Y*.csv";
@@ -197,7 +201,7 @@ fn wide_from_long_as_in_pandas() {
 
 /// The number of rows of each partition.
 fn sizes(frame: &Frame) -> Vec<i64> {
-    use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+    use arrow::array::AsArray;
     let sizes = frame.map_partitions(|b| {
         let rows = std::sync::Arc::new(Int64Array::from(vec![b.num_rows() as i64])) as ArrayRef;
         RecordBatch::try_from_iter([("rows", rows)])
@@ -301,4 +305,36 @@ fn one_row_is_one_row_whatever_is_asked_of_it() {
     assert_eq!(total.merge(&total, Merge::cross()).num_rows().unwrap(), 1);
     let e = total.unpivot(["v"], ["v", "v"], "name", "value").schema().unwrap_err();
     assert!(e.to_string().contains("named twice"), "{e}");
+}
+
+#[test]
+fn tables_that_say_they_have_no_nulls() {
+    let ints = |values: &[Option<i64>]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    let full =
+        RecordBatch::try_from_iter([("x", ints(&[Some(1), Some(2)])), ("y", ints(&[Some(3), Some(4)]))]).unwrap();
+    let some = RecordBatch::try_from_iter([("x", ints(&[Some(6), None])), ("y", ints(&[None, Some(7)]))]).unwrap();
+    let less = RecordBatch::try_from_iter([("x", ints(&[Some(5)]))]).unwrap();
+    assert!(!full.schema().field(1).is_nullable() && some.schema().field(1).is_nullable());
+    let row = |x: Option<i64>, y: Option<i64>| [x, y].map(|v| v.map_or(Value::Null, Value::Int)).to_vec();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, session) in sessions() {
+        let frame = |batches: &[&RecordBatch], of: &RecordBatch| {
+            session.frame(Table::new(of.schema(), batches.iter().map(|b| (*b).clone()).collect::<Vec<_>>()).unwrap())
+        };
+        // A column that one of them lacks is null there.
+        let both = concat([frame(&[&full], &full), frame(&[&less], &less)]).compute().unwrap();
+        assert_eq!(rows(&both), [row(Some(1), Some(3)), row(Some(2), Some(4)), row(Some(5), None)], "{name}");
+        // Of several batches one has nulls, whatever the table says.
+        let want = [row(Some(6), None), row(None, Some(7)), row(Some(1), Some(3)), row(Some(2), Some(4))];
+        for of in [&full, &some] {
+            let mixed = frame(&[&some, &full], of);
+            assert_eq!(rows(&mixed.compute().unwrap()), want, "{name}");
+            let filtered = mixed.filter(col("x").is_null().or(col("x").gt(0))).compute().unwrap();
+            assert_eq!(rows(&filtered), want, "{name}");
+            assert!(filtered.to_string().contains("null"), "{name}");
+            let path = dir.path().join(format!("{name}.parquet"));
+            mixed.write(&path, WriteOptions::parquet().overwrite()).unwrap();
+            assert_eq!(rows(&session.read_parquet(path.as_path()).compute().unwrap()), want, "{name}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment};
 
-use super::Table;
+use super::{Table, wide};
 use crate::config::count;
 use crate::expr::type_name;
 
@@ -91,12 +91,12 @@ impl Table {
     fn cells(&self, start: usize, count: usize) -> Vec<Vec<String>> {
         let mut rows = Vec::with_capacity(count);
         let mut skip = start;
-        for batch in self.batches() {
+        for batch in self.held() {
             let offset = skip.min(batch.num_rows());
             skip -= offset;
             let length = (batch.num_rows() - offset).min(count - rows.len());
             if length > 0 {
-                rows.extend(batch_cells(&batch.slice(offset, length)));
+                rows.extend(batch_cells(&wide(batch.slice(offset, length), self.schema())));
             }
         }
         rows

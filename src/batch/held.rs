@@ -52,6 +52,12 @@ fn keyed<K: ArrowDictionaryKeyType>(
     Ok(Arc::new(DictionaryArray::try_new(narrowed::<K>(places, key), dictionary.clone())?))
 }
 
+/// The texts at these places of a dictionary.
+pub(crate) fn texts_at(places: &dyn Array, dictionary: &dyn Array) -> Result<ArrayRef> {
+    // Long texts lie in the dictionary, which a batch must not hold as a whole.
+    Ok(Arc::new(take(dictionary, places, None)?.as_string_view().gc()))
+}
+
 /// What a batch takes that may be [`held`]. A dictionary is shared by many, and so not counted.
 pub(crate) fn held_bytes(batch: &RecordBatch) -> usize {
     let bytes = |column: &ArrayRef| match column.as_any_dictionary_opt() {
@@ -72,18 +78,22 @@ pub(crate) fn held_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize
     Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
+/// Whether a batch of a table of this schema is narrower than that.
+pub(crate) fn is_narrow(batch: &RecordBatch, schema: &Schema) -> bool {
+    batch.columns().iter().zip(schema.fields()).any(|(column, field)| column.data_type() != field.data_type())
+}
+
 /// The batch with its columns as they were before they were [`held`], which are those of the schema.
 pub(crate) fn shown(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = || batch.columns().iter().zip(schema.fields());
-    if columns().all(|(column, field)| column.data_type() == field.data_type()) {
+    if !is_narrow(&batch, schema) {
         return Ok(batch);
     }
-    let columns = columns().map(|(column, field)| shown_column(column, field));
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| shown_column(column, field));
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_>>()?, &options)?)
 }
 
-/// What the batch takes once it is [`shown`].
+/// What the batch, of no dictionary, takes once it is [`shown`].
 pub(crate) fn shown_bytes(batch: &RecordBatch, schema: &SchemaRef) -> usize {
     let bytes = |(column, field): (&ArrayRef, &Arc<Field>)| match field.data_type() {
         own if own == column.data_type() => column.get_array_memory_size(),
@@ -93,13 +103,13 @@ pub(crate) fn shown_bytes(batch: &RecordBatch, schema: &SchemaRef) -> usize {
     batch.columns().iter().zip(schema.fields()).map(bytes).sum()
 }
 
-fn shown_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+/// The column as it was before it was [`held`]: that of the field.
+pub(crate) fn shown_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     Ok(match (column.data_type(), field.data_type()) {
         (DataType::FixedSizeBinary(_), DataType::Utf8View) => Arc::new(shown_texts(column.as_fixed_size_binary())?),
         (DataType::Dictionary(..), DataType::Utf8View) => {
             let texts = column.as_any_dictionary();
-            // Long texts lie in the dictionary, which a batch must not hold as a whole.
-            Arc::new(take(texts.values(), texts.keys(), None)?.as_string_view().gc())
+            texts_at(texts.keys(), texts.values())?
         }
         (own, wanted) if own != wanted => cast(column, wanted)?,
         _ => column.clone(),

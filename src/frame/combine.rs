@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::Frame;
-use crate::batch::{Table, conform, conform_schema};
+use crate::batch::{Table, conform, conform_schema, is_narrow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::LogicalPlan;
 use crate::sched::Session;
@@ -63,7 +63,7 @@ impl Session {
 }
 
 impl From<&Table> for Frame {
-    /// As [`Session::frame`], in the default session. The rows are shared, not copied.
+    /// As [`Session::frame`], in the default session. The rows are shared, not copied, until they are read.
     fn from(table: &Table) -> Frame {
         Frame::from(table.clone())
     }
@@ -101,14 +101,15 @@ impl From<&Frame> for Frame {
     }
 }
 
-/// The table with columns of our types.
+/// The table with columns of our types, all of which may have nulls. Batches that are held narrow stay so: they are of ours.
 fn conformed(table: Table) -> Result<Table> {
     let schema = conform_schema(table.schema())?;
-    if table.schema().fields().iter().zip(schema.fields()).all(|(own, field)| own.data_type() == field.data_type()) {
-        return Ok(table);
-    }
-    let batches = table.batches().map(|batch| conform(&batch, &schema));
-    Table::new(schema.clone(), batches.collect::<Result<Vec<_>>>()?)
+    let own = |batch: &RecordBatch| match is_narrow(batch, table.schema()) {
+        true => Ok(batch.clone()),
+        false => conform(batch, &schema),
+    };
+    let batches = table.held().iter().map(own).collect::<Result<Vec<_>>>()?;
+    Ok(Table::of_held(schema, batches))
 }
 
 impl From<Table> for Frame {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::RandomState;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringViewArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::{Kept, Persisted, RowSource, Rows};
@@ -153,10 +153,4 @@ impl RowSource for Coded {
         });
         Ok(Box::new(batches))
     }
-}
-
-/// The texts of codes.
-pub(crate) fn decode(codes: &Int64Array, dictionary: &ArrayRef) -> Result<ArrayRef> {
-    // Long texts lie in the dictionary, which a batch must not hold as a whole.
-    Ok(Arc::new(arrow::compute::take(dictionary, codes, None)?.as_string_view().gc()))
 }

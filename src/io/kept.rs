@@ -190,7 +190,7 @@ impl RowSource for Persisted {
         format!("persisted in {} partition{plural}", self.partitions.len())
     }
 
-    fn is_held(&self) -> bool {
+    fn is_in_memory(&self) -> bool {
         self.partitions.iter().all(|kept| matches!(kept, Kept::Memory { .. }))
     }
 

@@ -16,7 +16,7 @@ mod text;
 mod typed;
 pub(crate) mod write;
 
-pub(crate) use codes::{Codes, MIN_REPEATS, decode};
+pub(crate) use codes::{Codes, MIN_REPEATS};
 pub use discover::Paths;
 pub(crate) use ipc::IpcSource;
 pub(crate) use kept::{Kept, KeptWriter, Persisted};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use crate::batch::{Table, shown};
+use crate::batch::{Table, is_narrow, shown};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::graph::{TaskGraph, TaskId};
@@ -32,8 +32,8 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
     fn bytes(&self) -> u64 {
         0
     }
-    /// Whether the rows are in memory, so that taking them as they are costs none.
-    fn is_held(&self) -> bool {
+    /// Whether the rows are in memory as they are given, so that taking them costs none.
+    fn is_in_memory(&self) -> bool {
         false
     }
     /// Whether reading runs closures of a user's, which should not run twice.
@@ -83,8 +83,8 @@ impl RowSource for Table {
         format!("table of {} rows", self.num_rows())
     }
 
-    fn is_held(&self) -> bool {
-        true
+    fn is_in_memory(&self) -> bool {
+        !self.held().iter().any(|batch| is_narrow(batch, self.schema()))
     }
 
     fn read<'a>(&'a self, partition: usize, columns: &[usize], _: Option<&Expr>, _: Reservation) -> Result<Rows<'a>> {

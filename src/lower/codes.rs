@@ -1,16 +1,14 @@
-//! Text columns of persisted frames that nothing looks at: their codes go in their place, from which the texts are made in the end.
-//!
-//! Groups are found by them, and results that are held hold them beside their dictionary.
+//! Text columns of persisted frames whose bytes nothing looks at: their codes go in their place. Groups are found by them, and get their
+//! texts in the end; results that are held hold them beside their dictionary, unless they can share the texts.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::batch::BatchFunction;
+use crate::batch::{BatchFunction, texts_at};
 use crate::error::Result;
 use crate::expr::{AggExpr, Expr, MergeKind, Node};
-use crate::io::decode;
 use crate::ops::MapOp;
 use crate::plan::{LogicalPlan, Origin};
 
@@ -47,7 +45,7 @@ impl ByCodes {
             let mut columns = batch.columns().to_vec();
             for (column, dictionary) in columns.iter_mut().zip(&dictionaries) {
                 if let Some(dictionary) = dictionary {
-                    *column = decode(column.as_primitive::<Int64Type>(), dictionary)?;
+                    *column = texts_at(column, dictionary)?;
                 }
             }
             Ok::<_, crate::error::Error>(arrow::array::RecordBatch::try_new(schema.clone(), columns)?)
@@ -72,10 +70,11 @@ pub(super) fn coded(plan: &LogicalPlan) -> Result<Option<Coded>> {
     Ok(if coded.is_empty() { None } else { Some(Coded { plan: with_codes(plan, &coded)?, dictionaries }) })
 }
 
-/// Whether the columns of a result may be those of a source in memory, which it had better share.
+/// Whether the columns of a result may be those of a source in memory, which it had better share: they cost nothing, where narrow
+/// ones would be copies. A left merge passes left rows as they are where right keys differ.
 pub(super) fn may_share(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Read { source, .. } => source.is_held(),
+        LogicalPlan::Read { source, .. } => source.is_in_memory(),
         LogicalPlan::Unordered { input } | LogicalPlan::Project { input, .. } => may_share(input),
         LogicalPlan::Merge { inputs: [left, _], matching, .. } => matching.kind == MergeKind::Left && may_share(left),
         _ => false,

@@ -99,7 +99,11 @@ impl CollectOp {
         match small.as_slice() {
             [] => Ok(()),
             [only] if !self.held => state.rows.push(only.clone()),
-            [first, ..] => state.rows.push(self.own(&concat_batches(&first.schema(), &small)?)?),
+            [first, ..] => {
+                // Codes stand where the schema has texts.
+                let schema = if self.dictionaries.is_empty() { self.schema.clone() } else { first.schema() };
+                state.rows.push(self.own(&concat_batches(&schema, &small)?)?)
+            }
         }
     }
 

@@ -174,7 +174,8 @@ mod tests {
     use arrow::datatypes::Int64Type;
 
     use super::*;
-    use crate::io::{Persisted, RowSource, decode};
+    use crate::batch::texts_at;
+    use crate::io::{Persisted, RowSource};
     use crate::mem::{Budget, Part, Spill};
 
     fn batch(first: i64, rows: i64) -> RecordBatch {
@@ -275,7 +276,7 @@ mod tests {
         for nth in 0..20 {
             let read = coded.read(nth, &[0, 1], None, budget.reserve("read")).unwrap();
             let read = concat_batches(coded.schema(), &read.collect::<Result<Vec<_>>>().unwrap()).unwrap();
-            let texts = decode(read.column(0).as_primitive(), &dictionary).unwrap();
+            let texts = texts_at(read.column(0), &dictionary).unwrap();
             assert_eq!([&texts, read.column(1)], [batch(nth as i64).column(0), batch(nth as i64).column(1)]);
         }
         drop((rows, coded));

@@ -89,7 +89,7 @@ impl KeyPart {
         Table::<u64>::dense_bytes(keys)
     }
 
-    /// With room for so many keys, which are less than 2^32 if they are `short`.
+    /// With room for so many keys, whose words have 32 bits if they are `short`.
     pub(crate) fn with_room(keys: usize, short: bool) -> KeyPart {
         let table = if short { PartTable::Short(Table::dense(keys)) } else { PartTable::Long(Table::dense(keys)) };
         KeyPart { table, keys: 0 }

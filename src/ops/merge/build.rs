@@ -186,7 +186,7 @@ impl BuildOp {
 
     /// A table of these rows; the rows as they are where it would leave too little memory to others.
     pub(super) fn side(&self, rows: Batches) -> Result<RightSide> {
-        // Columns are copied one by one, and then comes the index: about as much as the rows again.
+        // They are shown, then columns are copied one by one, and then comes the index: about as much as the rows again.
         let (booked, loaded) = (rows.bytes(), rows.loaded_bytes());
         let (mut memory, more) = (rows.memory(), 2 * loaded - booked.min(loaded));
         // What is very small may take of what is left, too.
@@ -217,7 +217,7 @@ impl BuildOp {
             return Ok(None);
         }
         let (batches, mut memory) = rows.load()?;
-        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(self.schema(), &batches)) {
+        if !memory.try_resize_with_some_left(LargeBuild::bytes_for(self.schema(), &batches)?) {
             return Ok(None);
         }
         LargeBuild::new(self, &batches, 2 * self.large_rows, memory)

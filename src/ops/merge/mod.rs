@@ -1,8 +1,8 @@
 //! Merge: left rows find right rows of the same key, or of the nearest.
 //!
-//! 1. The right side is gathered whole ([`BuildOp`]), held in narrow types: its keys become dense groups as in a group-by, and an index leads from a
-//!    group to its rows in their order. That is a [`JoinTable`], which all tasks share and none changes. Many rows are indexed by
-//!    several tasks ([`LargeBuild`]).
+//! 1. The right side is gathered whole ([`BuildOp`]), held in narrow types: its keys become dense groups as in a group-by, and an
+//!    index leads from a group to its rows in their order. That is a [`JoinTable`], which all tasks share and none changes. Many rows
+//!    are indexed by several tasks ([`LargeBuild`]).
 //! 2. Batches of the left side look up their keys ([`ProbeOp`]). Where all right keys differ, a left row has one match at most:
 //!    left columns pass as they are or filtered. Else pairs of rows are gathered, and taken a batch at a time.
 //! 3. Right rows that found no match ([`Matched`], a bit each) come last, where a merge keeps them.

@@ -6,7 +6,7 @@
 //! 3. The others, of long texts and truth values, are each gathered into one array.
 //! 4. Together that is a [`JoinTable`].
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -15,7 +15,7 @@ use super::build::{BuildOp, JoinTable, KeyIndex, gathered};
 use super::index::Index;
 use super::probe::{MergedColumn, ProbeOp};
 use super::row_store::{RowLayout, RowStore};
-use crate::batch::shown;
+use crate::batch::{is_narrow, shown, shown_bytes, shown_column};
 use crate::error::{Error, Result};
 use crate::expr::BoundExpr;
 use crate::mem::{Part, Reservation};
@@ -88,20 +88,27 @@ impl LargeBuild {
     pub(crate) const PARTS: usize = KeyWords::PARTS;
 
     /// The bytes that the work takes beside these batches, and what it leaves: all columns are copied that may come out.
-    pub(super) fn bytes_for(schema: &SchemaRef, batches: &[RecordBatch]) -> usize {
+    pub(super) fn bytes_for(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<usize> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let all: Vec<usize> = (0..schema.fields().len()).collect();
         let layout = RowLayout::of(schema, &all, &batches.iter().collect::<Vec<_>>());
-        let others = all.iter().filter(|at| !layout.has(**at));
-        let others = others.flat_map(|at| batches.iter().map(|batch| batch.column(*at).get_array_memory_size()));
+        let mut others = 0;
+        for at in all.into_iter().filter(|at| !layout.has(*at)) {
+            let schema = Arc::new(schema.project(&[at])?);
+            for batch in batches {
+                let column = batch.project(&[at])?;
+                // What is held narrow is shown, too, until it is copied.
+                others += shown_bytes(&column, &schema) * if is_narrow(&column, &schema) { 2 } else { 1 };
+            }
+        }
         let parts = KeyWords::PARTS * KeyPart::bytes_for(rows / KeyWords::PARTS + rows / (4 * KeyWords::PARTS));
         let words = layout.words_for(rows) * size_of::<u32>();
         let keys = rows * (size_of::<u64>() + 4 * size_of::<u32>());
-        others.sum::<usize>() + words + keys + parts
+        Ok(others + words + keys + parts)
     }
 
-    /// Of these batches, as they are held, which are hashed by about so many rows; `memory` books what is to come. None where the keys of a row are no
-    /// words.
+    /// Of these batches, as they are held, which are hashed by about so many rows; `memory` books what is to come. None where the keys
+    /// of a row are no words.
     pub(super) fn new(
         op: &BuildOp,
         batches: &[RecordBatch],
@@ -116,8 +123,7 @@ impl LargeBuild {
         // A value alone is a word.
         let may_not_fit = if words.have_nulls() { batches } else { &[] };
         for batch in may_not_fit {
-            let batch = &shown(batch.clone(), op.schema())?;
-            let keys = op.keys().iter().map(|key| key.eval(batch)).collect::<Result<Vec<_>>>()?;
+            let keys = op.keys().iter().map(|key| eval_held(key, batch, op.schema())).collect::<Result<Vec<_>>>()?;
             if !words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)? {
                 return Ok(None);
             }
@@ -250,12 +256,14 @@ impl LargeBuild {
         columns: &[&GatheredColumn],
     ) -> Result<JoinTable> {
         let all_by_rows = parts.iter().all(|part| part.is_by_rows);
+        // Where they don't all differ, the numbers of rows become those of groups again.
+        let mut group_of_row = vec![0; if all_by_rows { 0 } else { self.rows }];
         let take = |part: &&IndexedPart| {
             let (keys, (groups, rows)) = (locked(&part.keys).take(), std::mem::take(&mut *locked(&part.groups)));
             let mut keys = keys.ok_or_else(|| Error::internal("a part of the keys is taken twice"))?;
             if part.is_by_rows && !all_by_rows {
-                // Groups are numbered as they are first seen.
-                keys.renumber(|row| rows.binary_search(&row).unwrap_or_default() as u32);
+                groups.iter().zip(&rows).for_each(|(group, row)| group_of_row[*row as usize] = *group);
+                keys.renumber(|row| group_of_row[row as usize]);
             }
             Ok((keys, (groups, rows)))
         };
@@ -279,6 +287,15 @@ impl LargeBuild {
         let own = memory.sibling();
         let memory = std::mem::replace(&mut *memory, own);
         Ok(JoinTable::new(whole, Some(by_rows), self.rows, keys, index, memory))
+    }
+}
+
+/// A key of a batch as it is held.
+fn eval_held(key: &BoundExpr, batch: &RecordBatch, schema: &SchemaRef) -> Result<ArrayRef> {
+    match key.column() {
+        // No other column need be shown.
+        Some(at) => shown_column(batch.column(at), schema.field(at)),
+        None => key.eval(&shown(batch.clone(), schema)?),
     }
 }
 
