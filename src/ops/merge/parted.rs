@@ -103,7 +103,7 @@ impl LargeBuild {
         }
         let parts = KeyWords::PARTS * KeyPart::bytes_for(rows / KeyWords::PARTS + rows / (4 * KeyWords::PARTS));
         let words = layout.words_for(rows) * size_of::<u32>();
-        let keys = rows * (size_of::<u64>() + 4 * size_of::<u32>());
+        let keys = rows * (size_of::<u64>() + 5 * size_of::<u32>());
         Ok(others + words + keys + parts)
     }
 
