@@ -178,7 +178,7 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
-                |_, _, _, _, _| false,
+                |_, _, _, _, _, _| false,
                 |_, _| None,
                 |text| spellings.date(text),
             ),
@@ -186,7 +186,7 @@ impl Decoder<'_> {
                 column,
                 rows,
                 buffer,
-                |_, _, _, _, _| false,
+                |_, _, _, _, _, _| false,
                 |_, _| None,
                 |text| spellings.timestamp(text),
             ),
@@ -219,7 +219,7 @@ impl Decoder<'_> {
         let mut nulls = NullBits::default();
         let mut left = vec![];
         let simd = self.spellings.dialect.simd;
-        if self.spellings.plain_numbers && wide(simd, column, rows, &mut values, &mut left) {
+        if self.spellings.plain_numbers && wide(simd, column, rows, &mut values, &mut nulls, &mut left) {
             let left = left.into_iter().map(|at| (at as usize, rows.row(at as usize)));
             self.fields::<P>(column, left, &mut values, &mut nulls, fast, complete);
         } else {
@@ -322,11 +322,18 @@ struct NullBits(Option<MutableBuffer>, usize);
 
 impl NullBits {
     fn set(&mut self, at: usize, len: usize) {
-        let bits = self.0.get_or_insert_with(|| {
-            MutableBuffer::new(bit_util::ceil(len, 8)).with_bitset(bit_util::ceil(len, 8), true)
-        });
-        bit_util::unset_bit(bits.as_slice_mut(), at);
+        bit_util::unset_bit(self.bits(len), at);
+    }
+
+    /// As [`set`](Self::set) for eight places, from `8 * nth` on: those whose bits are set.
+    fn set_eight(&mut self, nth: usize, missing: u8, len: usize) {
+        self.bits(len)[nth] &= !missing;
+    }
+
+    fn bits(&mut self, len: usize) -> &mut [u8] {
         self.1 = len;
+        let bytes = bit_util::ceil(len, 8);
+        self.0.get_or_insert_with(|| MutableBuffer::new(bytes).with_bitset(bytes, true)).as_slice_mut()
     }
 
     fn finish(self) -> Option<NullBuffer> {

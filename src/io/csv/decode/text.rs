@@ -32,7 +32,10 @@ pub(super) fn decode(
         };
         if lengths.any_empty {
             // The view of an empty text is 0.
-            views.iter().enumerate().filter(|(_, view)| **view == 0).for_each(|(at, _)| nulls.set(at, n));
+            for (nth, views) in views.chunks(8).enumerate() {
+                let bits = views.iter().enumerate().map(|(at, view)| u8::from(*view == 0) << at);
+                nulls.set_eight(nth, bits.sum(), n);
+            }
         }
         // Without the block it is clear to all that nothing is in it.
         let buffers = if lengths.any_long { vec![column.records.block.clone()] } else { vec![] };

@@ -1,10 +1,11 @@
-//! Numbers several at a time: the words that end at eight fields, or four, are gathered, and parsed as one.
+//! Numbers several at a time: the words that end at eight fields, or four, are put together, and parsed as one.
 //!
 //! What they do is [`int::parse_digits`](super::int::parse_digits) and [`float::parse_digits`](super::float::parse_digits),
 //! which tests hold them to; a field that they decline goes there. AVX-512 takes eight fields (`avx512`), AVX2 four (`avx2`).
 //!
 //! Numbers that are padded, as in some releases of BACI, are declined at first, and then taken from where their spaces end: those
-//! that are not padded should not pay for that. (One by one, a padded file took three times as long as a plain one.)
+//! that are not padded should not pay for that. (One by one, a padded file took three times as long as a plain one.) Empty fields are
+//! missing values: where each twentieth is, left to be read one by one they took as much time as all others.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -13,38 +14,58 @@ mod avx512;
 #[cfg(test)]
 mod tests;
 
-use super::{Column, Rows};
+use super::{Column, NullBits, Rows};
 use crate::io::csv::dialect::Simd;
 
-/// Decodes these rows into as many values, but for those whose places it adds to `left`. False where the processor can't, or may
-/// not.
-pub(super) type Wide<T> =
-    fn(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [T], left: &mut Vec<u32>) -> bool;
+/// Decodes these rows into as many values, but for those whose places it adds to `left`; values of empty fields are zero, and null.
+/// False where the processor can't, or may not.
+pub(super) type Wide<T> = fn(
+    simd: Simd,
+    column: Column<'_>,
+    rows: Rows<'_>,
+    values: &mut [T],
+    nulls: &mut NullBits,
+    left: &mut Vec<u32>,
+) -> bool;
 
 /// Takes integers of up to eight digits, and a minus with up to seven; of a padded one, up to sixteen spaces before it.
-pub(super) fn ints(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [i64], left: &mut Vec<u32>) -> bool {
+pub(super) fn ints(
+    simd: Simd,
+    column: Column<'_>,
+    rows: Rows<'_>,
+    values: &mut [i64],
+    nulls: &mut NullBits,
+    left: &mut Vec<u32>,
+) -> bool {
     let (Some(kernel), Some(fields)) = (kernel(simd), Fields::of(column, rows, values.len())) else { return false };
     match kernel {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `kernel` saw that the features are there; there are as many fields as values.
-        Kernel::Avx512 => unsafe { avx512::ints(fields, values, left) },
+        Kernel::Avx512 => unsafe { avx512::ints(fields, values, &mut Others { nulls, left }) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Kernel::Avx2 => unsafe { avx2::ints(fields, values, left) },
+        Kernel::Avx2 => unsafe { avx2::ints(fields, values, &mut Others { nulls, left }) },
     }
     true
 }
 
 /// Takes floats of up to eight digits before the point and seven behind it; a minus counts as a digit. Padding as of [`ints`].
-pub(super) fn floats(simd: Simd, column: Column<'_>, rows: Rows<'_>, values: &mut [f64], left: &mut Vec<u32>) -> bool {
+pub(super) fn floats(
+    simd: Simd,
+    column: Column<'_>,
+    rows: Rows<'_>,
+    values: &mut [f64],
+    nulls: &mut NullBits,
+    left: &mut Vec<u32>,
+) -> bool {
     let (Some(kernel), Some(fields)) = (kernel(simd), Fields::of(column, rows, values.len())) else { return false };
     match kernel {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Kernel::Avx512 => unsafe { avx512::floats(fields, values, left) },
+        Kernel::Avx512 => unsafe { avx512::floats(fields, values, &mut Others { nulls, left }) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Kernel::Avx2 => unsafe { avx2::floats(fields, values, left) },
+        Kernel::Avx2 => unsafe { avx2::floats(fields, values, &mut Others { nulls, left }) },
     }
     true
 }
@@ -91,9 +112,7 @@ impl<'a> Fields<'a> {
             && records.starts.is_empty()
             && column.column < records.width
             && most.checked_mul(records.width).is_some_and(|fields| fields <= records.separators.len())
-            && most <= records.row_starts.len()
-            && records.separators.len() <= i32::MAX as usize
-            && column.data.len() <= i32::MAX as usize;
+            && most <= records.row_starts.len();
         within.then_some(Fields { column, rows })
     }
 
@@ -109,8 +128,39 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The places that are left of `N`, from this one on.
+/// What became of a few fields, a bit for each.
 #[cfg(target_arch = "x86_64")]
-fn leave<const N: u32>(left: &mut Vec<u32>, at: usize, taken: u8) {
-    left.extend((0..N).filter(|lane| taken >> lane & 1 == 0).map(|lane| at as u32 + lane));
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Those that are numbers.
+    taken: u8,
+    /// Those that are empty.
+    missing: u8,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Seen {
+    /// How many come before the first that is neither.
+    fn known(self) -> usize {
+        (self.taken | self.missing).trailing_ones() as usize
+    }
+}
+
+/// Where the fields go that are no numbers.
+#[cfg(target_arch = "x86_64")]
+struct Others<'a> {
+    nulls: &'a mut NullBits,
+    left: &'a mut Vec<u32>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Others<'_> {
+    /// Takes note of them among `N` fields, four or eight, from this place on, of so many.
+    fn note<const N: u32>(&mut self, at: usize, seen: Seen, fields: usize) {
+        if seen.missing != 0 {
+            self.nulls.set_eight(at / 8, seen.missing << (at % 8), fields);
+        }
+        let known = seen.taken | seen.missing;
+        self.left.extend((0..N).filter(|lane| known >> lane & 1 == 0).map(|lane| at as u32 + lane));
+    }
 }

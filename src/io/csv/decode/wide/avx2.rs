@@ -7,16 +7,16 @@
 use std::arch::x86_64::*;
 
 use super::super::{PADDING, Records, Rows};
-use super::{Fields, leave};
+use super::{Fields, Others, Seen};
 
 /// Four fields.
-struct Four {
+pub(super) struct Four {
     /// How long they are.
-    len: __m256i,
+    pub(super) len: __m256i,
     /// The eight bytes up to where each ends.
-    words: __m256i,
+    pub(super) words: __m256i,
     /// The eight bytes before those.
-    before: __m256i,
+    pub(super) before: __m256i,
 }
 
 impl Fields<'_> {
@@ -26,7 +26,7 @@ impl Fields<'_> {
     /// # Safety
     /// The features are there, and four rows from `at` on.
     #[inline(always)]
-    unsafe fn four<const FIRST: bool, const PADDED: bool>(self, at: usize) -> Option<Four> {
+    pub(super) unsafe fn four<const FIRST: bool, const PADDED: bool>(self, at: usize) -> Option<Four> {
         let Records { separators, row_starts, width, .. } = self.column.records;
         let (column, data) = (self.column.column, self.column.data);
         let rows = match self.rows {
@@ -102,46 +102,36 @@ impl Four {
     }
 }
 
-/// How four fields become values: writes them, and gives a bit for each that it takes.
-///
-/// # Safety
-/// The features are there.
-type Decode<T> = unsafe fn(Four, &mut [T; 4]) -> u8;
+/// How four fields become values. (As pointers to functions they were not always inlined, nor then any of their instructions, which took
+/// ten times as long.)
+trait Numbers {
+    type Value;
+
+    /// Writes the values.
+    ///
+    /// # Safety
+    /// The features are there.
+    unsafe fn decode(four: Four, out: &mut [Self::Value; 4]) -> Seen;
+}
+
+struct Integers;
+
+struct Decimals;
 
 /// # Safety
 /// The features are there, and as many fields as values.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], left: &mut Vec<u32>) {
+pub(super) unsafe fn ints(fields: Fields<'_>, values: &mut [i64], others: &mut Others<'_>) {
     // SAFETY: as promised.
-    unsafe { fours(fields, values, left, integers) }
+    unsafe { fours::<Integers>(fields, values, others) }
 }
 
 /// # Safety
 /// The features are there, and as many fields as values.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], left: &mut Vec<u32>) {
+pub(super) unsafe fn floats(fields: Fields<'_>, values: &mut [f64], others: &mut Others<'_>) {
     // SAFETY: as promised.
-    unsafe { fours(fields, values, left, decimals) }
-}
-
-/// Four integers with spaces before them.
-///
-/// # Safety
-/// The features are there, and four rows from `at` on.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn padded_ints(fields: Fields<'_>, at: usize, out: &mut [i64; 4]) -> u8 {
-    // SAFETY: as promised.
-    unsafe { one_four::<true, _>(fields, at, out, integers) }
-}
-
-/// As [`padded_ints`].
-///
-/// # Safety
-/// The features are there, and four rows from `at` on.
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn padded_floats(fields: Fields<'_>, at: usize, out: &mut [f64; 4]) -> u8 {
-    // SAFETY: as promised.
-    unsafe { one_four::<true, _>(fields, at, out, decimals) }
+    unsafe { fours::<Decimals>(fields, values, others) }
 }
 
 /// Decodes the fields by fours.
@@ -149,98 +139,104 @@ pub(super) unsafe fn padded_floats(fields: Fields<'_>, at: usize, out: &mut [f64
 /// # Safety
 /// The features are there, and as many fields as values.
 #[inline(always)]
-unsafe fn fours<T>(fields: Fields<'_>, values: &mut [T], left: &mut Vec<u32>, decode: Decode<T>) {
+unsafe fn fours<N: Numbers>(fields: Fields<'_>, values: &mut [N::Value], others: &mut Others<'_>) {
+    let all = values.len();
     let (fours, rest) = values.as_chunks_mut::<4>();
     let first = 4 * fours.len();
     for (nth, out) in fours.iter_mut().enumerate() {
         // SAFETY: there are as many rows as values.
-        let mut taken = unsafe { one_four::<false, T>(fields, 4 * nth, out, decode) };
-        if taken != 0xf {
-            if fields.is_padded(4 * nth + taken.trailing_ones() as usize) {
+        let mut seen = unsafe { one_four::<false, N>(fields, 4 * nth, out) };
+        if seen.taken != 0xf {
+            let known = seen.known();
+            if known < 4 && fields.is_padded(4 * nth + known) {
                 // SAFETY: as above.
-                taken = unsafe { one_four::<true, T>(fields, 4 * nth, out, decode) };
+                seen = unsafe { one_four::<true, N>(fields, 4 * nth, out) };
             }
-            leave::<4>(left, 4 * nth, taken);
+            others.note::<4>(4 * nth, seen, all);
         }
     }
-    left.extend((first..first + rest.len()).map(|at| at as u32));
+    others.left.extend((first..first + rest.len()).map(|at| at as u32));
 }
 
 /// # Safety
 /// The features are there, and four rows from `at` on.
 #[inline(always)]
-unsafe fn one_four<const PADDED: bool, T>(fields: Fields<'_>, at: usize, out: &mut [T; 4], decode: Decode<T>) -> u8 {
+unsafe fn one_four<const PADDED: bool, N: Numbers>(fields: Fields<'_>, at: usize, out: &mut [N::Value; 4]) -> Seen {
     // SAFETY: as promised.
     unsafe {
         let four = match fields.column.column {
             0 => fields.four::<true, PADDED>(at),
             _ => fields.four::<false, PADDED>(at),
         };
-        four.map_or(0, |four| decode(four, out))
+        match four {
+            Some(four) => N::decode(four, out),
+            None => Seen::default(),
+        }
     }
 }
 
-/// Four integers.
-///
-/// # Safety
-/// The features are there.
-#[inline(always)]
-unsafe fn integers(Four { len, words, .. }: Four, out: &mut [i64; 4]) -> u8 {
-    // SAFETY: arithmetic, with the features that the caller has. The store is of 32 bytes.
-    unsafe {
-        let negative = minus(words, len);
-        let len = _mm256_add_epi64(len, negative);
-        let (values, wrong) = digits(words, len);
-        // Two's complement: less one, all bits turned.
-        let values = _mm256_sub_epi64(_mm256_xor_si256(values, negative), negative);
-        _mm256_storeu_si256(out.as_mut_ptr().cast(), values);
-        taken(wrong, fits(len))
+impl Numbers for Integers {
+    type Value = i64;
+
+    #[inline(always)]
+    unsafe fn decode(Four { len, words, .. }: Four, out: &mut [i64; 4]) -> Seen {
+        // SAFETY: arithmetic, with the features that the caller has. The store is of 32 bytes.
+        unsafe {
+            let negative = minus(words, len);
+            let many = _mm256_add_epi64(len, negative);
+            let (values, wrong) = digits(words, many);
+            // Two's complement: less one, all bits turned.
+            let values = _mm256_sub_epi64(_mm256_xor_si256(values, negative), negative);
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), values);
+            seen(wrong, fits(many), len)
+        }
     }
 }
 
-/// Four decimals.
-///
-/// # Safety
-/// The features are there.
-#[inline(always)]
-unsafe fn decimals(Four { len, words, before }: Four, out: &mut [f64; 4]) -> u8 {
-    // SAFETY: as of integers.
-    unsafe {
-        let zero = _mm256_setzero_si256();
-        // All bits of the last byte that is a point, and of the bytes before it: what is left are the digits behind it.
-        let dots = _mm256_cmpeq_epi8(words, _mm256_set1_epi8(b'.' as i8));
-        let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<8>(dots));
-        let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<16>(dots));
-        let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<32>(dots));
-        let after = _mm256_sad_epu8(_mm256_andnot_si256(dots, _mm256_set1_epi8(1)), zero);
-        // 8 or more than the field has where there is none.
-        let point = _mm256_and_si256(_mm256_cmpgt_epi64(len, after), _mm256_cmpgt_epi64(_mm256_set1_epi64x(8), after));
-        let after = _mm256_and_si256(after, point);
-        // The point itself, too.
-        let width = _mm256_sub_epi64(after, point);
-        let bits = _mm256_slli_epi64::<3>(width);
-        let whole_words = _mm256_or_si256(
-            _mm256_sllv_epi64(words, bits),
-            // A shift by 64 gives 0.
-            _mm256_srlv_epi64(before, _mm256_sub_epi64(_mm256_set1_epi64x(64), bits)),
-        );
-        let whole_len = _mm256_sub_epi64(len, width);
-        let negative = minus(whole_words, whole_len);
-        let whole_len = _mm256_add_epi64(whole_len, negative);
-        let (whole, whole_wrong) = digits(whole_words, whole_len);
-        // No digits behind the point are none that are wrong.
-        let (part, part_wrong) = digits(words, after);
-        // By the lower half of each word; the upper one looks up one, which does not count.
-        let powers = _mm256_set_epi32(10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1);
-        let power = _mm256_permutevar8x32_epi32(powers, after);
-        let power = _mm256_and_si256(power, _mm256_set1_epi64x(i64::from(u32::MAX)));
-        let mantissa = _mm256_add_epi64(_mm256_mul_epu32(whole, power), part);
-        let values = _mm256_div_pd(float(mantissa), float(power));
-        // The sign bit, so that zero keeps its sign.
-        let signs = _mm256_slli_epi64::<63>(negative);
-        let values = _mm256_xor_pd(values, _mm256_castsi256_pd(signs));
-        _mm256_storeu_pd(out.as_mut_ptr(), values);
-        taken(_mm256_or_si256(whole_wrong, part_wrong), fits(whole_len))
+impl Numbers for Decimals {
+    type Value = f64;
+
+    #[inline(always)]
+    unsafe fn decode(Four { len, words, before }: Four, out: &mut [f64; 4]) -> Seen {
+        // SAFETY: as of integers.
+        unsafe {
+            let zero = _mm256_setzero_si256();
+            // All bits of the last byte that is a point, and of the bytes before it: what is left are the digits behind it.
+            let dots = _mm256_cmpeq_epi8(words, _mm256_set1_epi8(b'.' as i8));
+            let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<8>(dots));
+            let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<16>(dots));
+            let dots = _mm256_or_si256(dots, _mm256_srli_epi64::<32>(dots));
+            let after = _mm256_sad_epu8(_mm256_andnot_si256(dots, _mm256_set1_epi8(1)), zero);
+            // 8 or more than the field has where there is none.
+            let point =
+                _mm256_and_si256(_mm256_cmpgt_epi64(len, after), _mm256_cmpgt_epi64(_mm256_set1_epi64x(8), after));
+            let after = _mm256_and_si256(after, point);
+            // The point itself, too.
+            let width = _mm256_sub_epi64(after, point);
+            let bits = _mm256_slli_epi64::<3>(width);
+            let whole_words = _mm256_or_si256(
+                _mm256_sllv_epi64(words, bits),
+                // A shift by 64 gives 0.
+                _mm256_srlv_epi64(before, _mm256_sub_epi64(_mm256_set1_epi64x(64), bits)),
+            );
+            let whole_len = _mm256_sub_epi64(len, width);
+            let negative = minus(whole_words, whole_len);
+            let whole_len = _mm256_add_epi64(whole_len, negative);
+            let (whole, whole_wrong) = digits(whole_words, whole_len);
+            // No digits behind the point are none that are wrong.
+            let (part, part_wrong) = digits(words, after);
+            // By the lower half of each word; the upper one looks up one, which does not count.
+            let powers = _mm256_set_epi32(10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1);
+            let power = _mm256_permutevar8x32_epi32(powers, after);
+            let power = _mm256_and_si256(power, _mm256_set1_epi64x(i64::from(u32::MAX)));
+            let mantissa = _mm256_add_epi64(_mm256_mul_epu32(whole, power), part);
+            let values = _mm256_div_pd(float(mantissa), float(power));
+            // The sign bit, so that zero keeps its sign.
+            let signs = _mm256_slli_epi64::<63>(negative);
+            let values = _mm256_xor_pd(values, _mm256_castsi256_pd(signs));
+            _mm256_storeu_pd(out.as_mut_ptr(), values);
+            seen(_mm256_or_si256(whole_wrong, part_wrong), fits(whole_len), len)
+        }
     }
 }
 
@@ -286,17 +282,19 @@ unsafe fn fits(len: __m256i) -> __m256i {
     }
 }
 
-/// A bit for each word that fits and has no byte with a top bit in `wrong`.
+/// Taken is each word that fits and has no byte with a top bit in `wrong`, missing each of a field without bytes.
 ///
 /// # Safety
 /// The features are there.
 #[inline(always)]
-unsafe fn taken(wrong: __m256i, fits: __m256i) -> u8 {
+unsafe fn seen(wrong: __m256i, fits: __m256i, len: __m256i) -> Seen {
     // SAFETY: arithmetic alone, with the features that the caller has.
     unsafe {
         let wrong = _mm256_and_si256(wrong, _mm256_set1_epi8(i8::MIN));
         let right = _mm256_cmpeq_epi64(wrong, _mm256_setzero_si256());
-        _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(right, fits))) as u8
+        let empty = _mm256_cmpeq_epi64(len, _mm256_setzero_si256());
+        let bits = |lanes| _mm256_movemask_pd(_mm256_castsi256_pd(lanes)) as u8;
+        Seen { taken: bits(_mm256_and_si256(right, fits)), missing: bits(empty) }
     }
 }
 

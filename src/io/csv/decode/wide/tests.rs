@@ -27,6 +27,7 @@ fn field() -> impl Strategy<Value = String> {
         "[0-9./: +-]{0,12}",
         " {1,18}-{0,1}[0-9]{0,9}[.]{0,1}[0-9]{0,8}",
         "[0-9]{1,5}[a-z\u{80}-\u{ff}]",
+        " {0,2}",
     ]
 }
 
@@ -69,8 +70,10 @@ proptest! {
             let spaces = |start: usize, end: usize| block[start..end].iter().take_while(|byte| **byte == b' ').count();
             for (simd, lanes) in kernels() {
                 let whole_lanes = rows.len() / lanes * lanes;
-                let (mut got, mut left) = (vec![0; rows.len()], vec![]);
-                prop_assert!(ints(simd, column, rows, &mut got, &mut left));
+                let (mut got, mut nulls, mut left) = (vec![0; rows.len()], NullBits::default(), vec![]);
+                prop_assert!(ints(simd, column, rows, &mut got, &mut nulls, &mut left));
+                let nulls = nulls.finish();
+                let is_null = |at| nulls.as_ref().is_some_and(|nulls| nulls.is_null(at));
                 for (at, (start, end)) in bounds.iter().enumerate() {
                     let padding = spaces(*start, *end);
                     let start = &(start + padding);
@@ -78,12 +81,16 @@ proptest! {
                         b'-' => int::parse_digits(&block, start + 1, *end).map(|value| -value),
                         _ => int::parse_digits(&block, *start, *end),
                     };
+                    let want = if start == end { Some(0) } else { want };
                     let want = want.filter(|_| end - start <= 8 && at < whole_lanes);
                     let got = (!left.contains(&(at as u32))).then_some(got[at]);
+                    prop_assert_eq!(is_null(at), got.is_some() && start == end);
                     prop_assert!(got == want || padding > 0 && got.is_none(), "{:?}, not {:?}", got, want);
                 }
-                let (mut got, mut left) = (vec![0.0; rows.len()], vec![]);
-                prop_assert!(floats(simd, column, rows, &mut got, &mut left));
+                let (mut got, mut nulls, mut left) = (vec![0.0; rows.len()], NullBits::default(), vec![]);
+                prop_assert!(floats(simd, column, rows, &mut got, &mut nulls, &mut left));
+                let nulls = nulls.finish();
+                let is_null = |at| nulls.as_ref().is_some_and(|nulls| nulls.is_null(at));
                 for (at, (start, end)) in bounds.iter().enumerate() {
                     let padding = spaces(*start, *end);
                     let start = &(start + padding);
@@ -93,8 +100,10 @@ proptest! {
                     };
                     // With a minus, seven digits before the point.
                     let whole = block[*start..*end].iter().position(|byte| *byte == b'.').unwrap_or(end - start);
+                    let want = if start == end { Some(0.0) } else { want };
                     let want = want.filter(|_| at < whole_lanes && (block[*start] != b'-' || whole <= 8));
                     let got = (!left.contains(&(at as u32))).then_some(got[at].to_bits());
+                    prop_assert_eq!(is_null(at), got.is_some() && start == end);
                     let want = want.map(f64::to_bits);
                     prop_assert!(got == want || padding > 0 && got.is_none(), "{:?}, not {:?}", got, want);
                 }
@@ -117,18 +126,18 @@ fn what_lies_outside_is_not_taken() {
         is_text: true,
     };
     for (simd, lanes) in kernels() {
-        // Four fields are taken whole or not at all.
-        let outside: &[u32] = if lanes == 8 { &[8, 10, 11] } else { &[8, 9, 10, 11] };
+        // So many fields are taken whole or not at all.
+        let outside: Vec<u32> = (8..8 + lanes as u32).collect();
         let (mut got, mut left) = (vec![0; 16], vec![]);
-        assert!(ints(simd, records.column(0), Rows::All(16), &mut got, &mut left));
+        assert!(ints(simd, records.column(0), Rows::All(16), &mut got, &mut NullBits::default(), &mut left));
         assert_eq!(left, outside);
         left.clear();
-        assert!(floats(simd, records.column(0), Rows::All(16), &mut [0.0; 16], &mut left));
+        assert!(floats(simd, records.column(0), Rows::All(16), &mut [0.0; 16], &mut NullBits::default(), &mut left));
         assert_eq!(left, outside);
         // Rows that are not there.
-        assert!(!ints(simd, records.column(0), Rows::All(17), &mut [0; 17], &mut left));
-        assert!(!ints(simd, records.column(0), Rows::These(&[16]), &mut [0; 1], &mut left));
-        assert!(!ints(simd, records.column(0), Rows::All(16), &mut [0; 15], &mut left));
+        assert!(!ints(simd, records.column(0), Rows::All(17), &mut [0; 17], &mut NullBits::default(), &mut left));
+        assert!(!ints(simd, records.column(0), Rows::These(&[16]), &mut [0; 1], &mut NullBits::default(), &mut left));
+        assert!(!ints(simd, records.column(0), Rows::All(16), &mut [0; 15], &mut NullBits::default(), &mut left));
     }
 }
 
@@ -161,13 +170,13 @@ fn padded_numbers_are_taken() {
     for (simd, _) in kernels() {
         for column in [0, 1] {
             let (mut got, mut left) = ([0.0; 32], vec![]);
-            assert!(floats(simd, records.column(column), Rows::All(32), &mut got, &mut left));
+            assert!(floats(simd, records.column(column), Rows::All(32), &mut got, &mut NullBits::default(), &mut left));
             assert_eq!(left, [0; 0]);
             let want = (0..32).map(|i| format!("{}.{:03}", i * i * 77, i).parse::<f64>().unwrap());
             assert!(got.iter().copied().eq(want));
         }
         let (mut got, mut left) = ([0; 32], vec![]);
-        assert!(ints(simd, records.column(2), Rows::All(32), &mut got, &mut left));
+        assert!(ints(simd, records.column(2), Rows::All(32), &mut got, &mut NullBits::default(), &mut left));
         assert_eq!(left, [0; 0]);
         assert!(got.iter().copied().eq(0..32));
     }
