@@ -40,7 +40,7 @@ struct Waiting {
     ids: Vec<u32>,
 }
 
-/// The best values, group after group, the better the larger; the least is no value.
+/// The best values, group after group, the better the larger, and those first; the least is no value.
 struct Best {
     /// How many of each group are kept.
     rows: usize,
@@ -50,6 +50,9 @@ struct Best {
 
 /// More values of a group are not worth looking through.
 pub(super) const MOST_ROWS: usize = 16;
+
+/// Of groups of which more are kept, only values that enter go through them.
+const FEW_ROWS: usize = 4;
 
 /// So many bytes that wait are compared again.
 const MANY_BYTES: usize = 32 << 20;
@@ -67,21 +70,25 @@ impl Best {
     /// The worst that is kept of a group.
     fn worst(&self, group: u32) -> i64 {
         let first = group as usize * self.rows;
-        self.values[first..first + self.rows].iter().copied().min().unwrap_or(i64::MAX)
+        self.values[first..first + self.rows].last().copied().unwrap_or(i64::MAX)
     }
 
     /// Puts a value in the place of the worst of its group, if it is better. Whether its row may be among the first.
+    #[inline]
     fn enter(&mut self, group: u32, value: i64) -> bool {
         let first = group as usize * self.rows;
         let of_group = &mut self.values[first..first + self.rows];
-        let mut worst = 0;
-        for at in 1..of_group.len() {
-            worst = if of_group[at] < of_group[worst] { at } else { worst };
-        }
-        let Some(worst) = of_group.get_mut(worst) else { return false };
-        // Without a branch, as nobody could foretell it. The least stands for no value, too.
+        let Some(worst) = of_group.last() else { return false };
+        // The least stands for no value, too.
         let passes = (value > *worst) | (*worst == i64::MIN);
-        *worst = value.max(*worst);
+        if of_group.len() > FEW_ROWS && !passes {
+            return false;
+        }
+        // Each better one stays where it is, the others move on: without a branch, as nobody could foretell it.
+        let mut value = value;
+        for kept in of_group {
+            (*kept, value) = (value.max(*kept), value.min(*kept));
+        }
         passes
     }
 }
@@ -154,8 +161,10 @@ impl Sift {
         for mut waiting in std::mem::take(&mut self.waiting) {
             let values = values(&waiting.batch)?;
             let ints = as_ints(&values, &mut self.scratch)?;
+            let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0);
+            let is_null = |row| nulls.is_some_and(|nulls: &NullBuffer| nulls.is_null(row));
             let passes = BooleanBuffer::collect_bool(values.len(), |row| {
-                self.best.rank(ints[row], values.is_null(row)) >= self.best.worst(waiting.ids[row])
+                self.best.rank(ints[row], is_null(row)) >= self.best.worst(waiting.ids[row])
             });
             match passes.count_set_bits() {
                 0 => continue,
