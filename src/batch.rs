@@ -26,8 +26,8 @@ pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 pub(crate) use held::{
-    held, held_batch, held_bytes, held_texts, is_narrow, packed_text, shown, shown_bytes, shown_column, texts_at,
-    view_of,
+    held, held_batch, held_bytes, held_texts, is_narrow, packed_text, packed_texts_of, shown, shown_bytes,
+    shown_column, texts_at, view_of,
 };
 pub(crate) use narrow::Narrow;
 pub(crate) use nulls::nulls_at;

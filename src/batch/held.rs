@@ -177,32 +177,40 @@ fn packed<const N: usize>(views: &[u128]) -> Vec<u8> {
 }
 
 fn shown_texts(column: &FixedSizeBinaryArray) -> Result<StringViewArray> {
-    let bytes = column.value_data();
-    let views = match column.value_length() {
-        1 => views::<1>(bytes),
-        2 => views::<2>(bytes),
-        3 => views::<3>(bytes),
-        4 => views::<4>(bytes),
-        5 => views::<5>(bytes),
-        6 => views::<6>(bytes),
-        7 => views::<7>(bytes),
-        8 => views::<8>(bytes),
-        9 => views::<9>(bytes),
-        10 => views::<10>(bytes),
-        11 => views::<11>(bytes),
-        _ => return Err(Error::internal("a column of texts is held that are too long")),
-    };
-    short_texts(views, column.nulls().cloned())
+    short_texts(each_packed(column, view_of)?, column.nulls().cloned())
 }
 
-/// The views of texts that were [`packed`].
-fn views<const N: usize>(bytes: &[u8]) -> Vec<u128> {
-    let view = |bytes: &[u8; N]| {
+/// The [packed texts](packed_text) of a column that is held so.
+pub(crate) fn packed_texts_of(column: &FixedSizeBinaryArray) -> Result<Vec<u128>> {
+    each_packed(column, |packed| packed)
+}
+
+/// What `each` makes of every packed text.
+fn each_packed(column: &FixedSizeBinaryArray, each: impl Fn(u128) -> u128) -> Result<Vec<u128>> {
+    let bytes = column.value_data();
+    Ok(match column.value_length() {
+        1 => each_of::<1>(bytes, each),
+        2 => each_of::<2>(bytes, each),
+        3 => each_of::<3>(bytes, each),
+        4 => each_of::<4>(bytes, each),
+        5 => each_of::<5>(bytes, each),
+        6 => each_of::<6>(bytes, each),
+        7 => each_of::<7>(bytes, each),
+        8 => each_of::<8>(bytes, each),
+        9 => each_of::<9>(bytes, each),
+        10 => each_of::<10>(bytes, each),
+        11 => each_of::<11>(bytes, each),
+        _ => return Err(Error::internal("a column of texts is held that are too long")),
+    })
+}
+
+fn each_of<const N: usize>(bytes: &[u8], each: impl Fn(u128) -> u128) -> Vec<u128> {
+    let packed = |bytes: &[u8; N]| {
         let mut packed = [0; size_of::<u128>()];
         packed[..N].copy_from_slice(bytes);
-        view_of(u128::from_le_bytes(packed))
+        each(u128::from_le_bytes(packed))
     };
-    bytes.as_chunks::<N>().0.iter().map(view).collect()
+    bytes.as_chunks::<N>().0.iter().map(packed).collect()
 }
 
 #[cfg(test)]

@@ -193,8 +193,7 @@ impl LargeBuild {
         // A row without a key that can match is in no part.
         const NONE: u8 = u8::MAX;
         for batch in batches {
-            let batch = shown(batch, &self.schema)?;
-            let keys = self.keys.iter().map(|key| key.eval(&batch)).collect::<Result<Vec<_>>>()?;
+            let keys = self.keys.iter().map(|key| eval_held(key, &batch, &self.schema)).collect::<Result<Vec<_>>>()?;
             words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)?;
             let start = parts.len();
             parts.extend(packed.iter().map(|word| KeyWords::part(*word) as u8));
@@ -205,8 +204,10 @@ impl LargeBuild {
             }
             all.extend_from_slice(&packed);
             let of_batch = self.layout.words_for(start)..self.layout.words_for(parts.len());
-            self.layout.write(&batch, &mut laid_out[of_batch]);
-            others.iter_mut().zip(&self.others).for_each(|(parts, at)| parts.push(batch.column(*at).clone()));
+            self.layout.write(&batch, &self.schema, &mut laid_out[of_batch])?;
+            for (parts, at) in others.iter_mut().zip(&self.others) {
+                parts.push(shown_column(batch.column(*at), self.schema.field(*at))?);
+            }
         }
         let counted = parts.iter().filter(|part| **part != NONE);
         counted.for_each(|part| ends[usize::from(*part)] += 1);

@@ -16,9 +16,12 @@ use arrow::array::{
     TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
+    SchemaRef, TimestampMicrosecondType,
+};
 
-use crate::batch::{packed_text, short_texts, view_of};
+use crate::batch::{packed_text, packed_texts_of, short_texts, shown_column, view_of};
 use crate::error::Result;
 use crate::expr::Type;
 
@@ -154,20 +157,60 @@ impl RowLayout {
         self.words * rows
     }
 
-    /// Writes the rows of a batch, in its schema's own types, to as many words as they take, which are zeros.
-    pub(super) fn write(&self, batch: &RecordBatch, out: &mut [u32]) {
+    /// Writes the rows of a batch, as it is held, to as many words as they take, which are zeros.
+    pub(super) fn write(&self, batch: &RecordBatch, schema: &Schema, out: &mut [u32]) -> Result<()> {
         if self.words == 0 {
-            return;
+            return Ok(());
         }
         for (nth, out) in out.chunks_mut(LAID_OUT * self.words).enumerate() {
             let (start, count) = (nth * LAID_OUT, out.len() / self.words);
             for field in &self.fields {
-                self.write_field(field, &batch.column(field.column).slice(start, count), out);
+                let column = batch.column(field.column).slice(start, count);
+                self.write_field(field, &column, schema.field(field.column), out)?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_field(
+        &self,
+        field: &Field,
+        column: &ArrayRef,
+        shown: &arrow::datatypes::Field,
+        out: &mut [u32],
+    ) -> Result<()> {
+        match (field.kind, column.data_type()) {
+            (Kind::ShortInt, DataType::Int8) => self.put_ints::<Int8Type>(field.at, column, out),
+            (Kind::ShortInt, DataType::Int16) => self.put_ints::<Int16Type>(field.at, column, out),
+            (Kind::ShortInt, DataType::Int32) => self.put_ints::<Int32Type>(field.at, column, out),
+            (Kind::PackedText(words), DataType::FixedSizeBinary(_)) => {
+                self.put_packed(field.at, words, packed_texts_of(column.as_fixed_size_binary())?.into_iter(), out);
+            }
+            _ => self.put_shown(field, &shown_column(column, shown)?, out),
+        }
+        if let Some((word, bit)) = field.valid {
+            let rows = out.chunks_exact_mut(self.words).enumerate();
+            rows.for_each(|(row, words)| words[word] |= u32::from(column.is_valid(row)) << bit);
+        }
+        Ok(())
+    }
+
+    fn put_ints<T: ArrowPrimitiveType<Native: Into<i32>>>(&self, at: usize, column: &ArrayRef, out: &mut [u32]) {
+        let value = |value: &T::Native| -> i32 { (*value).into() };
+        self.put(at, column.as_primitive::<T>().values().iter().map(|v| [value(v) as u32]), out);
+    }
+
+    fn put_packed(&self, at: usize, words: usize, packed: impl Iterator<Item = u128>, out: &mut [u32]) {
+        let packed = packed.map(quarters);
+        match words {
+            1 => self.put(at, packed.map(|[a, ..]| [a]), out),
+            2 => self.put(at, packed.map(|[a, b, ..]| [a, b]), out),
+            _ => self.put(at, packed.map(|[a, b, c, _]| [a, b, c]), out),
         }
     }
 
-    fn write_field(&self, field: &Field, column: &ArrayRef, out: &mut [u32]) {
+    /// Writes a column in its schema's own type.
+    fn put_shown(&self, field: &Field, column: &ArrayRef, out: &mut [u32]) {
         let Field { kind, at, .. } = *field;
         match kind {
             Kind::Int => {
@@ -187,17 +230,9 @@ impl RowLayout {
             Kind::Day => self.put(at, column.as_primitive::<Date32Type>().values().iter().map(|v| [*v as u32]), out),
             Kind::ShortText => self.put(at, column.as_string_view().views().iter().map(|view| quarters(*view)), out),
             Kind::PackedText(words) => {
-                let packed = column.as_string_view().views().iter().map(|view| quarters(packed_text(*view)));
-                match words {
-                    1 => self.put(at, packed.map(|[a, ..]| [a]), out),
-                    2 => self.put(at, packed.map(|[a, b, ..]| [a, b]), out),
-                    _ => self.put(at, packed.map(|[a, b, c, _]| [a, b, c]), out),
-                }
+                let packed = column.as_string_view().views().iter().map(|view| packed_text(*view));
+                self.put_packed(at, words, packed, out);
             }
-        }
-        if let Some((word, bit)) = field.valid {
-            let rows = out.chunks_exact_mut(self.words).enumerate();
-            rows.for_each(|(row, words)| words[word] |= u32::from(column.is_valid(row)) << bit);
         }
     }
 
@@ -379,9 +414,10 @@ mod tests {
             let held = held_batch(whole.schema_ref(), held, whole.num_rows()).unwrap();
             let layout = RowLayout::of(whole.schema_ref(), &all, &[if narrow { &held } else { &whole }]);
             let blocks = (0..count as usize).step_by(1 << bits).map(|start| {
-                let part = whole.slice(start, (count as usize - start).min(1 << bits));
+                let part = if narrow { &held } else { &whole };
+                let part = part.slice(start, (count as usize - start).min(1 << bits));
                 let mut block = vec![0; layout.words_for(part.num_rows())];
-                layout.write(&part, &mut block);
+                layout.write(&part, &whole.schema(), &mut block).unwrap();
                 block
             });
             let blocks: Vec<_> = blocks.collect();
