@@ -88,7 +88,7 @@ fn texts_that_repeat_come_out_as_they_went_in() {
     for (name, session) in sessions() {
         let (left, right) = (session.read_csv(files.path("left.csv")), session.read_csv(files.path("right.csv")));
         let (kept_left, kept_right) = (left.persist().unwrap(), right.persist().unwrap());
-        let shapes: [fn(&Frame, &Frame) -> Frame; 13] = [
+        let shapes: [fn(&Frame, &Frame) -> Frame; 22] = [
             |l, _| l.clone(),
             |l, _| l.filter(col("n").gt(50)),
             |l, _| l.filter(col("s").ne("b")),
@@ -105,6 +105,24 @@ fn texts_that_repeat_come_out_as_they_went_in() {
                 l.merge(few, Merge::inner().on(["k"])).group_by(["t", "u"]).agg([col("m").sum()])
             },
             |l, r| l.merge(r.clone(), Merge::inner().on(["k"])).group_by(["t", "s_y", "u"]).keep_nulls().agg([size()]),
+            // Texts that are keys.
+            |l, r| l.merge(r.clone(), Merge::inner().on(["s", "k"])),
+            |l, r| l.filter(col("n").gt(50)).merge(r.clone(), Merge::left().on(["s", "k"])),
+            |l, r| l.merge(r.head(40), Merge::inner().left_on(["t"]).right_on(["u"])),
+            |l, r| l.merge(r.head(40), Merge::left().left_on(["t"]).right_on(["u"]).nulls_equal()).drop(["u"]),
+            |l, r| l.merge(r.clone(), Merge::semi().left_on(["k", "t"]).right_on(["k", "u"]).nulls_equal()),
+            |l, r| l.merge(r.clone(), Merge::anti().left_on(["k", "t", "s"]).right_on(["k", "u", "s"])),
+            |l, r| l.merge(r.clone(), Merge::outer().on(["s", "k"])),
+            |l, r| {
+                let (few, once) =
+                    (r.group_by(["u"]).agg([col("m").sum()]), r.drop_duplicates(["s"], Keep::First).select(["s", "m"]));
+                let texts = l.merge(few.rename([("u", "t")]), Merge::inner().on(["t"]));
+                texts.merge(once, Merge::inner().on(["s"])).group_by(["t", "s"]).agg([col("m_y").sum(), size()])
+            },
+            |l, r| {
+                let once = r.drop_duplicates(["s"], Keep::First).select(["s", "m"]);
+                l.merge(once, Merge::inner().on(["s"])).filter(col("s").gt("b")).with_column("c", col("s").is_null())
+            },
         ];
         for (shape, query) in shapes.into_iter().enumerate() {
             let (read, kept) = (query(&left, &right), query(&kept_left, &kept_right));

@@ -127,6 +127,14 @@ impl RowSource for Coded {
         self.rows.bytes()
     }
 
+    fn dictionary(&self, column: usize) -> Option<&ArrayRef> {
+        self.rows.dictionary(column)
+    }
+
+    fn with_codes(self: Arc<Self>, columns: &[usize]) -> Result<Arc<dyn RowSource>> {
+        Ok(Arc::new(Coded::new(self.rows.clone(), &[&self.coded, columns].concat())))
+    }
+
     fn read<'a>(
         &'a self,
         partition: usize,

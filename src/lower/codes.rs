@@ -1,16 +1,17 @@
 //! Text columns of persisted frames whose bytes nothing looks at: their codes go in their place. Groups are found by them, and get their
-//! texts in the end; results that are held hold them beside their dictionary, unless they can share the texts.
+//! texts in the end; merges find them by codes, which texts of the right side become, too; results that are held hold them beside their
+//! dictionary, unless they can share the texts.
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::batch::{BatchFunction, texts_at};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{AggExpr, Expr, MergeKind, Node};
-use crate::ops::MapOp;
-use crate::plan::{LogicalPlan, Origin};
+use crate::ops::{EncodeOp, MapOp};
+use crate::plan::{LogicalPlan, Matching, Origin};
 
 /// The input of groups with codes in place of some of their keys.
 pub(super) struct ByCodes {
@@ -40,18 +41,94 @@ pub(super) fn by_codes(input: &LogicalPlan, keys: &[Expr], aggs: &[AggExpr]) -> 
 impl ByCodes {
     /// From groups by codes to groups by texts, of the columns `output`.
     pub(super) fn decode(self, output: &SchemaRef) -> MapOp {
-        let (dictionaries, schema) = (self.dictionaries, output.clone());
-        let function = BatchFunction::new("group_by", move |batch: arrow::array::RecordBatch| {
-            let mut columns = batch.columns().to_vec();
-            for (column, dictionary) in columns.iter_mut().zip(&dictionaries) {
-                if let Some(dictionary) = dictionary {
-                    *column = texts_at(column, dictionary)?;
-                }
-            }
-            Ok::<_, crate::error::Error>(arrow::array::RecordBatch::try_new(schema.clone(), columns)?)
-        });
-        MapOp::new(function, output.clone())
+        decoded("group_by", self.dictionaries, output)
     }
+}
+
+/// Puts texts in the place of codes, of the columns that have a dictionary.
+fn decoded(step: &'static str, dictionaries: Vec<Option<ArrayRef>>, output: &SchemaRef) -> MapOp {
+    let schema = output.clone();
+    let function = BatchFunction::new(step, move |batch: RecordBatch| {
+        let mut columns = batch.columns().to_vec();
+        for (column, dictionary) in columns.iter_mut().zip(&dictionaries) {
+            if let Some(dictionary) = dictionary {
+                *column = texts_at(column, dictionary)?;
+            }
+        }
+        Ok::<_, Error>(RecordBatch::try_new(schema.clone(), columns)?)
+    });
+    MapOp::new(function, output.clone())
+}
+
+/// A merge that finds texts of the left by their codes: none of them is hashed.
+pub(super) struct MergeByCodes {
+    /// The left side, with codes as keys.
+    pub left: LogicalPlan,
+    /// The keys on both sides that are codes, and what texts these are of.
+    keys: Vec<(String, String, ArrayRef)>,
+}
+
+/// Codes for as many keys as can be; none if there are none.
+pub(super) fn merge_by_codes(
+    left: &LogicalPlan,
+    matching: &Matching,
+    columns: &[Origin],
+) -> Result<Option<MergeByCodes>> {
+    let keys = matching.keys.iter().filter_map(|(key, of_right)| {
+        Some((key.clone(), of_right.clone(), dictionary_of_key(left, matching, columns, key)?.clone()))
+    });
+    let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<&str> = keys.iter().map(|(key, ..)| key.as_str()).collect();
+    Ok(Some(MergeByCodes { left: with_codes(left, &names)?, keys }))
+}
+
+impl MergeByCodes {
+    /// From texts of the right side to codes of the left's.
+    pub(super) fn encode(&self, right: &SchemaRef) -> Result<EncodeOp> {
+        let column = |(_, key, texts): &(String, String, ArrayRef)| Ok((right.index_of(key)?, texts.clone()));
+        EncodeOp::new(right, self.keys.iter().map(column).collect::<Result<_>>()?)
+    }
+
+    /// What comes out where keys are codes, for these columns and `output`; and from that to `output`, if that has texts.
+    pub(super) fn decode(&self, columns: &[Origin], output: &SchemaRef) -> (SchemaRef, Option<MapOp>) {
+        let texts = |(origin, field): (&Origin, &FieldRef)| match origin {
+            Origin::Left(name) | Origin::Key(name) if field.data_type() != &DataType::Int64 => {
+                self.keys.iter().find(|(key, ..)| key == name).map(|(.., texts)| texts.clone())
+            }
+            _ => None,
+        };
+        let dictionaries: Vec<Option<ArrayRef>> = columns.iter().zip(output.fields()).map(texts).collect();
+        if dictionaries.iter().all(Option::is_none) {
+            return (output.clone(), None);
+        }
+        let fields = output.fields().iter().zip(&dictionaries).map(|(field, texts)| match texts {
+            Some(_) => Arc::new(Field::new(field.name(), DataType::Int64, true)),
+            None => field.clone(),
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        (schema, Some(decoded("merge", dictionaries, output)))
+    }
+}
+
+/// The most texts of a key that is found by codes: the table from texts to codes is small beside the rows, and stays in the cache.
+const MOST_TEXTS: usize = 1 << 16;
+
+/// The dictionary of a key of the left side, if codes can take its place, and need not come from the right side.
+fn dictionary_of_key<'a>(
+    left: &'a LogicalPlan,
+    matching: &Matching,
+    columns: &[Origin],
+    name: &str,
+) -> Option<&'a ArrayRef> {
+    let mut keys = matching.keys.iter().filter(|(key, _)| key == name);
+    let (Some((_, of_right)), None) = (keys.next(), keys.next()) else { return None };
+    let is_asked = |of: &&(String, String)| of.1 == *of_right;
+    let alone = matching.keys.iter().filter(is_asked).count() == 1 && !matching.kind.keeps_right();
+    let shown = columns.iter().any(|column| matches!(column, Origin::Right(name) if name == of_right));
+    dictionary(left, name).filter(|texts| alone && !shown && texts.len() <= MOST_TEXTS)
 }
 
 /// A query with codes in place of text columns of its result.
@@ -108,7 +185,8 @@ fn dictionary<'a>(plan: &'a LogicalPlan, name: &str) -> Option<&'a ArrayRef> {
             match columns.get(schema.index_of(name).ok()?)? {
                 Origin::Left(name) if !matching.looks_at_left(name) => dictionary(left, name),
                 Origin::Right(name) if !matching.looks_at_right(name) => dictionary(right, name),
-                _ => None,
+                Origin::Left(name) | Origin::Key(name) => dictionary_of_key(left, matching, columns, name),
+                Origin::Right(_) => None,
             }
         }
         _ => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::codes::merge_by_codes;
 use super::end::Reduce;
 use super::{Stages, Stream};
 use crate::error::Result;
@@ -23,7 +24,12 @@ pub(super) fn stream(
     // Of right rows that are equally near one is picked by its place.
     let ordered = ordered || matching.near.is_some();
     let bind = |name: &str, schema: &SchemaRef| -> Result<BoundExpr> { col(name).bind(schema) };
-    let right = stages.stream_for(right, ordered)?;
+    let by_codes = merge_by_codes(left, matching, columns)?;
+    let mut right = stages.stream_for(right, ordered)?;
+    if let Some(by_codes) = &by_codes {
+        let encode = by_codes.encode(&right.schema)?;
+        right = right.map(encode, "texts to codes");
+    }
     let of_right = right.schema.clone();
     let keys = matching.keys.iter().map(|(_, key)| bind(key, &of_right)).collect::<Result<_>>()?;
     let order = matching.near.as_ref().map(|(_, near, _)| bind(near, &of_right)).transpose()?;
@@ -32,8 +38,12 @@ pub(super) fn stream(
     stages.end(right, Arc::new(Reduce(build.clone())), of_right.clone(), format!("index for {matching}"));
     let table = stages.stages.len() - 1;
 
-    let left = stages.stream_for(left, ordered)?;
+    let left = stages.stream_for(by_codes.as_ref().map_or(&**left, |by_codes| &by_codes.left), ordered)?;
     let of_left = left.schema.clone();
+    let (merged, decode) = match &by_codes {
+        Some(by_codes) => by_codes.decode(columns, schema),
+        None => (schema.clone(), None),
+    };
     let columns = columns.iter().map(|column| {
         Ok(match column {
             Origin::Left(name) => MergedColumn::Left(of_left.index_of(name)?),
@@ -47,7 +57,11 @@ pub(super) fn stream(
         Some((near, _, how)) => Some((bind(near, &of_left)?, *how)),
         None => None,
     };
-    let probe = ProbeOp::new(schema.clone(), columns, matching.kind, keys, near);
+    let probe = ProbeOp::new(merged, columns, matching.kind, keys, near);
     let large = LargeMerge::new(&build, &probe, &of_left, ordered);
-    Ok(left.probe(probe, large, table, &format!("{matching} with stage {table}")))
+    let stream = left.probe(probe, large, table, &format!("{matching} with stage {table}"));
+    Ok(match decode {
+        Some(decode) => stream.map(decode, "codes to texts"),
+        None => stream,
+    })
 }
