@@ -17,6 +17,7 @@ mod key;
 mod map;
 mod merge;
 mod persist;
+mod prefetch;
 mod project;
 mod reshape;
 mod route;

@@ -119,13 +119,16 @@ impl KeyPart {
 }
 
 fn assign<K: Key>(table: &mut Table<K>, words: &[u64], key: impl Fn(u64) -> K, keys: &mut u32, ids: &mut Vec<u32>) {
-    let mut some = [K::default(); AHEAD];
+    let mut next = words.chunks(AHEAD);
+    let mut fetch = |table: &Table<K>| {
+        let words = next.next().unwrap_or_default();
+        words.iter().for_each(|word| table.fetch_hashed(key(*word).hash()));
+    };
+    fetch(table);
     for words in words.chunks(AHEAD) {
-        let some = &mut some[..words.len()];
-        some.iter_mut().zip(words).for_each(|(some, word)| *some = key(*word));
-        table.fetch(some);
-        ids.extend(some.iter().map(|key| {
-            let id = table.find_or_insert(*key, *keys);
+        fetch(table);
+        ids.extend(words.iter().map(|word| {
+            let id = table.find_or_insert(key(*word), *keys);
             *keys += u32::from(id == *keys);
             id
         }));
@@ -134,10 +137,10 @@ fn assign<K: Key>(table: &mut Table<K>, words: &[u64], key: impl Fn(u64) -> K, k
 
 impl PartTable {
     #[inline]
-    fn first_slot(&self, hash: u64) -> u32 {
+    fn fetch_hashed(&self, hash: u64) {
         match self {
-            PartTable::Short(table) => table.first_slot(hash),
-            PartTable::Long(table) => table.first_slot(hash),
+            PartTable::Short(table) => table.fetch_hashed(hash),
+            PartTable::Long(table) => table.fetch_hashed(hash),
         }
     }
 
@@ -179,19 +182,26 @@ impl PartedKeys {
     ) -> Result<()> {
         let all_fit = self.words.write(columns, rows, &mut scratch.ints, &mut scratch.packed64)?;
         ids.clear();
+        // The slots of the next words are on their way meanwhile.
+        let mut next = scratch.packed64.chunks(AHEAD);
+        let mut fetch = |hashes: &mut [u64; AHEAD]| {
+            for (word, hash) in next.next().unwrap_or_default().iter().zip(hashes) {
+                *hash = word.hash();
+                self.parts[part_of(*hash)].table.fetch_hashed(*hash);
+            }
+        };
+        let (mut hashes, mut later) = ([0; AHEAD], [0; AHEAD]);
+        fetch(&mut hashes);
         for words in scratch.packed64.chunks(AHEAD) {
-            // All slots at once: one lookup after the other would wait for its own at each branch that is mispredicted.
-            let hashes = words.iter().map(|word| word.hash());
-            let slots = hashes.fold(0, |slots, hash| slots ^ self.parts[part_of(hash)].table.first_slot(hash));
-            std::hint::black_box(slots);
-            ids.extend(words.iter().map(|word| {
-                let hash = word.hash();
-                let part = part_of(hash);
-                match self.parts[part].table.find(*word, hash) {
+            fetch(&mut later);
+            ids.extend(words.iter().zip(&hashes).map(|(word, hash)| {
+                let part = part_of(*hash);
+                match self.parts[part].table.find(*word, *hash) {
                     MISSING => MISSING,
                     id => id + self.firsts[part],
                 }
             }));
+            std::mem::swap(&mut hashes, &mut later);
         }
         match &self.words.packing {
             Some(packing) if !all_fit => packing.for_unfit(columns, &mut scratch.ints, |row| ids[row] = MISSING),

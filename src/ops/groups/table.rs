@@ -10,6 +10,7 @@
 use std::hint::select_unpredictable;
 
 use super::MISSING;
+use crate::ops::prefetch::prefetch;
 
 /// An integer that hashes.
 pub(super) trait Key: Copy + Eq + Default {
@@ -107,7 +108,7 @@ const FEWEST_SLOTS: usize = 64;
 /// Tables of fewer slots are sparse: what a cache holds anyway may as well have few collisions.
 const SPARSE_SLOTS: usize = 1024;
 
-/// So many keys are looked up together.
+/// So many keys are looked up together, while the buckets of as many more are on their way.
 pub(super) const AHEAD: usize = 32;
 
 /// A table of so many bytes is in the cache anyway.
@@ -163,8 +164,7 @@ impl<K: Key> Table<K> {
     /// Writes the ids of keys up to the first that is new; gives the number of keys done. This is the hot loop: it changes nothing.
     pub(super) fn find(&self, keys: &[K], ids: &mut [u32]) -> usize {
         let mut done = 0;
-        for (keys, ids) in keys.chunks(AHEAD).zip(ids.chunks_mut(AHEAD)) {
-            self.fetch(keys);
+        for (keys, ids) in self.fetched(keys).zip(ids.chunks_mut(AHEAD)) {
             for (row, (key, id)) in keys.iter().zip(ids).enumerate() {
                 let found = self.find_hashed(*key, key.hash());
                 if found == MISSING {
@@ -179,8 +179,11 @@ impl<K: Key> Table<K> {
 
     /// Writes the id of every key. New keys get the next ids, and are appended to `known`, the key of every id.
     pub(super) fn assign(&mut self, keys: &[K], ids: &mut [u32], known: &mut Vec<K>) {
-        for (keys, ids) in keys.chunks(AHEAD).zip(ids.chunks_mut(AHEAD)) {
-            self.fetch(keys);
+        let (mut chunks, mut next) = (keys.chunks(AHEAD), keys.chunks(AHEAD));
+        next.next().into_iter().for_each(|keys| self.fetch(keys));
+        for ids in ids.chunks_mut(AHEAD) {
+            next.next().into_iter().for_each(|keys| self.fetch(keys));
+            let keys = chunks.next().unwrap_or_default();
             let mut all_known = true;
             for (key, id) in keys.iter().zip(ids.iter_mut()) {
                 *id = self.find_hashed(*key, key.hash());
@@ -199,25 +202,30 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// Has the buckets of keys in the cache, all at once: a lookup whose branch is mispredicted would wait for its bucket alone.
+    /// Has the buckets of keys on their way to the cache: a lookup whose branch is mispredicted would wait for its bucket alone.
     #[inline]
     pub(super) fn fetch(&self, keys: &[K]) {
         if size_of_val(self.buckets.as_slice()) > CACHED_BYTES {
-            let ids = keys.iter().fold(0, |ids, key| ids ^ self.first_slot(key.hash()));
-            std::hint::black_box(ids);
+            keys.iter().for_each(|key| self.fetch_hashed(key.hash()));
         }
     }
 
-    /// What stands where the lookup of a hash begins.
+    /// Has the bucket where the lookup of a hash begins on its way.
     #[inline]
-    pub(super) fn first_slot(&self, hash: u64) -> u32 {
-        self.buckets[hash as usize & (self.buckets.len() - 1)].slots[0].id
+    pub(super) fn fetch_hashed(&self, hash: u64) {
+        prefetch(&self.buckets[hash as usize & (self.buckets.len() - 1)]);
+    }
+
+    /// Some keys after the other, of which the buckets are on their way, and those of the next.
+    fn fetched<'a>(&'a self, keys: &'a [K]) -> impl Iterator<Item = &'a [K]> {
+        let mut next = keys.chunks(AHEAD);
+        next.next().into_iter().for_each(|keys| self.fetch(keys));
+        keys.chunks(AHEAD).inspect(move |_| next.next().into_iter().for_each(|keys| self.fetch(keys)))
     }
 
     /// Writes the id of every key, [`MISSING`] where it has none.
     pub(super) fn find_all(&self, keys: &[K], ids: &mut [u32]) {
-        for (keys, ids) in keys.chunks(AHEAD).zip(ids.chunks_mut(AHEAD)) {
-            self.fetch(keys);
+        for (keys, ids) in self.fetched(keys).zip(ids.chunks_mut(AHEAD)) {
             keys.iter().zip(ids).for_each(|(key, id)| *id = self.find_hashed(*key, key.hash()));
         }
     }

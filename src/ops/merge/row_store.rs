@@ -24,6 +24,7 @@ use arrow::datatypes::{
 use crate::batch::{packed_text, packed_texts_of, short_texts, shown_column, view_of};
 use crate::error::Result;
 use crate::expr::Type;
+use crate::ops::prefetch::prefetch;
 
 /// Where the values of a row stand, in words of 32 bits: first bits of those that are not null, where there are nulls.
 #[derive(Clone, Default)]
@@ -280,6 +281,15 @@ impl RowStore {
         &self.blocks[row >> self.bits][at..at + self.layout.words]
     }
 
+    /// Finds rows, and has both ends of each on their way to the cache.
+    #[inline]
+    fn fetch<'a>(&'a self, numbers: &[u32], rows: &mut [&'a [u32]; TAKEN]) {
+        for (number, row) in numbers.iter().zip(rows) {
+            *row = self.row(*number);
+            [row.first(), row.last()].into_iter().flatten().for_each(prefetch);
+        }
+    }
+
     /// The columns of these rows that are wanted, each with its place among the columns of the right side; of a row that is null,
     /// nulls.
     pub(super) fn take(&self, rows: &UInt32Array, wanted: impl Fn(usize) -> bool) -> Result<Vec<(usize, ArrayRef)>> {
@@ -290,19 +300,20 @@ impl RowStore {
         let valid = |field: &Field| field.valid.map(|_| BooleanBufferBuilder::new(rows.len()));
         let column = |field: &&Field| (Values::new(field.kind, rows.len()), valid(field));
         let mut columns: Vec<_> = fields.iter().map(column).collect();
-        let mut found = [&[][..]; TAKEN];
+        // The lines of the next rows are on their way meanwhile.
+        let mut next = rows.values().chunks(TAKEN);
+        let (mut now, mut later) = ([&[][..]; TAKEN], [&[][..]; TAKEN]);
+        self.fetch(next.next().unwrap_or_default(), &mut now);
         for rows in rows.values().chunks(TAKEN) {
-            let found = &mut found[..rows.len()];
-            found.iter_mut().zip(rows).for_each(|(found, row)| *found = self.row(*row));
-            // Both ends of all rows at once: one after the other, each would be waited for.
-            let ends = found.iter().fold(0, |all, row| all ^ row[0] ^ row[row.len() - 1]);
-            std::hint::black_box(ends);
+            self.fetch(next.next().unwrap_or_default(), &mut later);
+            let found = &now[..rows.len()];
             for (field, (values, valid)) in fields.iter().zip(&mut columns) {
                 values.append(found, field);
                 if let (Some(valid), Some((word, bit))) = (valid, field.valid) {
                     found.iter().for_each(|row| valid.append(row[word] >> bit & 1 == 1));
                 }
             }
+            std::mem::swap(&mut now, &mut later);
         }
         let column = |(field, (values, valid)): (&Field, (Values, Option<BooleanBufferBuilder>))| {
             let valid = valid.map(|mut valid| NullBuffer::new(valid.finish()));

@@ -5,7 +5,7 @@
 //!
 //! Numbers that are padded, as in some releases of BACI, are declined at first, and then taken from where their spaces end: those
 //! that are not padded should not pay for that. (One by one, a padded file took three times as long as a plain one.) Empty fields are
-//! missing values: where each twentieth is, left to be read one by one they took as much time as all others.
+//! missing values (read one by one, where each twentieth is empty, they took 2 % of a whole query).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
