@@ -8,8 +8,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, ArrowNumericType, AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{DataType, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef};
 
 use super::build::{BuildOp, JoinTable, KeyIndex, gathered};
 use super::index::Index;
@@ -17,7 +18,7 @@ use super::probe::{MergedColumn, ProbeOp};
 use super::row_store::{RowLayout, RowStore};
 use crate::batch::{is_narrow, shown, shown_bytes, shown_column};
 use crate::error::{Error, Result};
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, Type};
 use crate::mem::{Part, Reservation};
 use crate::ops::Reducer;
 use crate::ops::groups::{KeyPart, KeyWords, MISSING, PartedKeys};
@@ -25,6 +26,7 @@ use crate::ops::groups::{KeyPart, KeyWords, MISSING, PartedKeys};
 /// Rows to be indexed, and what they and their index take.
 pub(crate) struct LargeBuild {
     keys: Vec<BoundExpr>,
+    words: KeyWords,
     nulls_equal: bool,
     schema: SchemaRef,
     /// Ranges of `1 << bits` rows, the last of fewer; each goes to the task that hashes it.
@@ -129,13 +131,19 @@ impl LargeBuild {
             }
         }
         let bits = range_rows.max(1).ilog2();
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let words = match bounds(op.keys(), batches) {
+            Some((least, greatest)) => words.within(least, greatest, rows),
+            None => words,
+        };
         Ok(Some(LargeBuild {
             keys: op.keys().to_vec(),
+            words,
             nulls_equal: op.nulls_equal(),
             schema: op.schema().clone(),
             ranges: cut(batches, 1 << bits).into_iter().map(|range| Mutex::new(Some(range))).collect(),
             bits,
-            rows: batches.iter().map(RecordBatch::num_rows).sum(),
+            rows,
             layout: RowLayout::default(),
             others: vec![],
             memory: Mutex::new(memory),
@@ -174,14 +182,8 @@ impl LargeBuild {
         self.others.len()
     }
 
-    fn words(&self) -> Result<KeyWords> {
-        let kinds: Vec<_> = self.keys.iter().map(BoundExpr::kind).collect();
-        KeyWords::of(&kinds).ok_or_else(|| Error::internal("keys that were words are none"))
-    }
-
     /// The words of a range, by part, and what comes out of its rows; its batches go.
     pub(crate) fn hashed(&self, range: usize) -> Result<Hashed> {
-        let words = self.words()?;
         let batches = locked(&self.ranges[range]).take();
         let batches = batches.ok_or_else(|| Error::internal("rows of a right side are hashed twice"))?;
         let (first, count) = (range << self.bits, batches.iter().map(RecordBatch::num_rows).sum());
@@ -194,9 +196,9 @@ impl LargeBuild {
         const NONE: u8 = u8::MAX;
         for batch in batches {
             let keys = self.keys.iter().map(|key| eval_held(key, &batch, &self.schema)).collect::<Result<Vec<_>>>()?;
-            words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)?;
+            self.words.write(&keys, batch.num_rows(), &mut scratch, &mut packed)?;
             let start = parts.len();
-            parts.extend(packed.iter().map(|word| KeyWords::part(*word) as u8));
+            parts.extend(packed.iter().map(|word| self.words.part(*word) as u8));
             if !self.nulls_equal {
                 for nulls in keys.iter().filter_map(|key| key.nulls()) {
                     (!nulls.inner()).set_indices().for_each(|row| parts[start + row] = NONE);
@@ -229,7 +231,7 @@ impl LargeBuild {
         let range = |hashed: &Hashed| if part == 0 { 0 } else { hashed.ends[part - 1] }..hashed.ends[part];
         let count = hashed.iter().map(|hashed| range(hashed).len()).sum();
         let all = hashed.iter().flat_map(|hashed| &hashed.words[range(hashed)]).fold(0, |all, word| all | word);
-        let mut keys = KeyPart::with_room(count, all >> u32::BITS == 0);
+        let mut keys = KeyPart::with_room(&self.words, count, all >> u32::BITS == 0);
         let (mut groups, mut rows) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for hashed in hashed {
             let range = range(hashed);
@@ -275,8 +277,8 @@ impl LargeBuild {
             return Err(Error::internal("more rows than can be numbered are indexed"));
         }
         let (index, keys) = match all_by_rows {
-            true => (Index::Same, PartedKeys::numbered(self.words()?, keys)),
-            false => (Index::of_parts(&groups, &counts), PartedKeys::new(self.words()?, keys)),
+            true => (Index::Same, PartedKeys::numbered(self.words.clone(), keys)),
+            false => (Index::of_parts(&groups, &counts), PartedKeys::new(self.words.clone(), keys)),
         };
         drop(groups);
         let mut whole = vec![None; self.schema.fields().len()];
@@ -289,6 +291,30 @@ impl LargeBuild {
         let memory = std::mem::replace(&mut *memory, own);
         Ok(JoinTable::new(whole, Some(by_rows), self.rows, keys, index, memory))
     }
+}
+
+/// The least and the greatest value of a key that is an integer, and a column as it stands.
+fn bounds(keys: &[BoundExpr], batches: &[RecordBatch]) -> Option<(i64, i64)> {
+    let [key] = keys else { return None };
+    let at = key.column().filter(|_| key.kind() == Type::Int64)?;
+    let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+    for batch in batches {
+        let column = batch.column(at);
+        let (low, high) = match column.data_type() {
+            DataType::Int8 => bounds_of::<Int8Type>(column),
+            DataType::Int16 => bounds_of::<Int16Type>(column),
+            DataType::Int32 => bounds_of::<Int32Type>(column),
+            _ => bounds_of::<Int64Type>(column),
+        }?;
+        (least, greatest) = (least.min(low), greatest.max(high));
+    }
+    Some((least, greatest))
+}
+
+/// Of no values, what changes no bounds.
+fn bounds_of<T: ArrowNumericType<Native: Into<i64>>>(column: &ArrayRef) -> Option<(i64, i64)> {
+    let column = column.as_primitive_opt::<T>()?;
+    Some((min(column).map_or(i64::MAX, Into::into), max(column).map_or(i64::MIN, Into::into)))
 }
 
 /// A key of a batch as it is held.
