@@ -26,8 +26,8 @@ pub(crate) use conform::{conform, conform_schema};
 pub(crate) use decimals::Places;
 pub(crate) use function::{BatchFunction, FoldFunctions, Folded};
 pub(crate) use held::{
-    held, held_batch, held_bytes, held_texts, is_narrow, packed_text, packed_texts_of, shown, shown_bytes,
-    shown_column, texts_at, view_of,
+    held, held_at, held_batch, held_bytes, held_places, held_texts, is_narrow, packed_text, packed_texts_of, shown,
+    shown_bytes, shown_column, texts_at, values_of, view_of, without_dictionaries,
 };
 pub(crate) use narrow::Narrow;
 pub(crate) use nulls::nulls_at;
@@ -107,7 +107,8 @@ impl Table {
     /// The rows, as batches of any number of rows (none among them).
     ///
     /// A result of a query lies in memory as narrow as its values allow: integers in 8, 16 or 32 bits, texts of a few bytes without
-    /// a view. Columns that do are made anew by each call for each batch, in their own types, and go with it.
+    /// a view, what a merge took of a right side of few rows as the numbers of those rows. Columns that do are made anew by each call
+    /// for each batch, in their own types, and go with it.
     ///
     /// ```
     /// # fn main() -> partita::Result<()> {
@@ -264,7 +265,12 @@ fn list_columns(schema: &Schema) -> String {
 
 /// The bytes that a copy of these rows takes.
 pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
+    // A dictionary is shared by many.
+    let own = |column: &ArrayRef| match column.as_any_dictionary_opt() {
+        Some(column) => column.keys().to_data(),
+        None => column.to_data(),
+    };
+    batch.columns().iter().map(|c| own(c).get_slice_memory_size().unwrap_or(0) + text_bytes(c)).sum()
 }
 
 fn text_bytes(column: &ArrayRef) -> usize {

@@ -5,6 +5,7 @@
 //! | integers that fit into 8, 16 or 32 bits | `Int8`, `Int16`, `Int32` |
 //! | texts of at most ten bytes each | `FixedSizeBinary`: the length in a byte, then as many bytes as the longest has |
 //! | texts of a dictionary that is known | `Dictionary`, the keys in 8, 16 or 32 bits |
+//! | columns of the right side of a merge that has few rows | `Dictionary`, the keys, places of those rows, in 8 or 16 bits |
 //! | all others | as they are |
 //!
 //! All are types of arrow's: what is held is counted and cut as any other batch. Where a result is large, memory that nobody had
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringViewArray,
+    RecordBatchOptions, StringViewArray, UInt32Array,
 };
 use arrow::buffer::Buffer;
 use arrow::compute::{cast, take};
@@ -56,6 +57,44 @@ fn keyed<K: ArrowDictionaryKeyType>(
 pub(crate) fn texts_at(places: &dyn Array, dictionary: &dyn Array) -> Result<ArrayRef> {
     // Long texts lie in the dictionary, which a batch must not hold as a whole.
     Ok(Arc::new(take(dictionary, places, None)?.as_string_view().gc()))
+}
+
+/// Places among so many rows, null where there is none, as [`held_at`] takes them; none where they need more than 16 bits.
+pub(crate) fn held_places(places: &UInt32Array, rows: usize) -> Option<ArrayRef> {
+    match rows {
+        0..=0x100 => Some(Arc::new(places.unary::<_, UInt8Type>(|place| place as u8))),
+        0x101..=0x1_0000 => Some(Arc::new(places.unary::<_, UInt16Type>(|place| place as u16))),
+        _ => None,
+    }
+}
+
+/// The values at these [places](held_places), which are held beside all of them.
+pub(crate) fn held_at(places: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match places.as_primitive_opt::<UInt8Type>() {
+        Some(places) => Arc::new(DictionaryArray::try_new(places.clone(), values.clone())?),
+        None => Arc::new(DictionaryArray::try_new(places.as_primitive::<UInt16Type>().clone(), values.clone())?),
+    })
+}
+
+/// The values of a column, of which there may be [places](held_at) alone.
+pub(crate) fn values_of(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.as_any_dictionary_opt() {
+        Some(column) => take(column.values(), column.keys(), None)?,
+        None => column.clone(),
+    })
+}
+
+/// The batch with the values themselves where it has places of them.
+pub(crate) fn without_dictionaries(batch: RecordBatch) -> Result<RecordBatch> {
+    if !batch.columns().iter().any(|column| column.as_any_dictionary_opt().is_some()) {
+        return Ok(batch);
+    }
+    let fields = batch.schema_ref().fields().iter().map(|field| match field.data_type() {
+        DataType::Dictionary(_, values) => Arc::new(Field::new(field.name(), (**values).clone(), true)),
+        _ => field.clone(),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    shown(batch, &schema)
 }
 
 /// What a batch takes that may be [`held`]. A dictionary is shared by many, and so not counted.
@@ -111,6 +150,7 @@ pub(crate) fn shown_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef>
             let texts = column.as_any_dictionary();
             texts_at(texts.keys(), texts.values())?
         }
+        (DataType::Dictionary(..), _) => values_of(column)?,
         (own, wanted) if own != wanted => cast(column, wanted)?,
         _ => column.clone(),
     })
@@ -274,6 +314,35 @@ mod tests {
         assert_eq!(types([-32_769, 0], ["id12345678", ""]), (Int32, FixedSizeBinary(11)));
         assert_eq!(types([1 << 31, 0], ["eleven byte", ""]), (Int64, Utf8View));
         assert_eq!(types([i64::MIN, i64::MAX], ["more than twelve", ""]), (Int64, Utf8View));
+    }
+
+    #[test]
+    fn places_of_few_rows_are_shown_as_their_values() {
+        let long = "a text of more than twelve bytes";
+        for rows in [1, 256, 257, 1 << 16] {
+            let all: Vec<Row> = (0..rows as i64)
+                .map(|n| {
+                    (
+                        (n % 5 > 0).then_some(n << 30),
+                        Some(format!("{long} {n}")),
+                        Some(n as f64),
+                        (n % 3 > 0).then_some(n % 2 == 0),
+                    )
+                })
+                .collect();
+            let all = batch(&all);
+            let places: UInt32Array = (0..500u32).map(|n| (n % 7 > 0).then_some(n * 131 % rows as u32)).collect();
+            let narrow = held_places(&places, rows).unwrap();
+            assert_eq!(narrow.data_type(), if rows > 256 { &DataType::UInt16 } else { &DataType::UInt8 });
+            let columns = all.columns().iter().map(|column| held_at(&narrow, column).unwrap());
+            let held = held_batch(all.schema_ref(), columns.collect(), 500).unwrap();
+            let want = arrow::compute::take_record_batch(&all, &places).unwrap();
+            assert_eq!(shown(held.clone(), all.schema_ref()).unwrap(), want);
+            assert_eq!(without_dictionaries(held.slice(3, 90)).unwrap().columns(), want.slice(3, 90).columns());
+            // A place is booked, not what stands there.
+            assert!(held_bytes(&held) <= 4 * 500 * 2 + 4 * 400, "{}", held_bytes(&held));
+        }
+        assert!(held_places(&UInt32Array::from(vec![0]), 65_537).is_none());
     }
 
     #[test]

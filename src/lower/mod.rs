@@ -126,6 +126,7 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
             }
             _ => {
                 stages.read_in_pieces(&mut stream);
+                stream.hold_right();
                 let dictionaries = coded.map(|coded| coded.dictionaries).unwrap_or_default();
                 let collect = match shared {
                     true => CollectOp::new(plan.schema().clone(), 0, None),
@@ -429,6 +430,15 @@ impl Stream {
     fn map(self, op: impl BatchOp + 'static, text: &str) -> Stream {
         let schema = op.schema().clone();
         self.then(&Step::Map(Arc::new(op)), schema, text)
+    }
+
+    /// Has merges that end it give what is to be held.
+    fn hold_right(&mut self) {
+        for branch in &mut self.branches {
+            if let Some(Step::Probe { op, .. }) = branch.steps.last_mut() {
+                *op = Arc::new(op.holding_right());
+            }
+        }
     }
 
     /// Looks up each row in the result of a stage; right rows that no row matched come behind, where the merge asks for them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Batches, Flow, Reducer};
 pub(super) use crate::batch::batch_bytes;
-use crate::batch::{held, held_batch, held_bytes, held_texts};
+use crate::batch::{held, held_batch, held_bytes, held_texts, values_of, without_dictionaries};
 use crate::error::Result;
 use crate::mem::{Part, Reservation};
 
@@ -113,7 +113,7 @@ impl CollectOp {
             return compact(batch);
         }
         let own = |(at, column): (usize, &ArrayRef)| match self.dictionaries.get(at).and_then(Option::as_ref) {
-            Some(dictionary) => held_texts(column.as_primitive(), dictionary),
+            Some(dictionary) => held_texts(values_of(column)?.as_primitive(), dictionary),
             None => held(column).map_or_else(|| compact_column(column), Ok),
         };
         let columns = batch.columns().iter().enumerate().map(own).collect::<Result<_>>()?;
@@ -141,7 +141,7 @@ impl Reducer for CollectOp {
         if wanted >= SMALL_ROWS {
             self.keep(state, self.own(&batch.slice(0, wanted))?)?;
         } else if wanted > 0 {
-            let kept = compact(&batch.slice(0, wanted))?;
+            let kept = compact(&without_dictionaries(batch.slice(0, wanted))?)?;
             let bytes = state.memory.bytes() + held_bytes(&kept);
             state.small.push(kept);
             state.small_rows += wanted;

@@ -343,7 +343,7 @@ mod tests {
             let (low, high) = (*right.iter().min().unwrap(), *right.iter().max().unwrap());
             let words = KeyWords::of(&[Type::Int64]).unwrap();
             let words = if is_near { words.within(low, high, right.len()) } else { words };
-            prop_assert_eq!(words.span.is_some(), is_near && high as i128 - low as i128 <= 2 * right.len() as i128 - 1);
+            prop_assert_eq!(words.span.is_some(), is_near && i128::from(high) - i128::from(low) < 2 * right.len() as i128);
             let mut parts = vec![];
             for part in 0..KeyWords::PARTS {
                 let rows: Vec<u32> =

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::index::Index;
 use super::parted::{LARGE_ROWS, LargeBuild};
 use super::row_store::RowStore;
+use crate::batch::held_places;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, Type};
 use crate::mem::{Part, Reservation};
@@ -22,6 +23,8 @@ pub(crate) struct JoinTable {
     columns: Vec<Option<ArrayRef>>,
     by_rows: Option<RowStore>,
     num_rows: usize,
+    /// Whether its columns are little beside what works with them: they may stay with what comes out.
+    is_small: bool,
     /// The keys that occur.
     keys: KeyIndex,
     pub(super) index: Index,
@@ -59,11 +62,23 @@ impl JoinTable {
         };
         let bytes = held + by_rows.as_ref().map_or(0, RowStore::bytes) + of_keys + index.bytes();
         memory.overdraw(bytes);
-        JoinTable { columns, by_rows, num_rows, keys, index, bytes, _memory: memory }
+        let is_small = by_rows.is_none() && held <= memory.limit() / 256;
+        JoinTable { columns, by_rows, num_rows, is_small, keys, index, bytes, _memory: memory }
     }
 
     pub(super) fn num_rows(&self) -> usize {
         self.num_rows
+    }
+
+    /// These rows as a result holds them, beside columns of [all](Self::column), where these are few.
+    pub(super) fn places(&self, rows: &UInt32Array) -> Option<ArrayRef> {
+        if self.is_small { held_places(rows, self.num_rows) } else { None }
+    }
+
+    /// A column of all rows that some look-up takes.
+    pub(super) fn column(&self, at: usize) -> Result<&ArrayRef> {
+        let column = self.columns.get(at).and_then(Option::as_ref);
+        column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))
     }
 
     /// These rows, of which the columns that are wanted are to be taken; null rows are nulls.
@@ -101,9 +116,7 @@ impl RightRows<'_> {
         if let Some((_, column)) = self.taken.iter().find(|(of, _)| *of == at) {
             return Ok(column.clone());
         }
-        let column = self.table.columns.get(at).and_then(Option::as_ref);
-        let column = column.ok_or_else(|| Error::internal("a column of the right side is taken that was left out"))?;
-        Ok(take(column, self.rows, None)?)
+        Ok(take(self.table.column(at)?, self.rows, None)?)
     }
 }
 

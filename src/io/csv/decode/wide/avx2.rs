@@ -178,6 +178,8 @@ unsafe fn one_four<const PADDED: bool, N: Numbers>(fields: Fields<'_>, at: usize
 impl Numbers for Integers {
     type Value = i64;
 
+    /// # Safety
+    /// The features are there.
     #[inline(always)]
     unsafe fn decode(Four { len, words, .. }: Four, out: &mut [i64; 4]) -> Seen {
         // SAFETY: arithmetic, with the features that the caller has. The store is of 32 bytes.
@@ -196,6 +198,8 @@ impl Numbers for Integers {
 impl Numbers for Decimals {
     type Value = f64;
 
+    /// # Safety
+    /// The features are there.
     #[inline(always)]
     unsafe fn decode(Four { len, words, before }: Four, out: &mut [f64; 4]) -> Seen {
         // SAFETY: as of integers.

@@ -118,6 +118,8 @@ unsafe fn one_eight<const PADDED: bool, N: Numbers>(fields: Fields<'_>, at: usiz
 impl Numbers for Integers {
     type Value = i64;
 
+    /// # Safety
+    /// The features are there.
     #[inline(always)]
     unsafe fn decode(Eight { len, words, .. }: Eight, out: &mut [i64; 8]) -> Seen {
         // SAFETY: arithmetic, with the features that the caller has. The store is of 64 bytes.
@@ -134,6 +136,8 @@ impl Numbers for Integers {
 impl Numbers for Decimals {
     type Value = f64;
 
+    /// # Safety
+    /// The features are there.
     #[inline(always)]
     unsafe fn decode(Eight { len, words, before }: Eight, out: &mut [f64; 8]) -> Seen {
         // SAFETY: as of integers.
