@@ -263,9 +263,8 @@ fn list_columns(schema: &Schema) -> String {
     format!("({})", columns.join(", "))
 }
 
-/// The bytes that a copy of these rows takes.
+/// The bytes that a copy of these rows takes, without dictionaries, which are shared.
 pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
-    // A dictionary is shared by many.
     let own = |column: &ArrayRef| match column.as_any_dictionary_opt() {
         Some(column) => column.keys().to_data(),
         None => column.to_data(),

@@ -79,10 +79,12 @@ fn texts_that_repeat_come_out_as_they_went_in() {
         let t = if n % 5 > 0 { format!("\"{}\"", texts[n as usize % 6]) } else { String::new() };
         left += &format!("{},\"{}\",{t},id{n},{}\n", n * n % 97, texts[n as usize % 4], n << (n % 4 * 12));
     }
-    let mut right = "k,s,u,m\n".to_owned();
+    let mut right = "k,s,u,m,d\n".to_owned();
     for n in 0..900_i64 {
         let u = if n % 7 > 0 { format!("\"{}\"", texts[n as usize % 5]) } else { String::new() };
-        right += &format!("{},\"{}\",{u},{}\n", n % 90, texts[n as usize % 6], n % 100);
+        // And a long one, of which a result holds no places.
+        let d = format!("{} {}", "long".repeat(30), n % 9);
+        right += &format!("{},\"{}\",{u},{},{d}\n", n % 90, texts[n as usize % 6], n % 100);
     }
     let files = Files::new(&[("left.csv", left.as_bytes()), ("right.csv", right.as_bytes())]);
     for (name, session) in sessions() {

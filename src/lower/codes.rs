@@ -1,11 +1,11 @@
 //! Text columns of persisted frames whose bytes nothing looks at: their codes go in their place. Groups are found by them, and get their
-//! texts in the end; merges find them by codes, which texts of the right side become, too; results that are held hold them beside their
-//! dictionary, unless they can share the texts.
+//! texts in the end; merges that show them to nobody find them by codes, which texts of the right side become, too; results that are held
+//! hold them beside their dictionary, unless they can share the texts.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::{BatchFunction, texts_at};
 use crate::error::{Error, Result};
@@ -41,23 +41,18 @@ pub(super) fn by_codes(input: &LogicalPlan, keys: &[Expr], aggs: &[AggExpr]) -> 
 impl ByCodes {
     /// From groups by codes to groups by texts, of the columns `output`.
     pub(super) fn decode(self, output: &SchemaRef) -> MapOp {
-        decoded("group_by", self.dictionaries, output)
-    }
-}
-
-/// Puts texts in the place of codes, of the columns that have a dictionary.
-fn decoded(step: &'static str, dictionaries: Vec<Option<ArrayRef>>, output: &SchemaRef) -> MapOp {
-    let schema = output.clone();
-    let function = BatchFunction::new(step, move |batch: RecordBatch| {
-        let mut columns = batch.columns().to_vec();
-        for (column, dictionary) in columns.iter_mut().zip(&dictionaries) {
-            if let Some(dictionary) = dictionary {
-                *column = texts_at(column, dictionary)?;
+        let (dictionaries, schema) = (self.dictionaries, output.clone());
+        let function = BatchFunction::new("group_by", move |batch: RecordBatch| {
+            let mut columns = batch.columns().to_vec();
+            for (column, dictionary) in columns.iter_mut().zip(&dictionaries) {
+                if let Some(dictionary) = dictionary {
+                    *column = texts_at(column, dictionary)?;
+                }
             }
-        }
-        Ok::<_, Error>(RecordBatch::try_new(schema.clone(), columns)?)
-    });
-    MapOp::new(function, output.clone())
+            Ok::<_, Error>(RecordBatch::try_new(schema.clone(), columns)?)
+        });
+        MapOp::new(function, output.clone())
+    }
 }
 
 /// A merge that finds texts of the left by their codes: none of them is hashed.
@@ -68,13 +63,20 @@ pub(super) struct MergeByCodes {
     keys: Vec<(String, String, ArrayRef)>,
 }
 
-/// Codes for as many keys as can be; none if there are none.
+/// Codes for as many keys as can be, none of which comes out as a text in `output`; none if there are none.
 pub(super) fn merge_by_codes(
     left: &LogicalPlan,
     matching: &Matching,
     columns: &[Origin],
+    output: &SchemaRef,
 ) -> Result<Option<MergeByCodes>> {
-    let keys = matching.keys.iter().filter_map(|(key, of_right)| {
+    let is_text = |key: &str| {
+        columns.iter().zip(output.fields()).any(|(origin, field)| match origin {
+            Origin::Left(name) | Origin::Key(name) => name == key && field.data_type() != &DataType::Int64,
+            Origin::Right(_) => false,
+        })
+    };
+    let keys = matching.keys.iter().filter(|(key, _)| !is_text(key)).filter_map(|(key, of_right)| {
         Some((key.clone(), of_right.clone(), dictionary_of_key(left, matching, columns, key)?.clone()))
     });
     let keys: Vec<_> = keys.collect();
@@ -91,30 +93,11 @@ impl MergeByCodes {
         let column = |(_, key, texts): &(String, String, ArrayRef)| Ok((right.index_of(key)?, texts.clone()));
         EncodeOp::new(right, self.keys.iter().map(column).collect::<Result<_>>()?)
     }
-
-    /// What comes out where keys are codes, for these columns and `output`; and from that to `output`, if that has texts.
-    pub(super) fn decode(&self, columns: &[Origin], output: &SchemaRef) -> (SchemaRef, Option<MapOp>) {
-        let texts = |(origin, field): (&Origin, &FieldRef)| match origin {
-            Origin::Left(name) | Origin::Key(name) if field.data_type() != &DataType::Int64 => {
-                self.keys.iter().find(|(key, ..)| key == name).map(|(.., texts)| texts.clone())
-            }
-            _ => None,
-        };
-        let dictionaries: Vec<Option<ArrayRef>> = columns.iter().zip(output.fields()).map(texts).collect();
-        if dictionaries.iter().all(Option::is_none) {
-            return (output.clone(), None);
-        }
-        let fields = output.fields().iter().zip(&dictionaries).map(|(field, texts)| match texts {
-            Some(_) => Arc::new(Field::new(field.name(), DataType::Int64, true)),
-            None => field.clone(),
-        });
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        (schema, Some(decoded("merge", dictionaries, output)))
-    }
 }
 
-/// The most texts of a key that is found by codes: the table from texts to codes is small beside the rows, and stays in the cache.
-const MOST_TEXTS: usize = 1 << 16;
+/// The most bytes of the texts of a key that is found by codes: the table from texts to codes is small beside what works with it, made
+/// in a few milliseconds, and stays in the cache.
+const MOST_BYTES: usize = 1 << 20;
 
 /// The dictionary of a key of the left side, if codes can take its place, and need not come from the right side.
 fn dictionary_of_key<'a>(
@@ -128,7 +111,7 @@ fn dictionary_of_key<'a>(
     let is_asked = |of: &&(String, String)| of.1 == *of_right;
     let alone = matching.keys.iter().filter(is_asked).count() == 1 && !matching.kind.keeps_right();
     let shown = columns.iter().any(|column| matches!(column, Origin::Right(name) if name == of_right));
-    dictionary(left, name).filter(|texts| alone && !shown && texts.len() <= MOST_TEXTS)
+    dictionary(left, name).filter(|texts| alone && !shown && texts.get_array_memory_size() <= MOST_BYTES)
 }
 
 /// A query with codes in place of text columns of its result.

@@ -24,7 +24,7 @@ pub(super) fn stream(
     // Of right rows that are equally near one is picked by its place.
     let ordered = ordered || matching.near.is_some();
     let bind = |name: &str, schema: &SchemaRef| -> Result<BoundExpr> { col(name).bind(schema) };
-    let by_codes = merge_by_codes(left, matching, columns)?;
+    let by_codes = merge_by_codes(left, matching, columns, schema)?;
     let mut right = stages.stream_for(right, ordered)?;
     if let Some(by_codes) = &by_codes {
         let encode = by_codes.encode(&right.schema)?;
@@ -40,10 +40,6 @@ pub(super) fn stream(
 
     let left = stages.stream_for(by_codes.as_ref().map_or(&**left, |by_codes| &by_codes.left), ordered)?;
     let of_left = left.schema.clone();
-    let (merged, decode) = match &by_codes {
-        Some(by_codes) => by_codes.decode(columns, schema),
-        None => (schema.clone(), None),
-    };
     let columns = columns.iter().map(|column| {
         Ok(match column {
             Origin::Left(name) => MergedColumn::Left(of_left.index_of(name)?),
@@ -57,11 +53,7 @@ pub(super) fn stream(
         Some((near, _, how)) => Some((bind(near, &of_left)?, *how)),
         None => None,
     };
-    let probe = ProbeOp::new(merged, columns, matching.kind, keys, near);
+    let probe = ProbeOp::new(schema.clone(), columns, matching.kind, keys, near);
     let large = LargeMerge::new(&build, &probe, &of_left, ordered);
-    let stream = left.probe(probe, large, table, &format!("{matching} with stage {table}"));
-    Ok(match decode {
-        Some(decode) => stream.map(decode, "codes to texts"),
-        None => stream,
-    })
+    Ok(left.probe(probe, large, table, &format!("{matching} with stage {table}")))
 }

@@ -126,11 +126,13 @@ pub(crate) fn lower(plans: &[Arc<LogicalPlan>]) -> Result<Stages> {
             }
             _ => {
                 stages.read_in_pieces(&mut stream);
-                stream.hold_right();
                 let dictionaries = coded.map(|coded| coded.dictionaries).unwrap_or_default();
                 let collect = match shared {
                     true => CollectOp::new(plan.schema().clone(), 0, None),
-                    false => CollectOp::held(plan.schema().clone(), dictionaries),
+                    false => {
+                        stream.hold_right();
+                        CollectOp::held(plan.schema().clone(), dictionaries)
+                    }
                 };
                 stages.reduce(stream, collect, "collect".to_owned());
                 stages.stages.len() - 1

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::OUTPUT_ROWS;
 use super::collect::compact;
-use crate::batch::{batch_bytes, decode, encode, held, held_batch, held_bytes, shown, shown_bytes};
+use crate::batch::{batch_bytes, decode, encode, held, held_batch, held_bytes, is_narrow, shown, shown_bytes};
 use crate::error::Result;
 use crate::mem::{Block, Part, Reservation};
 
@@ -39,6 +39,9 @@ enum Place {
     Memory(RecordBatch),
     Spilled(Block),
 }
+
+/// So many rows of a batch that is held are shown at a time, on the way to a block.
+const SHOWN_ROWS: usize = 1 << 14;
 
 /// About the most bytes of rows in a block.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -81,7 +84,12 @@ impl Batches {
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = held_bytes(&batch);
         if !self.memory.try_resize_within_half(self.memory.bytes() + bytes) {
-            self.spill(&shown(batch, &self.whole)?)?;
+            // A few at a time, as there may be places of long texts.
+            let most = if is_narrow(&batch, &self.whole) { SHOWN_ROWS } else { batch.num_rows().max(1) };
+            for start in (0..batch.num_rows()).step_by(most) {
+                let rows = batch.slice(start, most.min(batch.num_rows() - start));
+                self.spill(&shown(rows, &self.whole)?)?;
+            }
             return self.join_small();
         }
         self.add(batch.num_rows(), bytes, Place::Memory(batch));

@@ -43,7 +43,8 @@ impl CollectOp {
         CollectOp { schema, offset, limit, held: false, dictionaries: vec![] }
     }
 
-    /// All rows, as a result holds them. Columns with dictionaries come as integers, the places of their texts there.
+    /// All rows, as a result holds them. Columns with dictionaries come as integers, the places of their texts there; any column may come
+    /// as places already.
     pub(crate) fn held(schema: SchemaRef, dictionaries: Vec<Option<ArrayRef>>) -> CollectOp {
         CollectOp { held: true, dictionaries, ..CollectOp::new(schema, 0, None) }
     }

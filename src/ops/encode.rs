@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::BatchOp;
@@ -10,7 +12,7 @@ use super::groups::{FindScratch, Groups, MISSING};
 use crate::error::Result;
 use crate::expr::Type;
 
-/// Replaces columns of text by the places of their texts in dictionaries; a text that is not there is -1.
+/// Replaces columns of text by the places of their texts in dictionaries. Rows with a text that is not there go: nothing finds them.
 pub(crate) struct EncodeOp {
     schema: SchemaRef,
     /// Columns by their places, and the texts of each: as they are numbered.
@@ -46,14 +48,22 @@ impl BatchOp for EncodeOp {
     fn apply(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         let (mut places, mut scratch) = (Vec::new(), FindScratch::default());
+        let mut lacking = vec![false; batch.num_rows()];
         for (column, texts) in &self.columns {
             let column = &mut columns[*column];
             texts.find(std::slice::from_ref(column), batch.num_rows(), &mut places, &mut scratch)?;
-            let place = |place: &u32| if *place == MISSING { -1 } else { i64::from(*place) };
-            let codes = places.iter().map(place).collect::<Vec<i64>>();
+            for (row, (lacking, place)) in lacking.iter_mut().zip(&places).enumerate() {
+                *lacking |= *place == MISSING && column.is_valid(row);
+            }
+            let codes = places.iter().map(|place| i64::from(*place)).collect::<Vec<i64>>();
             *column = Arc::new(Int64Array::new(codes.into(), column.nulls().cloned()));
         }
-        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+        let encoded = RecordBatch::try_new(self.schema.clone(), columns)?;
+        if lacking.contains(&true) {
+            let found = BooleanBuffer::collect_bool(lacking.len(), |row| !lacking[row]);
+            return Ok(filter_record_batch(&encoded, &BooleanArray::new(found, None))?);
+        }
+        Ok(encoded)
     }
 }
 
@@ -84,9 +94,14 @@ mod tests {
         let numbers = Arc::new(Int64Array::from_iter_values(0..5000));
         let batch = RecordBatch::try_new(schema, vec![numbers.clone(), Arc::new(texts.clone())]).unwrap();
         let encoded = op.apply(batch).unwrap();
-        assert_eq!(encoded.column(0).as_primitive::<Int64Type>(), numbers.as_ref());
-        let place = |text: &str| dictionary.iter().position(|other| other == text).map_or(-1, |place| place as i64);
-        let want: Int64Array = texts.iter().map(|text| text.map(place)).collect();
-        assert_eq!(encoded.column(1).as_primitive::<Int64Type>(), &want);
+        let place = |text: &str| dictionary.iter().position(|other| other == text).map(|place| place as i64);
+        let want = (0..).zip(&texts).filter_map(|(row, text)| match text {
+            None => Some((row, None)),
+            Some(text) => Some((row, Some(place(text)?))),
+        });
+        let (rows, codes): (Vec<i64>, Vec<Option<i64>>) = want.unzip();
+        assert_eq!(rows.len(), 4000);
+        assert_eq!(encoded.column(0).as_primitive::<Int64Type>(), &Int64Array::from(rows));
+        assert_eq!(encoded.column(1).as_primitive::<Int64Type>(), &Int64Array::from(codes));
     }
 }

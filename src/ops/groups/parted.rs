@@ -1,5 +1,5 @@
 //! Many keys, indexed by several tasks: each takes the keys whose hashes begin with the same bits. Integers that lie close together, as
-//! numbers of rows do, are not hashed: a slot for each value takes a third of the memory, and a part has some of the range.
+//! numbers of rows do, are not hashed: there is a slot for each value, and each part has some of the range.
 
 use std::hint::select_unpredictable;
 

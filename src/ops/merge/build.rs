@@ -23,8 +23,8 @@ pub(crate) struct JoinTable {
     columns: Vec<Option<ArrayRef>>,
     by_rows: Option<RowStore>,
     num_rows: usize,
-    /// Whether its columns are little beside what works with them: they may stay with what comes out.
-    is_small: bool,
+    /// The columns that may stay with what comes out: they are little beside what works with them, and so is what becomes of them.
+    few: Vec<bool>,
     /// The keys that occur.
     keys: KeyIndex,
     pub(super) index: Index,
@@ -63,16 +63,22 @@ impl JoinTable {
         let bytes = held + by_rows.as_ref().map_or(0, RowStore::bytes) + of_keys + index.bytes();
         memory.overdraw(bytes);
         let is_small = by_rows.is_none() && held <= memory.limit() / 256;
-        JoinTable { columns, by_rows, num_rows, is_small, keys, index, bytes, _memory: memory }
+        let few = columns.iter().map(|column| is_small && column.as_ref().is_some_and(has_short_texts)).collect();
+        JoinTable { columns, by_rows, num_rows, few, keys, index, bytes, _memory: memory }
     }
 
     pub(super) fn num_rows(&self) -> usize {
         self.num_rows
     }
 
-    /// These rows as a result holds them, beside columns of [all](Self::column), where these are few.
+    /// Whether of a column its places among all rows are enough for a result.
+    pub(super) fn has_few(&self, at: usize) -> bool {
+        self.few.get(at) == Some(&true)
+    }
+
+    /// These rows as a result holds them, beside [a column of all](Self::column); none where there are many.
     pub(super) fn places(&self, rows: &UInt32Array) -> Option<ArrayRef> {
-        if self.is_small { held_places(rows, self.num_rows) } else { None }
+        held_places(rows, self.num_rows)
     }
 
     /// A column of all rows that some look-up takes.
@@ -100,6 +106,15 @@ impl JoinTable {
             KeyIndex::Parts(parts) => parts.find(keys, rows, groups, scratch),
         }
     }
+}
+
+/// Longer texts are copied for the rows that they come out in before a result holds them, a few megabytes at a time, as they would take
+/// too much when they are shown.
+const SHORT_TEXT: u32 = 64;
+
+fn has_short_texts(column: &ArrayRef) -> bool {
+    let texts = column.as_string_view_opt();
+    texts.is_none_or(|texts| texts.views().iter().all(|view| *view as u32 <= SHORT_TEXT))
 }
 
 /// Some rows of a [`JoinTable`].

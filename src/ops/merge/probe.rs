@@ -306,13 +306,15 @@ impl ProbeOp {
         right: &UInt32Array,
         rows: usize,
     ) -> Result<RecordBatch> {
-        let places = if self.holds_right { table.places(right) } else { None };
+        let is_held = |column: &MergedColumn| matches!(column, MergedColumn::Right(at) if table.has_few(*at));
+        let holds = self.holds_right && self.columns.iter().any(is_held);
+        let places = if holds { table.places(right) } else { None };
         let right = table.rows(right, |at| self.columns.contains(&MergedColumn::Right(at)))?;
         let column = |column: &MergedColumn| -> Result<ArrayRef> {
             Ok(match (column, left) {
                 (MergedColumn::Right(at), _) => match &places {
-                    Some(places) => held_at(places, table.column(*at)?)?,
-                    None => right.column(*at)?,
+                    Some(places) if table.has_few(*at) => held_at(places, table.column(*at)?)?,
+                    _ => right.column(*at)?,
                 },
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::All) => batch.column(*at).clone(),
                 (MergedColumn::Left(at) | MergedColumn::Key(at, _), LeftRows::Filter(filter)) => {
