@@ -4,8 +4,8 @@
 //! every fourth lookup went past its first slot, and mispredicted that. So slots come in pairs, which share a cache line, and both are
 //! compared without a branch; only one key of fifteen lies beyond its pair. That holds if the hash spreads keys that differ in few
 //! digits: one that folded the halves of a key one after the other left a third of `id001` to `id100` beyond theirs, and took twice as
-//! long for a whole query. In a table larger than the cache, its lines dominate: two thirds of a lookup, though they are fetched
-//! together.
+//! long for a whole query. In a table larger than the cache, its lines dominate: two thirds of a lookup, when those of some keys were
+//! loaded together. To have them prefetched while the keys before are looked up took 4 to 13 % off whole queries (medians of five).
 
 use std::hint::select_unpredictable;
 
