@@ -7,8 +7,8 @@
 /// Ten to the power of the number of decimal places.
 const SCALES: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
-/// Added to a float of less than [`MOST`], and taken away again, this rounds it to an integer, which is in the low bits of the sum:
-/// one and a half times 2^52.
+/// Added to a float of less than [`MOST`], and taken away again, this rounds it to an integer, which is in the low bits of the sum, and can
+/// be taken out of there or put there: one and a half times 2^52.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 const MOST: f64 = 1_125_899_906_842_624.0;
 
@@ -18,10 +18,13 @@ const SAMPLE: usize = 32;
 const CHUNK: usize = 1024;
 
 /// How many decimal places values have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Places(u8);
 
 impl Places {
+    /// Those of whole numbers.
+    pub(crate) const NONE: Places = Places(0);
+
     /// The places of these values, and in `out` each of them as an integer. None where they have more places than six, are too
     /// large for that, or are not finite; a negative zero is no decimal either.
     pub(crate) fn of(values: &[f64], out: &mut Vec<i64>) -> Option<Places> {
@@ -36,6 +39,17 @@ impl Places {
         Some(Places(places as u8))
     }
 
+    /// Whether all of these values have at most so many places; then each of them is an integer in `out`.
+    pub(crate) fn integers(self, values: &[f64], out: &mut Vec<i64>) -> bool {
+        convert(values, SCALES[usize::from(self.0)], out)
+    }
+
+    /// The integer of a decimal that was this one with fewer places; none where it is too large.
+    pub(crate) fn of_fewer(self, fewer: Places, integer: i64) -> Option<i64> {
+        let factor = 10i64.checked_pow(u32::from(self.0.checked_sub(fewer.0)?))?;
+        integer.checked_mul(factor).filter(|integer| (integer.unsigned_abs() as f64) < MOST)
+    }
+
     /// Those of a number that [`number`](Places::number) gave.
     pub(crate) fn of_number(number: u8) -> Option<Places> {
         (usize::from(number) < SCALES.len()).then_some(Places(number))
@@ -48,7 +62,9 @@ impl Places {
     /// The float that was this integer.
     #[inline]
     pub(crate) fn float(self, integer: i64) -> f64 {
-        integer as f64 / SCALES[usize::from(self.0)]
+        // As by `as f64`, which most processors do for one value at a time.
+        let whole = f64::from_bits(ROUNDER.to_bits().wrapping_add_signed(integer)) - ROUNDER;
+        whole / SCALES[usize::from(self.0)]
     }
 }
 
@@ -79,6 +95,10 @@ mod tests {
     fn places(values: &[f64]) -> Option<u8> {
         let mut integers = vec![7];
         let places = Places::of(values, &mut integers)?;
+        assert!(places.integers(values, &mut vec![]));
+        let more =
+            integers.iter().filter_map(|integer| Places(6).of_fewer(places, *integer).map(|more| (integer, more)));
+        more.for_each(|(integer, more)| assert_eq!(Places(6).float(more), places.float(*integer)));
         let back: Vec<u64> = integers.iter().map(|integer| places.float(*integer).to_bits()).collect();
         assert_eq!(back, values.iter().map(|value| value.to_bits()).collect::<Vec<_>>());
         Some(places.number())
@@ -97,6 +117,19 @@ mod tests {
         }
         // With one place each would do, but not with the two that both need.
         assert_eq!(places(&[1e15, 0.01]), None);
+    }
+
+    #[test]
+    fn more_places_hold_what_is_not_too_large() {
+        assert!(!Places(1).integers(&[0.5, 0.25], &mut vec![]));
+        let (two, four) = (Places(2), Places(4));
+        assert_eq!(four.of_fewer(two, -725), Some(-72_500));
+        assert_eq!(four.of_fewer(two, 1 << 49), None);
+        assert_eq!(two.of_fewer(four, 1), None);
+        assert_eq!(two.max(four), four);
+        for whole in [0, 1, -1, (1 << 50) - 1, 1 - (1 << 50)] {
+            assert_eq!(Places::NONE.float(whole), whole as f64);
+        }
     }
 
     proptest! {

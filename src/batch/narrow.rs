@@ -67,29 +67,6 @@ impl Narrow {
         wanted.for_each(|(place, value)| out[start + *place as usize - range.start] = *value);
     }
 
-    /// The integer at a place.
-    #[inline]
-    pub(crate) fn get(&self, place: usize) -> i64 {
-        let width = usize::from(self.width);
-        let outlier = self.outliers.binary_search_by_key(&(place as u32), |(place, _)| *place);
-        if let Ok(at) = outlier {
-            return self.outliers[at].1;
-        }
-        let mut word = [0; 8];
-        word[..width].copy_from_slice(&self.low[place * width..][..width]);
-        self.least.wrapping_add(i64::from_le_bytes(word))
-    }
-
-    /// Reads of the first of a range of integers what lies in so many lines of the cache: to be asked of several, which then come
-    /// from memory together.
-    #[inline]
-    pub(crate) fn touch(&self, range: &Range<usize>, lines: usize) -> u8 {
-        const LINE: usize = 64;
-        let width = usize::from(self.width);
-        let places = (range.start * width..range.end * width).step_by(LINE).take(lines);
-        places.fold(0, |all, place| all ^ self.low[place])
-    }
-
     /// The bytes allocated.
     pub(crate) fn bytes(&self) -> usize {
         self.low.capacity() + self.outliers.capacity() * size_of::<(u32, i64)>()
@@ -153,7 +130,6 @@ mod tests {
         narrow.append(range.clone(), &mut out);
         assert_eq!(out[0], 7);
         assert_eq!(out[1..], values[range]);
-        assert!((0..values.len()).all(|place| narrow.get(place) == values[place]));
         narrow
     }
 

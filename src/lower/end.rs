@@ -204,14 +204,14 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
     match ending {
         Ending::Whole(result) if manner.given == Given::Pieces => {
             let rows: Batches = take(whole(result))?;
-            Ok(part(Pieces(Mutex::new(vec![Box::new(|| Ok(rows))]))))
+            Ok(part(Pieces(Mutex::new(vec![Piece::whole(|| Ok(rows))]))))
         }
         Ending::Whole(result) => Ok(whole(result)),
         Ending::Pieces(pieces) if manner.given == Given::Pieces => Ok(part(Pieces(Mutex::new(pieces)))),
         Ending::Pieces(pieces) => {
             let pieces = pieces.into_iter().map(|piece| {
                 let run = move |_: &_, _: Vec<Arc<dyn Part>>| {
-                    let rows = piece()?;
+                    let rows = piece.rows()?;
                     Ok(part(if manner.given == Given::Held { rows.held()? } else { rows }))
                 };
                 graph.add("finish a piece", vec![], Box::new(run))
@@ -232,7 +232,7 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
             let sort = Arc::new(sort);
             let states = pieces.into_iter().map(|piece| {
                 let sort = sort.clone();
-                let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(folded(&*sort, piece()?)?));
+                let run = move |_: &_, _: Vec<Arc<dyn Part>>| Ok(part(folded(&*sort, piece.rows()?)?));
                 graph.add("finish a piece", vec![], Box::new(run))
             });
             let states = states.collect();
@@ -244,7 +244,7 @@ fn ended<T>(ending: Ending<T>, manner: Manner, whole: impl FnOnce(T) -> Arc<dyn 
                     return Ok(part(take::<Batches>(sorted)?.with_columns(columns)?));
                 }
                 let pieces = view::<Pieces>(&sorted)?.take().into_iter();
-                let pieces = pieces.map(|piece| Box::new(move || piece()?.with_columns(columns)) as Piece);
+                let pieces = pieces.map(|piece| Piece::whole(move || piece.rows()?.with_columns(columns)));
                 Ok(part(Pieces(Mutex::new(pieces.collect()))))
             };
             let result = graph.add("sorted", vec![sorted], Box::new(run));

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Input, TaskContext};
 use crate::io::csv::{CsvReader, CsvScan, Start};
 use crate::mem::{Part, view};
-use crate::ops::{Flow, Matched, ProbeOp, Reducer};
+use crate::ops::{Flow, Matched, Piece, ProbeOp, Reducer};
 
 /// All that the tasks of a branch share.
 pub(super) struct Work<R: Reducer> {
@@ -218,6 +218,27 @@ impl<R: Reducer> Work<R> {
                     break;
                 }
             }
+            Ok(None)
+        })
+    }
+
+    /// Folds the rows of a piece, which are not held.
+    pub(super) fn run_piece(
+        &self,
+        context: &TaskContext,
+        piece: Piece,
+        sides: &[Arc<dyn Part>],
+    ) -> Result<Folded<R::State>> {
+        self.fold(context, sides, |push| {
+            let mut flow = Flow::More;
+            piece.give(&mut |batch| {
+                context.check()?;
+                // A piece goes on when there was enough: it is short.
+                if flow == Flow::More {
+                    flow = push(batch)?;
+                }
+                Ok(())
+            })?;
             Ok(None)
         })
     }

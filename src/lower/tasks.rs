@@ -287,9 +287,7 @@ impl Expansion {
             let states = pieces.take().into_iter().map(|piece| {
                 let (work, sides) = (work.clone(), sides.clone());
                 let run = move |context: &TaskContext, _: Vec<Arc<dyn Part>>| {
-                    let rows = piece()?;
-                    let all = 0..rows.num_rows();
-                    Ok(part(work.run_batches(context, rows.into_range(all), &sides)?))
+                    Ok(part(work.run_piece(context, piece, &sides)?))
                 };
                 graph.add(label.clone(), vec![], Box::new(run))
             });

@@ -479,7 +479,7 @@ impl Reducer for GroupRowsOp {
         let pieces = buckets.into_iter().map(|bucket| {
             let (op, memory) = (op.clone(), state.memory.sibling());
             let columns = if op.ordered { usize::MAX } else { columns };
-            Box::new(move || op.finish_bucket(bucket, 1, memory)?.with_columns(columns)) as Piece
+            Piece::whole(move || op.finish_bucket(bucket, 1, memory)?.with_columns(columns))
         });
         if !op.ordered {
             return Ok(Ending::Pieces(pieces.collect()));

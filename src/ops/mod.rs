@@ -38,7 +38,7 @@ pub(crate) use apply::ApplyOp;
 pub(crate) use batches::Batches;
 pub(crate) use collect::CollectOp;
 pub(crate) use encode::EncodeOp;
-pub(crate) use ending::{Ending, Piece};
+pub(crate) use ending::{Emit, Ending, Piece};
 pub(crate) use filter::FilterOp;
 pub(crate) use fold::FoldOp;
 pub(crate) use group_rows::GroupRowsOp;

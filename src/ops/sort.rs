@@ -32,6 +32,7 @@ mod boundary;
 mod gather;
 mod held;
 mod keys;
+mod layout;
 mod order;
 mod packed;
 mod runs;
@@ -46,11 +47,11 @@ use arrow::datatypes::SchemaRef;
 use self::held::Held;
 use self::keys::{Last, SortKeys};
 use self::order::ENTRY_BYTES;
-use self::packed::{Packed, Slice, row_bytes, unpack};
+use self::packed::row_bytes;
 use self::runs::{Run, Slices, block_bytes, given_bytes, range_bytes};
 use self::sift::{MOST_ROWS, Sift};
 use super::collect::{batch_bytes, compact};
-use super::{Batches, Ending, Flow, Piece, Reducer};
+use super::{Batches, Emit, Ending, Flow, Piece, Reducer};
 use crate::error::{Error, Result};
 use crate::expr::BoundSortKey;
 use crate::mem::Reservation;
@@ -153,10 +154,14 @@ impl SortOp {
             self.make_run(state)?;
             booked = state.memory.try_resize_with_some_left(more);
         }
-        let batch = if self.limit == usize::MAX { self.keys.kept(batch)? } else { compact(batch)? };
-        if self.hold(state, &batch)? {
+        if self.hold(state, batch)? {
             return state.memory.try_resize(state.bytes);
         }
+        let batch = if self.limit == usize::MAX && self.keys.can_pack(batch) {
+            self.keys.in_order(&self.keys.packed(batch)?)?.unpacked(&self.keys.schema)?
+        } else {
+            compact(batch)?
+        };
         state.bytes += batch.get_array_memory_size() + work;
         state.rows += batch.num_rows();
         state.batches.push(batch);
@@ -222,28 +227,32 @@ impl SortOp {
         Ok((run, last))
     }
 
-    /// Holds a batch that is in order, if there is room and nothing else came before it.
+    /// Holds a batch, if there is room and nothing else came before it.
     fn hold(&self, state: &mut SortState, batch: &RecordBatch) -> Result<bool> {
         let is_first = state.batches.is_empty() && state.runs.is_empty();
-        if self.limit < usize::MAX || !is_first || !self.keys.keeps_in_order(batch) {
+        if self.limit < usize::MAX || !is_first || !self.keys.can_pack(batch) {
             return Ok(false);
         }
         if state.held.is_empty() {
-            state.held.push(Held { batches: vec![], memory: state.memory.sibling() });
+            state.held.push(Held::new(state.memory.sibling()));
         }
         let packed = self.keys.packed(batch)?;
-        Ok(state.held.last_mut().is_some_and(|held| held.push(packed)))
+        state.held.last_mut().map_or(Ok(false), |held| held.push(packed, &self.keys))
     }
 
     /// No rows come any more: they become a run, unless they are held.
     fn put_away(&self, state: &mut SortState) -> Result<()> {
+        if let Some(held) = state.held.last_mut() {
+            held.put_in_order(&self.keys)?;
+        }
         if state.batches.is_empty() { Ok(()) } else { self.make_run(state) }
     }
 
     /// What is held becomes runs, of which there are none as long as there is anything. Batches become one together if there is room.
     fn release(&self, state: &mut SortState) -> Result<()> {
         let row_bytes = row_bytes(&self.keys.schema) + ENTRY_BYTES;
-        for Held { batches, mut memory } in std::mem::take(&mut state.held) {
+        for held in std::mem::take(&mut state.held) {
+            let (batches, mut memory) = held.into_batches(&self.keys)?;
             let (mut waiting, mut room) = (batches.into_iter().peekable(), memory.sibling());
             while waiting.peek().is_some() {
                 let mut unpacked = vec![];
@@ -253,7 +262,7 @@ impl SortOp {
                     if !fits && !unpacked.is_empty() {
                         break;
                     }
-                    unpacked.push(unpack(&self.keys.schema, &[Slice { batch, rows: 0..batch.num_rows() }])?);
+                    unpacked.push(batch.unpacked(&self.keys.schema)?);
                     memory.try_resize(memory.bytes().saturating_sub(batch.bytes()))?;
                     waiting.next();
                 }
@@ -389,19 +398,19 @@ impl Reducer for SortOp {
         let ranges = self.ranges(std::mem::take(&mut state.runs), &mut state.memory)?;
         let piece = |range: Slices| -> Piece {
             let (keys, mut memory) = (self.keys.clone(), state.memory.sibling());
-            Box::new(move || {
-                let mut sorted = Batches::new(keys.schema.clone(), memory.sibling());
+            let nothing = Batches::new(keys.schema.clone(), memory.sibling());
+            let give = move |emit: &mut Emit<'_>| {
                 let bytes = given_bytes(memory.limit());
-                range.merge(&keys, bytes, &mut memory, &mut |batch| sorted.push(batch))?;
-                Ok(sorted)
-            })
+                range.merge(&keys, bytes, &mut memory, emit)
+            };
+            Piece::ByBatch(nothing, Box::new(give))
         };
         Ok(Ending::Pieces(ranges.into_iter().map(piece).collect()))
     }
 
     fn bytes(&self, state: &SortState) -> usize {
         let sift = state.sift.as_ref().map_or(0, Sift::bytes);
-        let held: usize = state.held.iter().map(|held| held.memory.bytes()).sum();
+        let held: usize = state.held.iter().map(Held::bytes).sum();
         state.memory.bytes() + held + state.runs.iter().map(Run::held).sum::<usize>() + sift
     }
 }
@@ -409,18 +418,18 @@ impl Reducer for SortOp {
 impl SortOp {
     /// Ranges out of what is held.
     fn end_of_held(&self, state: SortState) -> Result<Ending<Batches>> {
-        let rows: usize = state.held.iter().flat_map(|held| &held.batches).map(Packed::num_rows).sum();
+        let rows: usize = state.held.iter().map(Held::num_rows).sum();
         let all = rows * row_bytes(&self.keys.schema);
         let bytes = range_bytes(state.memory.limit()).min((all / FEW_RANGES).max(MIN_RANGE_BYTES));
-        let cut = Arc::new(Held::cut(state.held, self.keys.clone(), all.div_ceil(bytes)));
+        let cut = Arc::new(Held::cut(state.held, self.keys.clone(), all.div_ceil(bytes))?);
         let piece = |range: usize| -> Piece {
             let (keys, cut, mut memory) = (self.keys.clone(), cut.clone(), state.memory.sibling());
-            Box::new(move || {
-                let mut sorted = Batches::new(keys.schema.clone(), memory.sibling());
+            let nothing = Batches::new(keys.schema.clone(), memory.sibling());
+            let give = move |emit: &mut Emit<'_>| {
                 let bytes = given_bytes(memory.limit());
-                held::sort(&keys, cut.range(range), bytes, &mut memory, &mut |batch| sorted.push(batch))?;
-                Ok(sorted)
-            })
+                held::sort(&keys, &cut.range(range), bytes, &mut memory, emit)
+            };
+            Piece::ByBatch(nothing, Box::new(give))
         };
         Ok(Ending::Pieces((0..cut.ranges()).map(piece).collect()))
     }

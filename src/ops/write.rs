@@ -235,14 +235,11 @@ impl WriteOp {
             other => {
                 let nothing = Batches::new(self.input.clone(), state.memory.of_holder(SortOp::HOLDS));
                 let all = other.alone(nothing)?;
-                vec![Box::new(|| Ok(all)) as Piece]
+                vec![Piece::whole(|| Ok(all))]
             }
         };
         for piece in pieces {
-            let rows = piece()?;
-            let all = 0..rows.num_rows();
-            for batch in rows.into_range(all) {
-                let batch = batch?;
+            piece.give(&mut |batch| {
                 let rest = batch.project(&self.columns)?;
                 for (folder, rows) in self.folders(&batch)? {
                     // Two at a time: values that are equal to the sort, but not in name, take turns, as 0 and -0 do.
@@ -255,7 +252,8 @@ impl WriteOp {
                     }
                     self.write(state, &folder, &taken(&rest, rows)?)?;
                 }
-            }
+                Ok(())
+            })?;
         }
         self.close_all(state)
     }

@@ -133,7 +133,7 @@ impl Aggregation {
         let hashed = state.hashed.take().ok_or_else(|| Error::internal("no groups are in buckets"))?;
         let pieces = hashed.into_buckets()?.map(|bucket| {
             let (op, memory) = (self.clone(), state.memory.sibling());
-            Box::new(move || op.finish_bucket(bucket, 1, memory)) as Piece
+            Piece::whole(move || op.finish_bucket(bucket, 1, memory))
         });
         let pieces: Vec<Piece> = pieces.collect();
         Ok(match pieces.len() {

@@ -558,7 +558,7 @@ impl Reducer for AggregateOp {
         let state = Arc::new(state);
         let pieces = ids.chunks(ids.len().div_ceil(64)).map(|ids| {
             let (op, state, ids) = (op.clone(), state.clone(), ids.to_vec());
-            Box::new(move || op.finish_table(&state, &ids)) as Piece
+            Piece::whole(move || op.finish_table(&state, &ids))
         });
         Ok(Ending::Pieces(pieces.collect()))
     }

@@ -13,15 +13,18 @@ use arrow::array::RecordBatch;
 
 use super::keys::SortKeys;
 use super::order::ENTRY_BYTES;
-use super::packed::{Packed, Slice, row_bytes, unpack};
+use super::packed::{Packed, Slice, row_bytes};
 use crate::error::Result;
 use crate::mem::Reservation;
 use crate::ops::key::KeyColumn;
 
-/// Batches, and what books them.
+/// Rows that came one after the other, and what books them.
 pub(super) struct Held {
-    pub(super) batches: Vec<Packed>,
-    pub(super) memory: Reservation,
+    /// Each in order.
+    batches: Vec<Packed>,
+    /// Rows behind them, as they came, to be put in order together.
+    waiting: Vec<Packed>,
+    memory: Reservation,
 }
 
 /// Batches that are cut into ranges.
@@ -51,30 +54,83 @@ const GOLDEN: f64 = 1.618_033_988_749_895;
 /// Of so many batches ends are found at a time.
 const AT_ONCE: usize = 1 << 5;
 
+/// So many rows are put in order together as they come, and so many when slices of all that came are together: they, and what it takes to
+/// sort them, are in a cache.
+const ROWS_IN_ORDER: usize = 1 << 16;
+const SORTED_ROWS: usize = 1 << 18;
+
 /// A range of fewer rows is not cut.
 const FEW_ROWS: usize = 1 << 10;
 
 impl Held {
-    /// Adds a batch, if there is room for what waits.
-    pub(super) fn push(&mut self, batch: Packed) -> bool {
-        let booked = self.memory.try_resize_within_half(self.memory.bytes() + batch.bytes());
-        if booked {
-            self.batches.push(batch);
+    pub(super) fn new(memory: Reservation) -> Held {
+        Held { batches: vec![], waiting: vec![], memory }
+    }
+
+    /// Adds rows, if there is room for what waits.
+    pub(super) fn push(&mut self, rows: Packed, keys: &SortKeys) -> Result<bool> {
+        let waiting: usize = self.waiting.iter().map(Packed::num_rows).sum();
+        if waiting + rows.num_rows() > ROWS_IN_ORDER {
+            self.put_in_order(keys)?;
         }
-        booked
+        let more = waiting_bytes(&rows);
+        let mut booked = self.memory.try_resize_within_half(self.memory.bytes() + more);
+        if !booked && !self.waiting.is_empty() {
+            self.put_in_order(keys)?;
+            booked = self.memory.try_resize_within_half(self.memory.bytes() + more);
+        }
+        if booked {
+            self.waiting.push(rows);
+        }
+        Ok(booked)
+    }
+
+    /// Puts the rows that wait in order.
+    pub(super) fn put_in_order(&mut self, keys: &SortKeys) -> Result<()> {
+        let (Some(layout), waiting) = (keys.shape.latest(), std::mem::take(&mut self.waiting)) else { return Ok(()) };
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let slices: Vec<Slice> = waiting.iter().map(whole).collect();
+        let rows = keys.in_order(&Packed::together(&layout, &slices)?)?;
+        let more = rows.bytes();
+        self.batches.push(rows);
+        let others = self.memory.bytes().saturating_sub(waiting.iter().map(waiting_bytes).sum());
+        self.memory.try_resize(others + more)
+    }
+
+    /// What is booked.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    pub(super) fn num_rows(&self) -> usize {
+        self.batches.iter().chain(&self.waiting).map(Packed::num_rows).sum()
+    }
+
+    /// The batches, each in order, and what books them.
+    pub(super) fn into_batches(mut self, keys: &SortKeys) -> Result<(Vec<Packed>, Reservation)> {
+        self.put_in_order(keys)?;
+        Ok((self.batches, self.memory))
     }
 
     /// About so many ranges of all rows.
-    pub(super) fn cut(held: Vec<Held>, keys: Arc<SortKeys>, ranges: usize) -> Cut {
+    pub(super) fn cut(held: Vec<Held>, keys: Arc<SortKeys>, ranges: usize) -> Result<Cut> {
         let (mut batches, mut booked) = (vec![], vec![]);
         for portion in held {
-            batches.extend(portion.batches);
-            booked.push(portion.memory);
+            let (some, memory) = portion.into_batches(&keys)?;
+            batches.extend(some);
+            booked.push(memory);
         }
         let bounds = bounds(&keys, &batches.iter().map(whole).collect::<Vec<_>>(), ranges);
         let ends = batches.chunks(AT_ONCE).map(|_| OnceLock::new()).collect();
-        Cut { batches, bounds, ends, next: AtomicUsize::new(0), keys, _booked: booked }
+        Ok(Cut { batches, bounds, ends, next: AtomicUsize::new(0), keys, _booked: booked })
     }
+}
+
+/// What rows take that wait, until they are in order.
+fn waiting_bytes(rows: &Packed) -> usize {
+    3 * rows.bytes() + rows.num_rows() * ENTRY_BYTES
 }
 
 fn whole(batch: &Packed) -> Slice<'_> {
@@ -123,43 +179,49 @@ impl Cut {
 }
 
 /// The rows of each slice from one end to the next.
-fn between<'a>(slices: impl Iterator<Item = Slice<'a>>, from: Option<&[u32]>, to: &[u32]) -> Vec<Slice<'a>> {
-    let part = |(i, slice): (usize, Slice<'a>)| {
+fn between<'a>(slices: &[Slice<'a>], from: Option<&[u32]>, to: &[u32]) -> Vec<Slice<'a>> {
+    let part = |(i, slice): (usize, &Slice<'a>)| {
         let (start, end) = (from.map_or(slice.rows.start, |from| from[i] as usize), to[i] as usize);
         (start < end).then_some(Slice { batch: slice.batch, rows: start..end })
     };
-    slices.enumerate().filter_map(part).collect()
+    slices.iter().enumerate().filter_map(part).collect()
 }
 
-/// Gives the rows of slices that are each in order, in order, in batches of about so many bytes. They are copied together first: rows of a
-/// thousand small slices are found more slowly. What that and sorting take is booked on `memory`; where it is refused, it is done in parts.
+/// Gives the rows of slices that are each in order, in order, in batches of about so many bytes. As many as fit into the cache are copied
+/// together, and sorted. What that takes is booked on `memory`; where it is refused, it is done in smaller parts.
 ///
 /// # Errors
 /// `ErrorKind::Memory` when there is no room for a thousand rows.
 pub(super) fn sort(
     keys: &SortKeys,
-    slices: Vec<Slice>,
+    slices: &[Slice],
     bytes: usize,
     memory: &mut Reservation,
     emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
+    let Some(layout) = keys.shape.latest() else { return Ok(()) };
     let rows: usize = slices.iter().map(Slice::num_rows).sum();
-    match memory.try_resize(bytes + rows * (row_bytes(&keys.schema) + ENTRY_BYTES)) {
-        Err(refused) if rows < FEW_ROWS => return Err(refused),
-        Err(_) => {
-            let bounds = bounds(keys, &slices, 4);
-            let mut from: Option<Vec<u32>> = None;
-            for part in 0..=bounds.len() {
-                let to = ends_at(keys, &slices, from.as_deref(), bounds.get(part));
-                let all = slices.iter().map(|slice| Slice { batch: slice.batch, rows: slice.rows.clone() });
-                sort(keys, between(all, from.as_deref(), &to), bytes / 4, memory, emit)?;
-                from = Some(to);
+    let (parts, bytes) = if rows > SORTED_ROWS {
+        (rows.div_ceil(SORTED_ROWS), bytes)
+    } else {
+        let row = layout.width() * size_of::<u64>() + row_bytes(&keys.schema) + ENTRY_BYTES;
+        match memory.try_resize(bytes + rows * row) {
+            Ok(()) => {
+                keys.sort_packed(&Packed::together(&layout, slices)?, bytes, emit)?;
+                return memory.try_resize(0);
             }
-            return Ok(());
+            Err(refused) if rows < FEW_ROWS => return Err(refused),
+            Err(_) => (4, bytes / 4),
         }
-        Ok(()) => keys.sort(&[unpack(&keys.schema, &slices)?], usize::MAX, bytes, emit)?,
+    };
+    let bounds = bounds(keys, slices, parts);
+    let mut from: Option<Vec<u32>> = None;
+    for part in 0..=bounds.len() {
+        let to = ends_at(keys, slices, from.as_deref(), bounds.get(part));
+        sort(keys, &between(slices, from.as_deref(), &to), bytes, memory, emit)?;
+        from = Some(to);
     }
-    memory.try_resize(0)
+    Ok(())
 }
 
 /// Where about so many ranges are to be cut.
@@ -234,6 +296,16 @@ mod tests {
     use crate::expr::col;
     use crate::mem::Budget;
 
+    /// The rows of a batch so many times, each time in order by themselves.
+    fn held(keys: &SortKeys, batch: &RecordBatch, times: usize, memory: Reservation) -> Held {
+        let mut held = Held::new(memory);
+        for _ in 0..times {
+            assert!(held.push(keys.packed(batch).unwrap(), keys).unwrap());
+            held.put_in_order(keys).unwrap();
+        }
+        held
+    }
+
     proptest! {
         #[test]
         fn ranges_are_the_rows_in_order(
@@ -251,16 +323,15 @@ mod tests {
             let (k, x) = (if descending { col("k").desc() } else { col("k").asc() }, (col("x") * 2.0).asc());
             let keys = Arc::new(SortKeys::new(schema.clone(), vec![k.bind(&schema).unwrap(), x.bind(&schema).unwrap()]));
             let budget = Budget::of(limit);
-            let batches: Vec<RecordBatch> = values.iter().map(|rows| keys.kept(&batch(rows)).unwrap()).collect();
-            let packed = |batch: &RecordBatch| keys.packed(batch).unwrap();
+            let batches: Vec<RecordBatch> = values.iter().map(&batch).collect();
             let mut expected = vec![];
             keys.sort(&batches, usize::MAX, 1 << 20, &mut |batch| { expected.push(batch); Ok(()) }).unwrap();
-            let held = |batch: &RecordBatch| Held { batches: vec![packed(batch)], memory: budget.reserve("held") };
-            let cut = Held::cut(batches.iter().map(held).collect(), keys.clone(), ranges);
+            let held = |batch: &RecordBatch| held(&keys, batch, 1, budget.reserve("held"));
+            let cut = Held::cut(batches.iter().map(held).collect(), keys.clone(), ranges).unwrap();
             let mut found = vec![];
             let mut memory = budget.reserve("work");
             for range in 0..cut.ranges() {
-                sort(&keys, cut.range(range), 100, &mut memory, &mut |batch| { found.push(batch); Ok(()) }).unwrap();
+                sort(&keys, &cut.range(range), 100, &mut memory, &mut |batch| { found.push(batch); Ok(()) }).unwrap();
             }
             let whole = |batches: &[RecordBatch]| arrow::compute::concat_batches(&schema, batches).unwrap();
             prop_assert_eq!(whole(&found), whole(&expected));
@@ -271,9 +342,8 @@ mod tests {
     fn many_batches_that_are_alike_are_cut_evenly() {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from_iter_values(0..1000)) as _)]).unwrap();
         let keys = Arc::new(SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]));
-        let packed = |_| keys.packed(&batch).unwrap();
-        let held = Held { batches: (0..300).map(packed).collect(), memory: Budget::of(1 << 20).reserve("held") };
-        let cut = Held::cut(vec![held], keys.clone(), 20);
+        let held = held(&keys, &batch, 300, Budget::of(1 << 23).reserve("held"));
+        let cut = Held::cut(vec![held], keys.clone(), 20).unwrap();
         let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert!(
             (0..20).all(|range| (12_000..18_000).contains(&rows(range))),
@@ -287,9 +357,8 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("k", Arc::new(Int64Array::from(vec![7; 1000])) as _)]).unwrap();
         let keys = Arc::new(SortKeys::new(batch.schema(), vec![col("k").asc().bind(&batch.schema()).unwrap()]));
         let budget = Budget::of(1 << 20);
-        let packed = |_| keys.packed(&batch).unwrap();
-        let held = Held { batches: (0..8).map(packed).collect(), memory: budget.reserve("held") };
-        let cut = Held::cut(vec![held], keys.clone(), 4);
+        let held = held(&keys, &batch, 8, budget.reserve("held"));
+        let cut = Held::cut(vec![held], keys.clone(), 4).unwrap();
         let rows = |range| cut.range(range).iter().map(Slice::num_rows).sum::<usize>();
         assert_eq!(cut.ranges(), 4);
         assert!((0..4).all(|range| (1500..2500).contains(&rows(range))), "{:?}", (0..4).map(rows).collect::<Vec<_>>());

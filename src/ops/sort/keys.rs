@@ -9,14 +9,15 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::gather::gather;
 use super::held::compare;
+use super::layout::Shape;
 use super::order::{ENTRY_BYTES, Order};
-use super::packed::Packed;
+use super::packed::{Packed, row_bytes};
 use super::sift::Sift;
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, BoundSortKey, Type};
 use crate::mem::Reservation;
 use crate::ops::OUTPUT_ROWS;
-use crate::ops::collect::{batch_bytes, compact};
+use crate::ops::collect::batch_bytes;
 use crate::ops::key::{KeyColumn, Rows, as_ints, encode, encoded_bytes};
 
 /// The keys of rows of a schema. They are evaluated whenever they are needed: kept are the rows alone.
@@ -24,6 +25,8 @@ pub(super) struct SortKeys {
     pub(super) schema: SchemaRef,
     exprs: Vec<BoundExpr>,
     layout: Vec<KeyColumn>,
+    /// How packed rows are laid out.
+    pub(super) shape: Shape,
 }
 
 /// The last of as many rows as a limit lets pass: later rows enter only before it.
@@ -39,7 +42,7 @@ impl SortKeys {
             .iter()
             .map(|key| KeyColumn { kind: key.expr.kind(), descending: key.descending, nulls_first: key.nulls_first })
             .collect();
-        SortKeys { schema, exprs: keys.into_iter().map(|key| key.expr).collect(), layout }
+        SortKeys { schema, exprs: keys.into_iter().map(|key| key.expr).collect(), layout, shape: Shape::default() }
     }
 
     /// Whether the last key is one whose values are compared as integers, nulls last.
@@ -63,22 +66,51 @@ impl SortKeys {
         self.exprs.last().ok_or_else(|| Error::internal("rows are sorted by nothing"))?.eval(batch)
     }
 
-    /// The columns of a batch, and behind them the keys that are none of them; of no texts.
+    /// The rows of a batch, packed: its columns, and behind them the keys that are none of them.
     pub(super) fn packed(&self, batch: &RecordBatch) -> Result<Packed> {
         let mut columns = batch.columns().to_vec();
         for expr in self.exprs.iter().filter(|expr| expr.column().is_none()) {
             columns.push(expr.eval(batch)?);
         }
-        Packed::of(&columns)
+        Packed::of(&columns, &self.shape)
+    }
+
+    /// The order of packed rows.
+    fn order_of(&self, rows: &Packed) -> Result<Order> {
+        Order::of(&[self.packed_keys().map(|column| rows.key(column)).collect()], &self.layout)
+    }
+
+    /// Packed rows in order: done while they are in the cache, as what is picked from many sorted batches is read from each in its order.
+    pub(super) fn in_order(&self, rows: &Packed) -> Result<Packed> {
+        let order = self.order_of(rows)?;
+        Ok(rows.pick(&order.rows(0..order.len())))
+    }
+
+    /// Where the keys are among the columns of a packed batch.
+    fn packed_keys(&self) -> impl Iterator<Item = usize> {
+        let mut computed = self.schema.fields().len()..;
+        self.exprs.iter().filter_map(move |expr| expr.column().or_else(|| computed.next()))
     }
 
     /// The keys of a row as integers that order alike.
-    fn ints<'a>(&'a self, batch: &'a Packed, row: usize) -> impl Iterator<Item = Option<i64>> + 'a {
-        let mut computed = self.schema.fields().len()..;
-        self.exprs.iter().map(move |expr| {
-            let column = expr.column().or_else(|| computed.next())?;
-            batch.int(column, row)
-        })
+    fn ints(&self, batch: &Packed, row: usize) -> impl Iterator<Item = Option<i64>> {
+        self.packed_keys().map(move |column| batch.int(column, row))
+    }
+
+    /// The rows of a packed batch in order, in batches of about so many bytes.
+    pub(super) fn sort_packed(
+        &self,
+        rows: &Packed,
+        bytes: usize,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let order = self.order_of(rows)?;
+        let step = (bytes / row_bytes(&self.schema).max(1)).clamp(1, OUTPUT_ROWS);
+        for start in (0..order.len()).step_by(step) {
+            let end = order.len().min(start + step);
+            emit(rows.pick(&order.rows(start..end)).unpacked(&self.schema)?)?;
+        }
+        Ok(())
     }
 
     pub(super) fn of_packed(&self, batch: &Packed, row: usize) -> Vec<Option<i64>> {
@@ -91,8 +123,15 @@ impl SortKeys {
     }
 
     /// The same of a row of a batch.
+    #[inline]
     pub(super) fn compare_row(&self, batch: &Packed, row: usize, other: &[Option<i64>]) -> Ordering {
-        self.compare_ints(self.ints(batch, row), other)
+        let (Some(key), Some(first)) = (self.layout.first(), other.first()) else { return Ordering::Equal };
+        let column = self.packed_keys().next().unwrap_or_default();
+        match compare(key, batch.int(column, row), *first) {
+            // Mostly the first key decides.
+            Ordering::Equal if self.layout.len() > 1 => self.compare_ints(self.ints(batch, row), other),
+            order => order,
+        }
     }
 
     fn compare_ints(&self, a: impl Iterator<Item = Option<i64>>, b: &[Option<i64>]) -> Ordering {
@@ -100,8 +139,8 @@ impl SortKeys {
         pairs.map(|(key, (a, b))| compare(key, a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
-    /// Whether [`kept`](SortKeys::kept) puts the rows of this batch in order.
-    pub(super) fn keeps_in_order(&self, batch: &RecordBatch) -> bool {
+    /// Whether the rows of this batch can be packed.
+    pub(super) fn can_pack(&self, batch: &RecordBatch) -> bool {
         let is_text = |field: &Arc<Field>| field.data_type() == &DataType::Utf8View;
         batch.num_rows() <= OUTPUT_ROWS && !self.schema.fields().iter().any(is_text)
     }
@@ -140,16 +179,6 @@ impl SortKeys {
             emit(gather(&self.schema, batches, &order.places(start..rows.min(start + step)))?)?;
         }
         Ok(())
-    }
-
-    /// The rows of a batch in memory of their own, to be sorted with others later. They are in order already, as long as they are in
-    /// the cache: what is gathered from many sorted batches is read from each in its order. Text takes too long to copy.
-    pub(super) fn kept(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if !self.keeps_in_order(batch) {
-            return compact(batch);
-        }
-        let order = Order::of(&[self.columns(batch)?], &self.layout)?;
-        gather(&self.schema, std::slice::from_ref(batch), &order.places(0..order.len()))
     }
 
     /// How many rows of a sorted batch come before a row of this key; of equal keys, all or none.

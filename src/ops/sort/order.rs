@@ -70,6 +70,15 @@ impl Order {
             Entries::Bytes(entries) => entries[range].iter().map(|entry| entry.1).collect(),
         }
     }
+
+    /// The same of rows that all are of one batch.
+    pub(super) fn rows(&self, range: Range<usize>) -> Vec<u32> {
+        match &self.entries {
+            Entries::Narrow(words) => words[range].iter().map(|word| self.place.of_word(*word).1).collect(),
+            Entries::Wide(words) => words[range].iter().map(|word| self.place.of_word(*word as u64).1).collect(),
+            Entries::Bytes(entries) => entries[range].iter().map(|entry| entry.1.1).collect(),
+        }
+    }
 }
 
 /// How many bits it takes to number batches, and the rows of one.

@@ -1,57 +1,57 @@
-//! Batches that take little memory: integers, and decimals as such, in as few bytes as their range needs. Text is not packed.
+//! Batches whose rows are words, which take little memory, and in which a row that is picked comes as one.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array, RecordBatch,
-    RecordBatchOptions, TimestampMicrosecondArray,
-};
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowNativeType, Float64Type, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
 
-use crate::batch::{Narrow, Places};
-use crate::error::{Error, Result};
-use crate::expr::Type;
-use crate::ops::key::{as_ints, float_to_int, kind_of};
+use super::layout::{Layout, Shape};
+use crate::error::Result;
 
-/// Columns of as many rows.
+/// Rows that are laid out alike.
 pub(super) struct Packed {
-    columns: Vec<Column>,
+    layout: Arc<Layout>,
+    words: Vec<u64>,
     rows: usize,
 }
 
-struct Column {
-    /// Of a float that is no decimal, its bits.
-    narrow: Narrow,
-    floats: Floats,
-    nulls: Option<NullBuffer>,
-}
-
-/// What the integers of a column are of its floats.
-#[derive(Clone, Copy)]
-enum Floats {
-    None,
-    Bits,
-    Decimals(Places),
-}
-
-/// So many slices are looked at together.
-const AHEAD: usize = 16;
-const LINES_AHEAD: usize = 4;
-
 /// Rows of a batch that follow each other.
+#[derive(Clone)]
 pub(super) struct Slice<'a> {
     pub(super) batch: &'a Packed,
     pub(super) rows: Range<usize>,
 }
 
+/// So many slices are looked at together, and so many words of each.
+const AHEAD: usize = 16;
+const WORDS_AHEAD: usize = 32;
+/// The words of a line of the cache.
+const LINE: usize = 8;
+
 impl Packed {
-    pub(super) fn of(columns: &[ArrayRef]) -> Result<Packed> {
-        let mut scratch = Vec::new();
+    pub(super) fn of(columns: &[ArrayRef], shape: &Shape) -> Result<Packed> {
         let rows = columns.first().map_or(0, |column| column.len());
-        let columns = columns.iter().map(|column| Column::of(column, &mut scratch)).collect::<Result<_>>()?;
-        Ok(Packed { columns, rows })
+        let (layout, words) = shape.lay_out(columns)?;
+        Ok(Packed { layout, words, rows })
+    }
+
+    /// The rows of all slices, one after the other, in this layout, which all of them fit.
+    pub(super) fn together(layout: &Arc<Layout>, slices: &[Slice]) -> Result<Packed> {
+        let rows = slices.iter().map(Slice::num_rows).sum();
+        let mut words = Vec::with_capacity(rows * layout.width());
+        for slices in slices.chunks(AHEAD) {
+            // Each slice is far from the one before: the beginnings of some come from memory together.
+            std::hint::black_box(slices.iter().fold(0, |all, slice| all ^ slice.touch()));
+            for slice in slices {
+                if Arc::ptr_eq(&slice.batch.layout, layout) || slice.batch.layout == *layout {
+                    words.extend_from_slice(slice.words());
+                } else {
+                    layout.take_over(&slice.batch.layout, slice.words(), &mut words)?;
+                }
+            }
+        }
+        Ok(Packed { layout: layout.clone(), words, rows })
     }
 
     pub(super) fn num_rows(&self) -> usize {
@@ -60,28 +60,36 @@ impl Packed {
 
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.columns.iter().map(Column::bytes).sum::<usize>() + self.columns.len() * size_of::<Column>()
+        self.words.capacity() * size_of::<u64>()
     }
 
     /// The integer that orders as a value does; none for a null.
     #[inline]
     pub(super) fn int(&self, column: usize, row: usize) -> Option<i64> {
-        let Column { narrow, floats, nulls } = &self.columns[column];
-        let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        valid.then(|| match floats {
-            Floats::None => narrow.get(row),
-            floats => float_to_int(floats.float(narrow.get(row))),
-        })
+        self.layout.int(column, &self.words[row * self.layout.width()..])
     }
-}
 
-impl Floats {
-    #[inline]
-    fn float(self, integer: i64) -> f64 {
-        match self {
-            Floats::None | Floats::Bits => f64::from_bits(integer as u64),
-            Floats::Decimals(places) => places.float(integer),
-        }
+    /// Integers that order as the values of a column do within this batch.
+    pub(super) fn key(&self, column: usize) -> ArrayRef {
+        self.layout.key(column, &self.words)
+    }
+
+    /// A column of all rows.
+    fn column(&self, column: usize) -> Result<ArrayRef> {
+        self.layout.column(column, &self.words)
+    }
+
+    /// These rows, in this order.
+    pub(super) fn pick(&self, rows: &[u32]) -> Packed {
+        let words = self.layout.pick(&self.words, rows.iter().map(|row| *row as usize));
+        Packed { layout: self.layout.clone(), words, rows: rows.len() }
+    }
+
+    /// The rows as a batch of the first columns, which are those of the schema.
+    pub(super) fn unpacked(&self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let columns = (0..schema.fields().len()).map(|i| self.column(i)).collect::<Result<_>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
     }
 }
 
@@ -89,14 +97,18 @@ impl Slice<'_> {
     pub(super) fn num_rows(&self) -> usize {
         self.rows.len()
     }
-}
 
-/// The rows of all slices, one after the other, of the first columns, which are those of the schema.
-pub(super) fn unpack(schema: &SchemaRef, slices: &[Slice]) -> Result<RecordBatch> {
-    let column = |i: usize| column(slices, i, kind_of(schema.field(i).data_type())?);
-    let columns = (0..schema.fields().len()).map(column).collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(slices.iter().map(Slice::num_rows).sum()));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+    fn words(&self) -> &[u64] {
+        let width = self.batch.layout.width();
+        &self.batch.words[self.rows.start * width..self.rows.end * width]
+    }
+
+    /// Reads from some of its lines of the cache.
+    #[inline]
+    fn touch(&self) -> u64 {
+        let words = self.words();
+        words[..words.len().min(WORDS_AHEAD)].iter().step_by(LINE).fold(0, |all, word| all ^ word)
+    }
 }
 
 /// What a row takes that is not packed.
@@ -104,93 +116,18 @@ pub(super) fn row_bytes(schema: &SchemaRef) -> usize {
     schema.fields().iter().map(|field| field.data_type().primitive_width().unwrap_or(1)).sum()
 }
 
-impl Column {
-    fn of(array: &ArrayRef, scratch: &mut Vec<i64>) -> Result<Column> {
-        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        let Some(array) = array.as_primitive_opt::<Float64Type>() else {
-            return Ok(Column { narrow: Narrow::new(as_ints(array, scratch)?), floats: Floats::None, nulls });
-        };
-        let floats = match Places::of(array.values(), scratch) {
-            Some(places) => Floats::Decimals(places),
-            None => {
-                scratch.clear();
-                scratch.extend(array.values().iter().map(|float| float.to_bits() as i64));
-                Floats::Bits
-            }
-        };
-        Ok(Column { narrow: Narrow::new(scratch), floats, nulls })
-    }
-
-    fn bytes(&self) -> usize {
-        self.narrow.bytes() + self.nulls.as_ref().map_or(0, |nulls| nulls.buffer().len())
-    }
-}
-
-fn column(slices: &[Slice], column: usize, kind: Type) -> Result<ArrayRef> {
-    let nulls = nulls(slices, column);
-    Ok(match kind {
-        Type::Int64 => Arc::new(Int64Array::new(ints(slices, column), nulls)),
-        Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(ints(slices, column), nulls)),
-        Type::Date => Arc::new(Date32Array::new(values(slices, column, |_, day| day as i32), nulls)),
-        Type::Float64 => Arc::new(Float64Array::new(values(slices, column, Floats::float), nulls)),
-        Type::Bool => {
-            let values = values(slices, column, |_, value| value as u8);
-            Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] != 0), nulls))
-        }
-        Type::Text => return Err(Error::internal("text is not packed")),
-    })
-}
-
-fn ints(slices: &[Slice], column: usize) -> ScalarBuffer<i64> {
-    let mut ints = Vec::with_capacity(slices.iter().map(Slice::num_rows).sum());
-    for_slices(slices, column, |column, rows| column.narrow.append(rows, &mut ints));
-    ints.into()
-}
-
-fn values<T: ArrowNativeType>(slices: &[Slice], column: usize, value: impl Fn(Floats, i64) -> T) -> ScalarBuffer<T> {
-    let mut values = Vec::with_capacity(slices.iter().map(Slice::num_rows).sum());
-    let mut ints = Vec::new();
-    for_slices(slices, column, |column, rows| {
-        ints.clear();
-        column.narrow.append(rows, &mut ints);
-        let floats = column.floats;
-        values.extend(ints.iter().map(|int| value(floats, *int)));
-    });
-    values.into()
-}
-
-/// Visits a column of each slice.
-fn for_slices(slices: &[Slice], column: usize, mut f: impl FnMut(&Column, Range<usize>)) {
-    for slices in slices.chunks(AHEAD) {
-        // Each slice is far from the one before: the beginnings of some come from memory together.
-        let first = |slice: &Slice| slice.batch.columns[column].narrow.touch(&slice.rows, LINES_AHEAD);
-        std::hint::black_box(slices.iter().fold(0, |all, slice| all ^ first(slice)));
-        slices.iter().for_each(|slice| f(&slice.batch.columns[column], slice.rows.clone()));
-    }
-}
-
-fn nulls(slices: &[Slice], column: usize) -> Option<NullBuffer> {
-    let of = |slice: &Slice| slice.batch.columns[column].nulls.clone();
-    if slices.iter().all(|slice| of(slice).is_none()) {
-        return None;
-    }
-    let mut valid = BooleanBufferBuilder::new(slices.iter().map(Slice::num_rows).sum());
-    for slice in slices {
-        match of(slice) {
-            Some(nulls) => valid.append_buffer(nulls.slice(slice.rows.start, slice.num_rows()).inner()),
-            None => valid.append_n(slice.num_rows(), true),
-        }
-    }
-    Some(NullBuffer::new(valid.finish()))
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow::array::{
+        Array, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray, UInt32Array,
+    };
+    use arrow::datatypes::{Float64Type, Int64Type};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ops::key::float_to_int;
 
-    type Row = (Option<i64>, Option<f64>, Option<bool>, Option<i32>);
+    type Row = (Option<i64>, Option<f64>, Option<bool>, Option<i32>, Option<i64>);
 
     fn of_rows(values: &[Row]) -> RecordBatch {
         RecordBatch::try_from_iter_with_nullable([
@@ -198,7 +135,7 @@ mod tests {
             ("float", Arc::new(values.iter().map(|row| row.1).collect::<Float64Array>()) as _, true),
             ("bool", Arc::new(values.iter().map(|row| row.2).collect::<BooleanArray>()) as _, true),
             ("date", Arc::new(values.iter().map(|row| row.3).collect::<Date32Array>()) as _, true),
-            ("time", Arc::new(values.iter().map(|row| row.0).collect::<TimestampMicrosecondArray>()) as _, true),
+            ("time", Arc::new(values.iter().map(|row| row.4).collect::<TimestampMicrosecondArray>()) as _, true),
         ])
         .unwrap()
     }
@@ -208,20 +145,26 @@ mod tests {
         (any::<i64>(), 0..64u32).prop_map(|(value, shift)| value >> shift)
     }
 
+    /// Of a few decimal places, and at times any.
+    fn floats() -> impl Strategy<Value = f64> {
+        prop_oneof![9 => (ints(), 0..5i32).prop_map(|(value, places)| (value >> 32) as f64 / 10f64.powi(places)), 1 => any::<f64>()]
+    }
+
+    fn rows() -> impl Strategy<Value = Row> {
+        let some = |bits| prop::option::weighted(0.95, (ints(), Just(bits)).prop_map(|(value, bits)| value >> bits));
+        (some(0), prop::option::weighted(0.9, floats()), any::<Option<bool>>(), any::<Option<i32>>(), some(40))
+    }
+
     proptest! {
         #[test]
         fn what_is_packed_comes_out_as_it_was(
-            batches in prop::collection::vec(
-                prop::collection::vec(
-                    (prop::option::weighted(0.9, ints()), any::<Option<f64>>(), any::<Option<bool>>(), any::<Option<i32>>()),
-                    0..40,
-                ),
-                1..4,
-            ),
-            cuts in prop::collection::vec((0usize..40, 0usize..40), 4),
+            batches in prop::collection::vec(prop::collection::vec(rows(), 0..40), 1..6),
+            cuts in prop::collection::vec((0usize..40, 0usize..40), 6),
+            picked in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         ) {
-            let batches: Vec<RecordBatch> = batches.iter().map(|rows| of_rows(rows)).collect();
-            let packed: Vec<Packed> = batches.iter().map(|batch| Packed::of(batch.columns()).unwrap()).collect();
+            let (shape, batches) = (Shape::default(), batches.iter().map(|rows| of_rows(rows)).collect::<Vec<_>>());
+            let packed: Vec<Packed> =
+                batches.iter().map(|batch| Packed::of(batch.columns(), &shape).unwrap()).collect();
             let (mut slices, mut expected) = (vec![], vec![]);
             for ((batch, packed), (a, b)) in batches.iter().zip(&packed).zip(&cuts) {
                 let (start, end) = ((*a.min(b)).min(batch.num_rows()), (*a.max(b)).min(batch.num_rows()));
@@ -229,7 +172,8 @@ mod tests {
                 expected.push(batch.slice(start, end - start));
             }
             let schema = batches[0].schema();
-            let found = unpack(&schema, &slices).unwrap();
+            let together = Packed::together(&shape.latest().unwrap(), &slices).unwrap();
+            let found = together.unpacked(&schema).unwrap();
             let expected = arrow::compute::concat_batches(&schema, &expected).unwrap();
             // As text, because no NaN equals another.
             prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"));
@@ -237,20 +181,64 @@ mod tests {
                 batch.column(1).as_primitive::<Float64Type>().iter().map(|float| float.map(f64::to_bits)).collect()
             };
             prop_assert_eq!(floats(&found), floats(&expected));
-            for (batch, packed) in batches.iter().zip(&packed) {
-                let ints = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
-                for row in 0..batch.num_rows() {
-                    prop_assert_eq!(packed.int(0, row), ints.is_valid(row).then(|| ints.value(row)));
-                }
+            let (ints, floats) = (expected.column(0).as_primitive::<Int64Type>(), expected.column(1));
+            let (keys, floats) = (together.key(1), floats.as_primitive::<Float64Type>());
+            for row in 0..expected.num_rows() {
+                prop_assert_eq!(together.int(0, row), ints.is_valid(row).then(|| ints.value(row)));
+                prop_assert_eq!(together.int(1, row), floats.is_valid(row).then(|| float_to_int(floats.value(row))));
+                prop_assert_eq!(keys.is_valid(row), floats.is_valid(row));
+            }
+            let known: Vec<usize> = (0..expected.num_rows()).filter(|row| floats.is_valid(*row)).collect();
+            for (a, b) in known.iter().zip(known.iter().skip(1)) {
+                let key = |row: &usize| keys.as_primitive::<Int64Type>().value(*row);
+                let float = |row: &usize| float_to_int(floats.value(*row));
+                prop_assert_eq!(key(a).cmp(&key(b)), float(a).cmp(&float(b)));
+            }
+            if expected.num_rows() > 0 {
+                let picked: Vec<u32> = picked.iter().map(|at| at.index(expected.num_rows()) as u32).collect();
+                let found = together.pick(&picked).unpacked(&schema).unwrap();
+                let taken = arrow::compute::take_record_batch(&expected, &UInt32Array::from(picked)).unwrap();
+                prop_assert_eq!(format!("{found:?}"), format!("{taken:?}"));
             }
         }
     }
 
+    /// A batch of numbers up to 100, with a null in place of the last, as integers and as decimals.
+    fn small(rows: i64, places: i32) -> RecordBatch {
+        let value = |row| (row + 1 < rows).then_some(row % 100);
+        let row = |row| (value(row), value(row).map(|v| v as f64 / 10f64.powi(places)), None, None, value(row));
+        of_rows(&(0..rows).map(row).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn decimals_take_few_bytes() {
+    fn a_row_of_small_values_is_a_word_that_larger_ones_soon_share() {
+        let shape = Shape::default();
+        let small = |rows, places| Packed::of(small(rows, places).columns(), &shape).unwrap();
+        let (first, second, third) = (small(1000, 1), small(1000, 3), small(1000, 2));
+        assert_eq!([&first, &second, &third].map(Packed::bytes), [8000; 3]);
+        assert!(!Arc::ptr_eq(&first.layout, &second.layout) && Arc::ptr_eq(&second.layout, &third.layout));
+        let large =
+            Packed::of(of_rows(&[(Some(i64::MIN), Some(f64::NAN), None, None, Some(0)); 1000]).columns(), &shape)
+                .unwrap();
+        // An integer of 64 bits, a float that is no decimal, and what else there is.
+        assert_eq!(large.bytes(), 24_000);
+        let fitting = small(1000, 0);
+        assert!(Arc::ptr_eq(&fitting.layout, &large.layout));
+        let all = [&first, &second, &third, &large, &fitting].map(|batch| Slice { batch, rows: 0..batch.num_rows() });
+        assert_eq!(Packed::together(&large.layout, &all).unwrap().bytes(), 24 * 5000);
+    }
+
+    #[test]
+    fn rows_of_many_words_come_out_as_they_were() {
         let column =
-            |scale: f64| Arc::new(Float64Array::from_iter_values((0..1000).map(|i| f64::from(i) / scale))) as _;
-        let bytes = |scale| Packed::of(&[column(scale)]).unwrap().columns[0].bytes();
-        assert_eq!([1.0, 1000.0, 7.0].map(bytes), [2000, 2000, 8000]);
+            |i: i64| Arc::new(Int64Array::from(vec![Some(i64::MIN + i), None, Some(i64::MAX - i)])) as ArrayRef;
+        let names: Vec<String> = (0..7).map(|i| i.to_string()).collect();
+        let batch = RecordBatch::try_from_iter(names.iter().zip((0..7).map(column))).unwrap();
+        let packed = Packed::of(batch.columns(), &Shape::default()).unwrap();
+        assert_eq!(packed.layout.width(), 8);
+        assert_eq!(packed.unpacked(&batch.schema()).unwrap(), batch);
+        let rows = vec![2, 0, 0, 1];
+        let taken = arrow::compute::take_record_batch(&batch, &UInt32Array::from(rows.clone())).unwrap();
+        assert_eq!(packed.pick(&rows).unpacked(&batch.schema()).unwrap(), taken);
     }
 }

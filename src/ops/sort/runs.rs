@@ -75,7 +75,7 @@ pub(super) fn range_bytes(limit: usize) -> usize {
 
 /// About the most bytes of rows in a batch of the result.
 pub(super) fn given_bytes(limit: usize) -> usize {
-    (range_bytes(limit) / 4).min(4 << 20)
+    (range_bytes(limit) / 4).min(1 << 20)
 }
 
 /// About the most bytes of rows in a block: so few that a block of each of 256 runs is no more than a range.

@@ -122,7 +122,7 @@ fn together(ending: Ending<Batches>, nothing: Batches) -> Batches {
         loop {
             let next = left.lock().unwrap().next();
             let Some((number, piece)) = next else { return done };
-            done.push((number, piece().unwrap()));
+            done.push((number, piece.rows().unwrap()));
         }
     };
     let mut done = std::thread::scope(|scope| {
@@ -340,7 +340,7 @@ fn one_key_for_all_rows_is_cut_into_ranges_too() {
         let mut number = 0;
         let count = pieces.len();
         for piece in pieces {
-            let sorted = piece().unwrap();
+            let sorted = piece.rows().unwrap();
             assert!(sorted.num_rows() <= 200_000 * 3 / count, "{} of {count}", sorted.num_rows());
             for row in row_numbers(&sorted) {
                 assert_eq!(row, number);

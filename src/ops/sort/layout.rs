@@ -1,0 +1,486 @@
+//! Rows as words of 64 bits: the values of a row side by side, each in as few bits as those of its column need.
+//!
+//! A column's values are stored as their distances from a least one, its nulls as a bit. What is known of the columns grows as batches come
+//! that do not fit: later ones are laid out otherwise, the rows before them stay as they are. Bits that are left in a word are shared by
+//! what stands there, so that this is seldom. Text is not laid out so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::Float64Type;
+
+use crate::batch::Places;
+use crate::error::{Error, Result};
+use crate::expr::Type;
+use crate::ops::key::{as_ints, float_to_int, kind_of};
+
+/// Where the values of a row stand.
+#[derive(Debug, PartialEq)]
+pub(super) struct Layout {
+    fields: Vec<Field>,
+    width: usize,
+}
+
+/// Where a column's values stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Field {
+    kind: Type,
+    floats: Floats,
+    least: i64,
+    bits: Bits,
+    /// One that tells values from nulls, if there are any.
+    valid: Option<Bits>,
+}
+
+/// Some bits of a word of the row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Bits {
+    word: usize,
+    /// How many of the word's bits are below them.
+    shift: u32,
+    mask: u64,
+}
+
+/// What the integers of a column are of its floats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Floats {
+    None,
+    Bits,
+    Decimals(Places),
+}
+
+/// How rows are laid out from now on: widened by whoever meets values that do not fit.
+#[derive(Default)]
+pub(super) struct Shape(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    columns: Vec<Seen>,
+    layout: Option<Arc<Layout>>,
+}
+
+/// What the values of a column are, so far.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    kind: Type,
+    floats: Floats,
+    least: i64,
+    most: i64,
+    nulls: bool,
+}
+
+/// The least and the greatest of some integers.
+#[derive(Clone, Copy)]
+struct Ends {
+    least: i64,
+    most: i64,
+}
+
+/// So many rows are laid out together: as many as are in the cache from the first column to the last.
+const LAID_OUT: usize = 1 << 10;
+
+/// What is left in a word is shared by how many bits its columns have, and so many more.
+const LEAST_SHARE: u32 = 16;
+
+/// Calls a function for rows of so many words, which is compiled for those that are usual.
+macro_rules! of_width {
+    ($width:expr, $function:ident($($argument:expr),*)) => {
+        match $width {
+            1 => $function::<1>($($argument),*),
+            2 => $function::<2>($($argument),*),
+            3 => $function::<3>($($argument),*),
+            4 => $function::<4>($($argument),*),
+            _ => $function::<0>($($argument),*),
+        }
+    };
+}
+
+impl Shape {
+    /// Lays out the rows of a batch, whose columns are always of the same types; gives the layout too.
+    pub(super) fn lay_out(&self, columns: &[ArrayRef]) -> Result<(Arc<Layout>, Vec<u64>)> {
+        let (mut words, mut scratch) = (vec![], vec![]);
+        if let Some(layout) = self.latest()
+            && let Some(ends) = layout.write(columns, &mut scratch, &mut words)?
+        {
+            self.known(|known| known.add(&layout, &ends));
+            return Ok((layout, words));
+        }
+        let layout = self.known(|known| known.widen(columns, &mut scratch))?;
+        match layout.write(columns, &mut scratch, &mut words)? {
+            Some(_) => Ok((layout, words)),
+            None => Err(Error::internal("rows do not fit where their values do")),
+        }
+    }
+
+    /// One that all rows fit which were laid out before.
+    pub(super) fn latest(&self) -> Option<Arc<Layout>> {
+        self.known(|known| known.layout.clone())
+    }
+
+    fn known<R>(&self, f: impl FnOnce(&mut Known) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Known {
+    /// Takes in what the ends of each column are in a batch that fits a layout, which need not be the latest any more.
+    fn add(&mut self, layout: &Arc<Layout>, ends: &[Ends]) {
+        for (seen, (field, ends)) in self.columns.iter_mut().zip(layout.fields.iter().zip(ends)) {
+            seen.add(field.floats, *ends);
+        }
+        let latest = self.layout.as_ref().filter(|latest| Arc::ptr_eq(latest, layout) || latest.fits(&self.columns));
+        if latest.is_none() {
+            self.layout = Some(Arc::new(Layout::of(&self.columns)));
+        }
+    }
+
+    /// A layout for all that came before and this batch.
+    fn widen(&mut self, columns: &[ArrayRef], scratch: &mut Vec<i64>) -> Result<Arc<Layout>> {
+        if self.columns.is_empty() {
+            self.columns = columns.iter().map(Seen::nothing).collect::<Result<_>>()?;
+        }
+        self.columns.iter_mut().zip(columns).try_for_each(|(seen, column)| seen.see(column, scratch))?;
+        Ok(self.layout.insert(Arc::new(Layout::of(&self.columns))).clone())
+    }
+}
+
+impl Seen {
+    fn nothing(column: &ArrayRef) -> Result<Seen> {
+        let kind = kind_of(column.data_type())?;
+        let floats = if kind == Type::Float64 { Floats::Decimals(Places::NONE) } else { Floats::None };
+        Ok(Seen { kind, floats, least: i64::MAX, most: i64::MIN, nulls: false })
+    }
+
+    /// Takes in the values of a batch; what stands where there is a null is a value, too.
+    fn see(&mut self, column: &ArrayRef, scratch: &mut Vec<i64>) -> Result<()> {
+        self.nulls |= column.null_count() > 0;
+        if let Floats::Decimals(before) = self.floats {
+            let values = column.as_primitive::<Float64Type>().values();
+            self.floats = match Places::of(values, scratch) {
+                Some(now) if now >= before => Floats::Decimals(now),
+                Some(_) if before.integers(values, scratch) => Floats::Decimals(before),
+                _ => Floats::Bits,
+            };
+            self.rescale(Floats::Decimals(before));
+        }
+        let values = match self.floats {
+            Floats::None => as_ints(column, scratch)?,
+            Floats::Decimals(_) => scratch.as_slice(),
+            Floats::Bits => return Ok(()),
+        };
+        let ends = (self.least, self.most);
+        (self.least, self.most) = values.iter().fold(ends, |(a, b), value| (a.min(*value), b.max(*value)));
+        Ok(())
+    }
+
+    /// Takes in the ends of integers that mean other floats, if the column has become wider.
+    fn add(&mut self, floats: Floats, Ends { least, most }: Ends) {
+        let mut other = Seen { floats: self.floats, least, most, ..*self };
+        other.rescale(floats);
+        self.floats = other.floats;
+        (self.least, self.most) = (self.least.min(other.least), self.most.max(other.most));
+    }
+
+    /// Makes the ends those of the same floats, which were of fewer places.
+    fn rescale(&mut self, before: Floats) {
+        if let (Floats::Decimals(before), Floats::Decimals(places)) = (before, self.floats)
+            && self.least <= self.most
+        {
+            match [self.least, self.most].map(|end| places.of_fewer(before, end)) {
+                [Some(least), Some(most)] => (self.least, self.most) = (least, most),
+                _ => self.floats = Floats::Bits,
+            }
+        }
+        if self.floats == Floats::Bits {
+            (self.least, self.most) = (i64::MIN, i64::MAX);
+        }
+    }
+
+    /// How many bits the distances from the least value have.
+    fn bits(&self) -> u32 {
+        let distance = if self.least > self.most { 0 } else { self.most.wrapping_sub(self.least) as u64 };
+        u64::BITS - distance.leading_zeros()
+    }
+
+    /// Where distances of so many bits begin: with as much room below the least value as above the most, but for what is below zero
+    /// where no value is. The end of that room is an integer, too, so that distances order as values do.
+    fn least_of(&self, bits: u32) -> i64 {
+        let mask = mask_of(bits);
+        let Ok(room) = i64::try_from(mask) else { return i64::MIN };
+        if self.least > self.most {
+            return 0;
+        }
+        let spare = mask - self.most.wrapping_sub(self.least) as u64;
+        let least = self.least.saturating_sub_unsigned(spare / 2).min(i64::MAX - room);
+        if self.least >= 0 { least.max(0) } else { least }
+    }
+}
+
+impl Layout {
+    /// In as few words as have room, as evenly as they can be filled: what is left in each is shared by its columns.
+    fn of(columns: &[Seen]) -> Layout {
+        let all: usize = columns.iter().map(|column| column.bits() as usize + usize::from(column.nulls)).sum();
+        let mut width = all.div_ceil(u64::BITS as usize).max(1);
+        loop {
+            match Layout::in_words(columns, width) {
+                Some(layout) => return layout,
+                None => width += 1,
+            }
+        }
+    }
+
+    /// None where there is no room.
+    fn in_words(columns: &[Seen], width: usize) -> Option<Layout> {
+        // The widest first, each where the most is left; behind them the bits of nulls.
+        let mut order: Vec<usize> = (0..columns.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(columns[*i].bits()));
+        let nulls = order.iter().filter(|i| columns[**i].nulls).map(|i| (*i, true, 1));
+        let mut words: Vec<(u32, Vec<(usize, bool)>)> = vec![(0, vec![]); width];
+        for (column, is_null, bits) in order.iter().map(|i| (*i, false, columns[*i].bits())).chain(nulls) {
+            let (used, there) = words.iter_mut().min_by_key(|(used, _)| *used)?;
+            *used += bits;
+            there.push((column, is_null));
+            if *used > u64::BITS {
+                return None;
+            }
+        }
+        let nowhere = Bits { word: 0, shift: 0, mask: 0 };
+        let field = |seen: &Seen| Field { kind: seen.kind, floats: seen.floats, least: 0, bits: nowhere, valid: None };
+        let mut fields: Vec<Field> = columns.iter().map(field).collect();
+        for (word, (used, there)) in words.into_iter().enumerate() {
+            // What is wide may well be wider elsewhere, and what is a constant here need not be one.
+            let share = |column: usize| columns[column].bits() + LEAST_SHARE;
+            let mut shares: u32 = there.iter().filter(|(_, is_null)| !is_null).map(|(column, _)| share(*column)).sum();
+            let (mut spare, mut shift) = (u64::BITS - used, 0);
+            for (column, is_null) in there {
+                let (seen, field) = (&columns[column], &mut fields[column]);
+                if is_null {
+                    field.valid = Some(Bits { word, shift, mask: 1 });
+                    shift += 1;
+                    continue;
+                }
+                let more = spare * share(column) / shares;
+                (spare, shares) = (spare - more, shares - share(column));
+                let bits = seen.bits() + more;
+                field.least = seen.least_of(bits);
+                field.bits = Bits { word, shift: shift.min(u64::BITS - 1), mask: mask_of(bits) };
+                shift += bits;
+            }
+        }
+        Some(Layout { fields, width })
+    }
+
+    /// How many words a row has.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether all that was seen has a place.
+    fn fits(&self, columns: &[Seen]) -> bool {
+        let fits = |(field, seen): (&Field, &Seen)| {
+            let distance = |value: i64| value.wrapping_sub(field.least) as u64;
+            let has_room = seen.least > seen.most
+                || distance(seen.least) <= distance(seen.most) && distance(seen.most) <= field.bits.mask;
+            field.floats == seen.floats && has_room && (field.valid.is_some() || !seen.nulls)
+        };
+        self.fields.iter().zip(columns).all(fits)
+    }
+
+    /// Writes the words of rows, and gives the ends of each column; none, and the words are anything, where a value does not fit.
+    fn write(&self, columns: &[ArrayRef], scratch: &mut Vec<i64>, words: &mut Vec<u64>) -> Result<Option<Vec<Ends>>> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        let mut ends = vec![(u64::MAX, 0); columns.len()];
+        words.clear();
+        words.resize(rows * self.width, 0);
+        for (nth, words) in words.chunks_mut(LAID_OUT * self.width).enumerate() {
+            let (start, count) = (nth * LAID_OUT, words.len() / self.width);
+            for ((field, column), ends) in self.fields.iter().zip(columns).zip(&mut ends) {
+                let Some((least, most)) = self.write_field(field, &column.slice(start, count), scratch, words)? else {
+                    return Ok(None);
+                };
+                *ends = (ends.0.min(least), ends.1.max(most));
+            }
+        }
+        let value = |field: &Field, distance: u64| field.least.wrapping_add(distance as i64);
+        let ends = self.fields.iter().zip(ends);
+        Ok(Some(ends.map(|(field, (a, b))| Ends { least: value(field, a.min(b)), most: value(field, b) }).collect()))
+    }
+
+    /// Gives the least and the greatest distance; none where a value does not fit.
+    fn write_field(
+        &self,
+        field: &Field,
+        column: &ArrayRef,
+        scratch: &mut Vec<i64>,
+        words: &mut [u64],
+    ) -> Result<Option<(u64, u64)>> {
+        let values = match field.floats {
+            Floats::None => as_ints(column, scratch)?,
+            Floats::Decimals(places) => {
+                if !places.integers(column.as_primitive::<Float64Type>().values(), scratch) {
+                    return Ok(None);
+                }
+                scratch
+            }
+            Floats::Bits => {
+                scratch.clear();
+                scratch.extend(column.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits() as i64));
+                scratch
+            }
+        };
+        let (least, most) = of_width!(self.width, put(self.width, field.bits, field.least, values, words));
+        match (column.nulls().filter(|nulls| nulls.null_count() > 0), field.valid) {
+            (Some(_), None) => return Ok(None),
+            (nulls, Some(valid)) => {
+                let rows = words.chunks_exact_mut(self.width).enumerate();
+                let is_valid = |row| nulls.is_none_or(|nulls| nulls.is_valid(row));
+                rows.for_each(|(row, words)| words[valid.word] |= u64::from(is_valid(row)) << valid.shift);
+            }
+            (None, None) => {}
+        }
+        Ok((most <= field.bits.mask).then_some((least, most)))
+    }
+
+    /// The integer that orders as the value of a column does, in a row; none for a null.
+    #[inline]
+    pub(super) fn int(&self, column: usize, row: &[u64]) -> Option<i64> {
+        let Field { floats, least, bits, valid, .. } = &self.fields[column];
+        let is_valid = valid.is_none_or(|valid| valid.of(row) == 1);
+        is_valid.then(|| {
+            let integer = least.wrapping_add(bits.of(row) as i64);
+            if *floats == Floats::None { integer } else { float_to_int(floats.float(integer)) }
+        })
+    }
+
+    /// Integers that order as the values of a column do in these rows, which are all that they are compared with.
+    pub(super) fn key(&self, column: usize, rows: &[u64]) -> ArrayRef {
+        let Field { floats, least, bits, .. } = self.fields[column];
+        let mut ints = self.ints(bits, least, rows);
+        match floats {
+            Floats::None => {}
+            Floats::Bits => ints.iter_mut().for_each(|int| *int = float_to_int(floats.float(*int))),
+            // As floats that need no division. Of amounts most are small: the high bits of floats tell them apart, those of integers do not.
+            Floats::Decimals(_) => ints.iter_mut().for_each(|int| *int = float_to_int(Places::NONE.float(*int))),
+        }
+        Arc::new(Int64Array::new(ints.into(), self.nulls(column, rows)))
+    }
+
+    fn ints(&self, bits: Bits, least: i64, rows: &[u64]) -> Vec<i64> {
+        of_width!(self.width, get(self.width, bits, least, rows))
+    }
+
+    fn nulls(&self, column: usize, rows: &[u64]) -> Option<NullBuffer> {
+        let valid = self.fields[column].valid?;
+        let is_valid = |row: usize| valid.of(&rows[row * self.width..]) == 1;
+        let nulls = NullBuffer::new(BooleanBuffer::collect_bool(rows.len() / self.width, is_valid));
+        (nulls.null_count() > 0).then_some(nulls)
+    }
+
+    /// The values of a column in these rows.
+    pub(super) fn column(&self, column: usize, rows: &[u64]) -> Result<ArrayRef> {
+        let Field { kind, floats, least, bits, .. } = self.fields[column];
+        let (ints, nulls) = (self.ints(bits, least, rows), self.nulls(column, rows));
+        Ok(match kind {
+            Type::Int64 => Arc::new(Int64Array::new(ints.into(), nulls)),
+            Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(ints.into(), nulls)),
+            Type::Float64 => {
+                let floats: Vec<f64> = ints.into_iter().map(|integer| floats.float(integer)).collect();
+                Arc::new(Float64Array::new(floats.into(), nulls))
+            }
+            Type::Date => Arc::new(Date32Array::new(ints.into_iter().map(|day| day as i32).collect(), nulls)),
+            Type::Bool => {
+                Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(ints.len(), |row| ints[row] != 0), nulls))
+            }
+            Type::Text => return Err(Error::internal("text is not laid out by rows")),
+        })
+    }
+
+    /// Adds rows that are laid out otherwise, all of whose values fit.
+    pub(super) fn take_over(&self, other: &Layout, rows: &[u64], out: &mut Vec<u64>) -> Result<()> {
+        let start = out.len();
+        out.resize(start + rows.len() / other.width * self.width, 0);
+        let mut over = 0;
+        for (to, from) in self.fields.iter().zip(&other.fields) {
+            let pairs = out[start..].chunks_exact_mut(self.width).zip(rows.chunks_exact(other.width));
+            for (new, old) in pairs {
+                let integer = to.floats.of_other(from.floats, from.least.wrapping_add(from.bits.of(old) as i64));
+                let distance = integer.wrapping_sub(to.least) as u64;
+                over |= distance & !to.bits.mask;
+                new[to.bits.word] |= distance << to.bits.shift;
+                if let Some(valid) = to.valid {
+                    new[valid.word] |= from.valid.map_or(1, |from| from.of(old)) << valid.shift;
+                }
+            }
+        }
+        if over == 0 { Ok(()) } else { Err(Error::internal("rows do not fit where all are to be")) }
+    }
+
+    /// These of the rows, in this order.
+    pub(super) fn pick(&self, rows: &[u64], wanted: impl Iterator<Item = usize>) -> Vec<u64> {
+        of_width!(self.width, pick(self.width, rows, wanted))
+    }
+}
+
+/// So many low bits.
+fn mask_of(bits: u32) -> u64 {
+    u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0)
+}
+
+impl Bits {
+    #[inline]
+    fn of(self, row: &[u64]) -> u64 {
+        row[self.word] >> self.shift & self.mask
+    }
+}
+
+impl Floats {
+    #[inline]
+    fn float(self, integer: i64) -> f64 {
+        match self {
+            Floats::None | Floats::Bits => f64::from_bits(integer as u64),
+            Floats::Decimals(places) => places.float(integer),
+        }
+    }
+
+    /// The integer of a value whose integer it was when its column's values took fewer places, or were no floats at large.
+    #[inline]
+    fn of_other(self, other: Floats, integer: i64) -> i64 {
+        match (other, self) {
+            (Floats::Decimals(_), Floats::Bits) => other.float(integer).to_bits() as i64,
+            (Floats::Decimals(fewer), Floats::Decimals(places)) if fewer != places => {
+                places.of_fewer(fewer, integer).unwrap_or(integer)
+            }
+            _ => integer,
+        }
+    }
+}
+
+/// Writes a field of rows, and gives the least and the greatest distance. Of rows of `WIDTH` words, or if that is zero, of `width`.
+fn put<const WIDTH: usize>(width: usize, bits: Bits, least: i64, values: &[i64], words: &mut [u64]) -> (u64, u64) {
+    let width = if WIDTH == 0 { width } else { WIDTH };
+    let mut ends = (u64::MAX, 0);
+    for (row, value) in words.chunks_exact_mut(width).zip(values) {
+        let distance = value.wrapping_sub(least) as u64;
+        ends = (distance.min(ends.0), distance.max(ends.1));
+        row[bits.word] |= distance << bits.shift;
+    }
+    ends
+}
+
+/// Reads a field of rows.
+fn get<const WIDTH: usize>(width: usize, bits: Bits, least: i64, rows: &[u64]) -> Vec<i64> {
+    let width = if WIDTH == 0 { width } else { WIDTH };
+    rows.chunks_exact(width).map(|row| least.wrapping_add(bits.of(row) as i64)).collect()
+}
+
+/// These of the rows.
+fn pick<const WIDTH: usize>(width: usize, rows: &[u64], wanted: impl Iterator<Item = usize>) -> Vec<u64> {
+    if WIDTH == 0 {
+        return wanted.flat_map(|row| &rows[row * width..][..width]).copied().collect();
+    }
+    let rows = rows.as_chunks::<WIDTH>().0;
+    wanted.map(|row| rows[row]).collect::<Vec<_>>().into_flattened()
+}
