@@ -20,11 +20,14 @@ pub(crate) enum Piece {
     /// Gives all rows at once.
     Whole(Box<dyn FnOnce() -> Result<Batches> + Send>),
     /// Gives one batch after the other, so that they need not be held; if they are, here.
-    ByBatch(Batches, Box<dyn FnOnce(&mut Emit<'_>) -> Result<()> + Send>),
+    ByBatch(Batches, Box<Give>),
 }
 
 /// What takes batches.
 pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<()> + 'a;
+
+/// What gives batches.
+type Give = dyn FnOnce(&mut Emit<'_>) -> Result<()> + Send;
 
 impl Piece {
     /// One that gives all rows at once.

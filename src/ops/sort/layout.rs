@@ -1,8 +1,8 @@
 //! Rows as words of 64 bits: the values of a row side by side, each in as few bits as those of its column need.
 //!
 //! A column's values are stored as their distances from a least one, its nulls as a bit. What is known of the columns grows as batches come
-//! that do not fit: later ones are laid out otherwise, the rows before them stay as they are. Bits that are left in a word are shared by
-//! what stands there, so that this is seldom. Text is not laid out so.
+//! that do not fit: later ones are laid out otherwise, the rows before them stay as they are. Bits that are left in the words are shared
+//! by the columns, so that this is seldom. Text is not laid out so.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,6 +44,13 @@ struct Bits {
     mask: u64,
 }
 
+/// From some bits of a row to others of another, to which something is added.
+struct Move {
+    from: Bits,
+    to: Bits,
+    more: u64,
+}
+
 /// What the integers of a column are of its floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Floats {
@@ -81,9 +88,6 @@ struct Ends {
 
 /// So many rows are laid out together: as many as are in the cache from the first column to the last.
 const LAID_OUT: usize = 1 << 10;
-
-/// What is left in a word is shared by how many bits its columns have, and so many more.
-const LEAST_SHARE: u32 = 16;
 
 /// Calls a function for rows of so many words, which is compiled for those that are usual.
 macro_rules! of_width {
@@ -205,8 +209,8 @@ impl Seen {
         u64::BITS - distance.leading_zeros()
     }
 
-    /// Where distances of so many bits begin: with as much room below the least value as above the most, but for what is below zero
-    /// where no value is. The end of that room is an integer, too, so that distances order as values do.
+    /// Where distances of so many bits begin: a quarter of the room to spare is below the least value, as later values are greater more often
+    /// than not, and nothing below zero where no value is. The end of that room is an integer, too, so that distances order as values do.
     fn least_of(&self, bits: u32) -> i64 {
         let mask = mask_of(bits);
         let Ok(room) = i64::try_from(mask) else { return i64::MIN };
@@ -214,32 +218,42 @@ impl Seen {
             return 0;
         }
         let spare = mask - self.most.wrapping_sub(self.least) as u64;
-        let least = self.least.saturating_sub_unsigned(spare / 2).min(i64::MAX - room);
+        let least = self.least.saturating_sub_unsigned(spare / 4).min(i64::MAX - room);
         if self.least >= 0 { least.max(0) } else { least }
     }
 }
 
 impl Layout {
-    /// In as few words as have room, as evenly as they can be filled: what is left in each is shared by its columns.
+    /// In as few words as have room, with as much room to spare for each column as they have.
     fn of(columns: &[Seen]) -> Layout {
         let all: usize = columns.iter().map(|column| column.bits() as usize + usize::from(column.nulls)).sum();
         let mut width = all.div_ceil(u64::BITS as usize).max(1);
-        loop {
-            match Layout::in_words(columns, width) {
-                Some(layout) => return layout,
+        let mut layout = loop {
+            match Layout::in_words(columns, width, 0) {
+                Some(layout) => break layout,
                 None => width += 1,
             }
+        };
+        for spare in 1..=u64::BITS {
+            match Layout::in_words(columns, width, spare) {
+                Some(roomier) => layout = roomier,
+                None => break,
+            }
         }
+        layout
     }
 
     /// None where there is no room.
-    fn in_words(columns: &[Seen], width: usize) -> Option<Layout> {
+    fn in_words(columns: &[Seen], width: usize, spare: u32) -> Option<Layout> {
+        // Amounts are often a thousand times what most of them are, codes seldom are.
+        let wished = |seen: &Seen| spare * if matches!(seen.floats, Floats::Decimals(_)) { 3 } else { 1 };
+        let bits: Vec<u32> = columns.iter().map(|seen| (seen.bits() + wished(seen)).min(u64::BITS)).collect();
         // The widest first, each where the most is left; behind them the bits of nulls.
         let mut order: Vec<usize> = (0..columns.len()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(columns[*i].bits()));
+        order.sort_by_key(|i| std::cmp::Reverse(bits[*i]));
         let nulls = order.iter().filter(|i| columns[**i].nulls).map(|i| (*i, true, 1));
         let mut words: Vec<(u32, Vec<(usize, bool)>)> = vec![(0, vec![]); width];
-        for (column, is_null, bits) in order.iter().map(|i| (*i, false, columns[*i].bits())).chain(nulls) {
+        for (column, is_null, bits) in order.iter().map(|i| (*i, false, bits[*i])).chain(nulls) {
             let (used, there) = words.iter_mut().min_by_key(|(used, _)| *used)?;
             *used += bits;
             there.push((column, is_null));
@@ -250,11 +264,8 @@ impl Layout {
         let nowhere = Bits { word: 0, shift: 0, mask: 0 };
         let field = |seen: &Seen| Field { kind: seen.kind, floats: seen.floats, least: 0, bits: nowhere, valid: None };
         let mut fields: Vec<Field> = columns.iter().map(field).collect();
-        for (word, (used, there)) in words.into_iter().enumerate() {
-            // What is wide may well be wider elsewhere, and what is a constant here need not be one.
-            let share = |column: usize| columns[column].bits() + LEAST_SHARE;
-            let mut shares: u32 = there.iter().filter(|(_, is_null)| !is_null).map(|(column, _)| share(*column)).sum();
-            let (mut spare, mut shift) = (u64::BITS - used, 0);
+        for (word, (_, there)) in words.into_iter().enumerate() {
+            let mut shift = 0;
             for (column, is_null) in there {
                 let (seen, field) = (&columns[column], &mut fields[column]);
                 if is_null {
@@ -262,12 +273,9 @@ impl Layout {
                     shift += 1;
                     continue;
                 }
-                let more = spare * share(column) / shares;
-                (spare, shares) = (spare - more, shares - share(column));
-                let bits = seen.bits() + more;
-                field.least = seen.least_of(bits);
-                field.bits = Bits { word, shift: shift.min(u64::BITS - 1), mask: mask_of(bits) };
-                shift += bits;
+                field.least = seen.least_of(bits[column]);
+                field.bits = Bits { word, shift: shift.min(u64::BITS - 1), mask: mask_of(bits[column]) };
+                shift += bits[column];
             }
         }
         Some(Layout { fields, width })
@@ -402,19 +410,23 @@ impl Layout {
     pub(super) fn take_over(&self, other: &Layout, rows: &[u64], out: &mut Vec<u64>) -> Result<()> {
         let start = out.len();
         out.resize(start + rows.len() / other.width * self.width, 0);
-        let mut over = 0;
+        let (mut moves, mut over) = (vec![], 0);
         for (to, from) in self.fields.iter().zip(&other.fields) {
-            let pairs = out[start..].chunks_exact_mut(self.width).zip(rows.chunks_exact(other.width));
-            for (new, old) in pairs {
-                let integer = to.floats.of_other(from.floats, from.least.wrapping_add(from.bits.of(old) as i64));
-                let distance = integer.wrapping_sub(to.least) as u64;
-                over |= distance & !to.bits.mask;
-                new[to.bits.word] |= distance << to.bits.shift;
-                if let Some(valid) = to.valid {
-                    new[valid.word] |= from.valid.map_or(1, |from| from.of(old)) << valid.shift;
+            if to.floats == from.floats {
+                moves.push(Move { from: from.bits, to: to.bits, more: from.least.wrapping_sub(to.least) as u64 });
+            } else {
+                let pairs = out[start..].chunks_exact_mut(self.width).zip(rows.chunks_exact(other.width));
+                for (new, old) in pairs {
+                    let integer = to.floats.of_other(from.floats, from.least.wrapping_add(from.bits.of(old) as i64));
+                    over |= to.bits.set(new, integer.wrapping_sub(to.least) as u64);
                 }
             }
+            moves.extend(to.valid.map(|to| match from.valid {
+                Some(from) => Move { from, to, more: 0 },
+                None => Move { from: Bits { word: 0, shift: 0, mask: 0 }, to, more: 1 },
+            }));
         }
+        over |= of_width!(self.width, make_moves(self.width, &moves, (rows, other.width), &mut out[start..]));
         if over == 0 { Ok(()) } else { Err(Error::internal("rows do not fit where all are to be")) }
     }
 
@@ -433,6 +445,13 @@ impl Bits {
     #[inline]
     fn of(self, row: &[u64]) -> u64 {
         row[self.word] >> self.shift & self.mask
+    }
+
+    /// Sets them, which are zeros, and gives what of the value does not fit.
+    #[inline]
+    fn set(self, row: &mut [u64], value: u64) -> u64 {
+        row[self.word] |= value << self.shift;
+        value & !self.mask
     }
 }
 
@@ -465,9 +484,21 @@ fn put<const WIDTH: usize>(width: usize, bits: Bits, least: i64, values: &[i64],
     for (row, value) in words.chunks_exact_mut(width).zip(values) {
         let distance = value.wrapping_sub(least) as u64;
         ends = (distance.min(ends.0), distance.max(ends.1));
-        row[bits.word] |= distance << bits.shift;
+        bits.set(row, distance);
     }
     ends
+}
+
+/// Writes what rows have elsewhere, and gives what does not fit.
+fn make_moves<const WIDTH: usize>(width: usize, moves: &[Move], from: (&[u64], usize), to: &mut [u64]) -> u64 {
+    let width = if WIDTH == 0 { width } else { WIDTH };
+    let mut over = 0;
+    for (new, old) in to.chunks_exact_mut(width).zip(from.0.chunks_exact(from.1)) {
+        for Move { from, to, more } in moves {
+            over |= to.set(new, from.of(old).wrapping_add(*more));
+        }
+    }
+    over
 }
 
 /// Reads a field of rows.
