@@ -29,6 +29,7 @@
 //!   dictionaries took some 6 % off (of five runs in turns), and made the file a quarter larger.
 
 mod boundary;
+mod cut;
 mod gather;
 mod held;
 mod keys;
@@ -37,6 +38,7 @@ mod order;
 mod packed;
 mod runs;
 mod sift;
+mod spilled;
 
 use std::sync::Arc;
 
@@ -44,7 +46,8 @@ use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 
-use self::held::Held;
+use self::cut::Cut;
+use self::held::{Held, ROWS_IN_ORDER};
 use self::keys::{Last, SortKeys};
 use self::order::ENTRY_BYTES;
 use self::packed::row_bytes;
@@ -60,6 +63,8 @@ use crate::mem::Reservation;
 pub(crate) struct SortOp {
     keys: Arc<SortKeys>,
     limit: usize,
+    /// Whether rows are packed: all of them, and none is text.
+    packs: bool,
     /// Of how many rows of each group no one that is not among the first of them is wanted; groups are by all keys but the last.
     first_of_groups: Option<usize>,
 }
@@ -84,6 +89,9 @@ pub(crate) struct SortState {
 /// So many bytes become a run: of more, what is gathered lies too far apart for the caches; of fewer, there are too many runs.
 const RUN_BYTES: usize = 32 << 20;
 
+/// So many rows are packed together at least.
+const FEWEST_ROWS: usize = 1 << 8;
+
 /// Ranges are at least so many, so that all threads have work; unless they would be smaller than it pays.
 const FEW_RANGES: usize = 16;
 const MIN_RANGE_BYTES: usize = 1 << 20;
@@ -91,7 +99,8 @@ const MIN_RANGE_BYTES: usize = 1 << 20;
 impl SortOp {
     pub(crate) fn new(schema: SchemaRef, keys: Vec<BoundSortKey>, limit: Option<usize>) -> SortOp {
         let limit = limit.unwrap_or(usize::MAX);
-        SortOp { keys: Arc::new(SortKeys::new(schema, keys)), limit, first_of_groups: None }
+        let keys = Arc::new(SortKeys::new(schema, keys));
+        SortOp { packs: limit == usize::MAX && keys.can_pack(), keys, limit, first_of_groups: None }
     }
 
     /// The same where nobody sees other rows than the first so many that have equal keys but for the last.
@@ -147,6 +156,9 @@ impl SortOp {
 
     /// Takes in rows that are to be sorted.
     fn enter(&self, state: &mut SortState, batch: &RecordBatch) -> Result<()> {
+        if self.packs {
+            return self.hold(state, batch);
+        }
         let work = self.keys.work_bytes(batch)?;
         let more = batch_bytes(batch) + work;
         let mut booked = state.memory.try_resize_with_some_left(state.bytes + more);
@@ -154,14 +166,7 @@ impl SortOp {
             self.make_run(state)?;
             booked = state.memory.try_resize_with_some_left(more);
         }
-        if self.hold(state, batch)? {
-            return state.memory.try_resize(state.bytes);
-        }
-        let batch = if self.limit == usize::MAX && self.keys.can_pack(batch) {
-            self.keys.in_order(&self.keys.packed(batch)?)?.unpacked(&self.keys.schema)?
-        } else {
-            compact(batch)?
-        };
+        let batch = compact(batch)?;
         state.bytes += batch.get_array_memory_size() + work;
         state.rows += batch.num_rows();
         state.batches.push(batch);
@@ -204,7 +209,6 @@ impl SortOp {
 
     /// The batches become a run, behind what was held.
     fn make_run(&self, state: &mut SortState) -> Result<()> {
-        self.release(state)?;
         let (run, last) = self.run_of(&state.batches, &state.memory)?;
         if run.rows > 0 {
             state.runs.push(run);
@@ -227,17 +231,20 @@ impl SortOp {
         Ok((run, last))
     }
 
-    /// Holds a batch, if there is room and nothing else came before it.
-    fn hold(&self, state: &mut SortState, batch: &RecordBatch) -> Result<bool> {
-        let is_first = state.batches.is_empty() && state.runs.is_empty();
-        if self.limit < usize::MAX || !is_first || !self.keys.can_pack(batch) {
-            return Ok(false);
-        }
+    /// Holds the rows of a batch packed, in memory or on disk.
+    fn hold(&self, state: &mut SortState, batch: &RecordBatch) -> Result<()> {
         if state.held.is_empty() {
             state.held.push(Held::new(state.memory.sibling()));
         }
-        let packed = self.keys.packed(batch)?;
-        state.held.last_mut().map_or(Ok(false), |held| held.push(packed, &self.keys))
+        let Some(held) = state.held.last_mut() else { return Ok(()) };
+        // As many at a time as there is room for however little there is.
+        let row = 4 * row_bytes(&self.keys.schema) + ENTRY_BYTES;
+        let most = (state.memory.limit() / 16 / row).clamp(FEWEST_ROWS, ROWS_IN_ORDER);
+        for start in (0..batch.num_rows()).step_by(most) {
+            let rows = batch.slice(start, most.min(batch.num_rows() - start));
+            held.push(self.keys.packed(&rows)?, &self.keys)?;
+        }
+        Ok(())
     }
 
     /// No rows come any more: they become a run, unless they are held.
@@ -246,31 +253,6 @@ impl SortOp {
             held.put_in_order(&self.keys)?;
         }
         if state.batches.is_empty() { Ok(()) } else { self.make_run(state) }
-    }
-
-    /// What is held becomes runs, of which there are none as long as there is anything. Batches become one together if there is room.
-    fn release(&self, state: &mut SortState) -> Result<()> {
-        let row_bytes = row_bytes(&self.keys.schema) + ENTRY_BYTES;
-        for held in std::mem::take(&mut state.held) {
-            let (batches, mut memory) = held.into_batches(&self.keys)?;
-            let (mut waiting, mut room) = (batches.into_iter().peekable(), memory.sibling());
-            while waiting.peek().is_some() {
-                let mut unpacked = vec![];
-                while let Some(batch) = waiting.peek() {
-                    let bytes = room.bytes() + batch.num_rows() * row_bytes;
-                    let fits = bytes <= RUN_BYTES && room.try_resize_with_some_left(bytes);
-                    if !fits && !unpacked.is_empty() {
-                        break;
-                    }
-                    unpacked.push(batch.unpacked(&self.keys.schema)?);
-                    memory.try_resize(memory.bytes().saturating_sub(batch.bytes()))?;
-                    waiting.next();
-                }
-                state.runs.push(self.run_of(&unpacked, &memory)?.0);
-                room.try_resize(0)?;
-            }
-        }
-        Ok(())
     }
 
     /// The rows of all runs as ranges, in order.
@@ -360,10 +342,6 @@ impl Reducer for SortOp {
         state.sift = None;
         self.put_away(state)?;
         self.put_away(&mut later)?;
-        if !(state.runs.is_empty() && later.runs.is_empty()) {
-            self.release(state)?;
-            self.release(&mut later)?;
-        }
         state.held.append(&mut later.held);
         state.runs.append(&mut later.runs);
         let rows: usize = state.runs.iter().map(|run| run.rows).sum();
@@ -421,13 +399,13 @@ impl SortOp {
         let rows: usize = state.held.iter().map(Held::num_rows).sum();
         let all = rows * row_bytes(&self.keys.schema);
         let bytes = range_bytes(state.memory.limit()).min((all / FEW_RANGES).max(MIN_RANGE_BYTES));
-        let cut = Arc::new(Held::cut(state.held, self.keys.clone(), all.div_ceil(bytes))?);
+        let cut = Arc::new(Cut::of(state.held, self.keys.clone(), bytes, &state.memory)?);
         let piece = |range: usize| -> Piece {
-            let (keys, cut, mut memory) = (self.keys.clone(), cut.clone(), state.memory.sibling());
-            let nothing = Batches::new(keys.schema.clone(), memory.sibling());
+            let (cut, mut memory) = (cut.clone(), state.memory.sibling());
+            let nothing = Batches::new(self.keys.schema.clone(), memory.sibling());
             let give = move |emit: &mut Emit<'_>| {
                 let bytes = given_bytes(memory.limit());
-                held::sort(&keys, &cut.range(range), bytes, &mut memory, emit)
+                cut.give(range, bytes, &mut memory, emit)
             };
             Piece::ByBatch(nothing, Box::new(give))
         };

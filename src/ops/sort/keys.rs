@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 
+use super::cut::compare;
 use super::gather::gather;
-use super::held::compare;
 use super::layout::Shape;
 use super::order::{ENTRY_BYTES, Order};
 use super::packed::{Packed, row_bytes};
@@ -139,10 +139,9 @@ impl SortKeys {
         pairs.map(|(key, (a, b))| compare(key, a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
-    /// Whether the rows of this batch can be packed.
-    pub(super) fn can_pack(&self, batch: &RecordBatch) -> bool {
-        let is_text = |field: &Arc<Field>| field.data_type() == &DataType::Utf8View;
-        batch.num_rows() <= OUTPUT_ROWS && !self.schema.fields().iter().any(is_text)
+    /// Whether rows can be packed.
+    pub(super) fn can_pack(&self) -> bool {
+        self.schema.fields().iter().all(|field| field.data_type() != &DataType::Utf8View)
     }
 
     /// The key of one row: bytes that order as the rows do.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, ToByteSlice};
 
 use super::layout::{Layout, Shape};
 use crate::error::Result;
@@ -21,6 +21,9 @@ pub(super) struct Packed {
 pub(super) struct Slice<'a> {
     pub(super) batch: &'a Packed,
     pub(super) rows: Range<usize>,
+    /// The number of the source that the batch is of, and the place there of its first row.
+    pub(super) number: usize,
+    pub(super) offset: usize,
 }
 
 /// So many slices are looked at together, and so many words of each.
@@ -54,8 +57,23 @@ impl Packed {
         Ok(Packed { layout: layout.clone(), words, rows })
     }
 
+    /// Rows that were laid out before.
+    pub(super) fn of_words(layout: Arc<Layout>, words: Vec<u64>, rows: usize) -> Packed {
+        Packed { layout, words, rows }
+    }
+
+    pub(super) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
     pub(super) fn num_rows(&self) -> usize {
         self.rows
+    }
+
+    /// Some rows' words as they are in memory.
+    pub(super) fn as_bytes(&self, rows: Range<usize>) -> &[u8] {
+        let width = self.layout.width();
+        self.words[rows.start * width..rows.end * width].to_byte_slice()
     }
 
     /// What it takes in memory.
@@ -93,7 +111,12 @@ impl Packed {
     }
 }
 
-impl Slice<'_> {
+impl<'a> Slice<'a> {
+    /// All rows of a source of this number.
+    pub(super) fn whole(batch: &'a Packed, number: usize) -> Slice<'a> {
+        Slice { batch, rows: 0..batch.num_rows(), number, offset: 0 }
+    }
+
     pub(super) fn num_rows(&self) -> usize {
         self.rows.len()
     }
@@ -168,7 +191,7 @@ mod tests {
             let (mut slices, mut expected) = (vec![], vec![]);
             for ((batch, packed), (a, b)) in batches.iter().zip(&packed).zip(&cuts) {
                 let (start, end) = ((*a.min(b)).min(batch.num_rows()), (*a.max(b)).min(batch.num_rows()));
-                slices.push(Slice { batch: packed, rows: start..end });
+                slices.push(Slice { rows: start..end, ..Slice::whole(packed, 0) });
                 expected.push(batch.slice(start, end - start));
             }
             let schema = batches[0].schema();
@@ -224,7 +247,7 @@ mod tests {
         assert_eq!(large.bytes(), 24_000);
         let fitting = small(1000, 0);
         assert!(Arc::ptr_eq(&fitting.layout, &large.layout));
-        let all = [&first, &second, &third, &large, &fitting].map(|batch| Slice { batch, rows: 0..batch.num_rows() });
+        let all = [&first, &second, &third, &large, &fitting].map(|batch| Slice::whole(batch, 0));
         assert_eq!(Packed::together(&large.layout, &all).unwrap().bytes(), 24 * 5000);
     }
 
