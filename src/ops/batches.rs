@@ -365,7 +365,7 @@ mod tests {
                 }
                 let loaded = next.loaded_bytes();
                 let next = if held { next.held().unwrap() } else { next };
-                prop_assert!(next.bytes() <= loaded && next.loaded_bytes() <= loaded);
+                prop_assert!(next.num_rows() == 0 || next.bytes() <= loaded && next.loaded_bytes() <= loaded);
                 all.append(next);
             }
             prop_assert!(budget.peak() <= limit / 2);

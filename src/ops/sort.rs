@@ -90,7 +90,7 @@ pub(crate) struct SortState {
 const RUN_BYTES: usize = 32 << 20;
 
 /// So many rows are packed together at least.
-const FEWEST_ROWS: usize = 1 << 8;
+const FEWEST_ROWS: usize = 1 << 4;
 
 /// Ranges are at least so many, so that all threads have work; unless they would be smaller than it pays.
 const FEW_RANGES: usize = 16;

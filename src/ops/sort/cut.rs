@@ -22,7 +22,8 @@ use crate::ops::key::KeyColumn;
 
 /// Rows in order.
 pub(super) enum Source {
-    Memory(Packed),
+    /// And what books them.
+    Memory(Packed, Reservation),
     Disk(SpilledRun),
 }
 
@@ -37,8 +38,6 @@ pub(super) struct Cut {
     /// Of which sources they are to be found next.
     next: AtomicUsize,
     keys: Arc<SortKeys>,
-    /// As long as there are the sources.
-    _booked: Vec<Reservation>,
 }
 
 /// A row: its keys, the number of its source and its place there.
@@ -69,16 +68,21 @@ const AT_ONCE: usize = 1 << 5;
 const SORTED_ROWS: usize = 1 << 18;
 
 /// A range of fewer rows is not cut.
-const FEW_ROWS: usize = 1 << 10;
+const FEW_ROWS: usize = 1 << 4;
 
 impl Source {
     pub(super) fn is_in_memory(&self) -> bool {
-        matches!(self, Source::Memory(_))
+        matches!(self, Source::Memory(..))
+    }
+
+    /// What is booked for it.
+    pub(super) fn booked(&self) -> usize {
+        if let Source::Memory(_, memory) = self { memory.bytes() } else { 0 }
     }
 
     pub(super) fn num_rows(&self) -> usize {
         match self {
-            Source::Memory(rows) => rows.num_rows(),
+            Source::Memory(rows, _) => rows.num_rows(),
             Source::Disk(run) => run.num_rows(),
         }
     }
@@ -99,29 +103,27 @@ impl Position {
 impl Cut {
     /// Ranges of about so many bytes, but at least so many.
     pub(super) fn of(held: Vec<Held>, keys: Arc<SortKeys>, bytes: usize, memory: &Reservation) -> Result<Cut> {
-        let (mut sources, mut booked) = (vec![], vec![]);
+        let mut sources = vec![];
         for portion in held {
-            let (some, memory) = portion.into_sources(&keys)?;
-            sources.extend(some);
-            booked.push(memory);
+            sources.extend(portion.into_sources(&keys)?);
         }
         // Each range reads a block or two of every run.
-        let runs = (memory.limit() / 16 / block_bytes(memory.limit())).max(2);
-        while sources.iter().filter(|source| !source.is_in_memory()).count() > runs {
-            sources = joined(sources, runs, &keys, memory)?;
+        let most = (memory.limit() / 16 / block_bytes(memory.limit())).max(2);
+        while sources.iter().filter(|source| !source.is_in_memory()).count() > most {
+            sources = joined(sources, most, &keys, memory)?;
         }
         let rows: usize = sources.iter().map(Source::num_rows).sum();
         let ranges = (rows * row_bytes(&keys.schema)).div_ceil(bytes.max(1));
-        Ok(Cut::of_sources(sources, keys, ranges, booked))
+        Ok(Cut::of_sources(sources, keys, ranges))
     }
 
-    fn of_sources(sources: Vec<Source>, keys: Arc<SortKeys>, ranges: usize, booked: Vec<Reservation>) -> Cut {
+    fn of_sources(sources: Vec<Source>, keys: Arc<SortKeys>, ranges: usize) -> Cut {
         let all: usize = sources.iter().map(Source::num_rows).sum();
         let mut samples = vec![];
         for (number, source) in sources.iter().enumerate().filter(|_| ranges > 1) {
             let count = (ranges * SAMPLES * source.num_rows()).div_ceil(all.max(1));
             match source {
-                Source::Memory(rows) => sample(&keys, &Slice::whole(rows, number), count, &mut samples),
+                Source::Memory(rows, _) => sample(&keys, &Slice::whole(rows, number), count, &mut samples),
                 Source::Disk(run) => {
                     let blocks = spread(run.blocks(), count, number);
                     samples.extend(blocks.map(|block| run.position(block, number)));
@@ -130,7 +132,7 @@ impl Cut {
         }
         let bounds = bounds(&keys, samples, ranges);
         let ends = sources.chunks(AT_ONCE).map(|_| OnceLock::new()).collect();
-        Cut { sources, bounds, ends, next: AtomicUsize::new(0), keys, _booked: booked }
+        Cut { sources, bounds, ends, next: AtomicUsize::new(0), keys }
     }
 
     pub(super) fn ranges(&self) -> usize {
@@ -141,7 +143,7 @@ impl Cut {
     /// is done in smaller parts.
     ///
     /// # Errors
-    /// `ErrorKind::Memory` when there is no room for a thousand rows.
+    /// `ErrorKind::Memory` when there is no room for a few rows.
     pub(super) fn give(&self, range: usize, bytes: usize, memory: &mut Reservation, emit: &mut Emit<'_>) -> Result<()> {
         self.sorted(range, memory, &mut |rows| self.keys.sort_packed(&rows, bytes, emit))
     }
@@ -156,7 +158,7 @@ impl Cut {
     fn give_span(&self, span: &Span, memory: &mut Reservation, emit: &mut Unsorted<'_>) -> Result<()> {
         let (keys, from, to) = (&*self.keys, span.from.as_ref(), span.to.as_ref());
         let runs = self.sources.iter().enumerate().filter_map(|(number, source)| match source {
-            Source::Memory(_) => None,
+            Source::Memory(..) => None,
             Source::Disk(run) => Some((number, run, run.blocks_of(keys, number, from, to))),
         });
         let runs: Vec<_> = runs.filter(|(.., blocks)| !blocks.is_empty()).collect();
@@ -231,7 +233,7 @@ impl Cut {
         let ends = (0..portions).flat_map(|portion| self.ends_in(portion));
         let mut slices = vec![];
         for ((number, source), ends) in self.sources.iter().enumerate().zip(ends) {
-            let Source::Memory(batch) = source else { continue };
+            let Source::Memory(batch, _) = source else { continue };
             let start = range.checked_sub(1).map_or(0, |before| ends[before] as usize);
             let rows = start..ends.get(range).map_or(batch.num_rows(), |end| *end as usize);
             if !rows.is_empty() {
@@ -246,7 +248,7 @@ impl Cut {
         self.ends[portion].get_or_init(|| {
             let first = portion * AT_ONCE;
             let ends = |(number, source): (usize, &Source)| {
-                let Source::Memory(batch) = source else { return vec![] };
+                let Source::Memory(batch, _) = source else { return vec![] };
                 let (slice, mut start) = (Slice::whole(batch, number), 0);
                 let end = |bound| {
                     start = end_at(&self.keys, &slice, start, bound);
@@ -259,34 +261,19 @@ impl Cut {
     }
 }
 
-/// Makes neighbouring runs one, so many at a time.
-fn joined(sources: Vec<Source>, runs: usize, keys: &Arc<SortKeys>, memory: &Reservation) -> Result<Vec<Source>> {
-    let (mut fewer, mut neighbours) = (vec![], vec![]);
-    let join = |neighbours: &mut Vec<Source>, fewer: &mut Vec<Source>| -> Result<()> {
-        let some = std::mem::take(neighbours);
-        if some.len() < 2 {
-            fewer.extend(some);
-            return Ok(());
-        }
-        let ranges = some.iter().map(Source::num_rows).sum::<usize>().div_ceil(SORTED_ROWS);
-        let cut = Cut::of_sources(some, keys.clone(), ranges, vec![]);
+/// Makes one run of neighbours, so many at a time, in memory or not.
+fn joined(sources: Vec<Source>, most: usize, keys: &Arc<SortKeys>, memory: &Reservation) -> Result<Vec<Source>> {
+    let (mut fewer, mut rest) = (vec![], sources.into_iter().peekable());
+    while rest.peek().is_some() {
+        let neighbours: Vec<Source> = rest.by_ref().take(most).collect();
+        let ranges = neighbours.iter().map(Source::num_rows).sum::<usize>().div_ceil(SORTED_ROWS);
+        let cut = Cut::of_sources(neighbours, keys.clone(), ranges);
         let (mut run, mut work) = (RunWriter::new(memory.limit()), memory.sibling());
         for range in 0..cut.ranges() {
             cut.sorted(range, &mut work, &mut |rows| run.push(&keys.in_order(&rows)?, keys, memory.spill()))?;
         }
         fewer.extend(run.finish().map(Source::Disk));
-        Ok(())
-    };
-    for source in sources {
-        if source.is_in_memory() || neighbours.len() == runs {
-            join(&mut neighbours, &mut fewer)?;
-        }
-        match source {
-            Source::Memory(_) => fewer.push(source),
-            Source::Disk(_) => neighbours.push(source),
-        }
     }
-    join(&mut neighbours, &mut fewer)?;
     Ok(fewer)
 }
 
@@ -294,7 +281,7 @@ fn joined(sources: Vec<Source>, runs: usize, keys: &Arc<SortKeys>, memory: &Rese
 /// that and sorting take is booked on `memory`; where it is refused, it is done in smaller parts.
 ///
 /// # Errors
-/// `ErrorKind::Memory` when there is no room for a thousand rows.
+/// `ErrorKind::Memory` when there is no room for a few rows.
 pub(super) fn sorted(
     keys: &SortKeys,
     slices: &[Slice],
@@ -421,8 +408,8 @@ mod tests {
 
     /// Of so many ranges.
     fn cut(held: Vec<Held>, keys: &Arc<SortKeys>, ranges: usize) -> Cut {
-        let (sources, booked): (Vec<_>, Vec<_>) = held.into_iter().map(|held| held.into_sources(keys).unwrap()).unzip();
-        Cut::of_sources(sources.into_iter().flatten().collect(), keys.clone(), ranges, booked)
+        let sources = held.into_iter().flat_map(|held| held.into_sources(keys).unwrap()).collect();
+        Cut::of_sources(sources, keys.clone(), ranges)
     }
 
     proptest! {
@@ -458,7 +445,7 @@ mod tests {
             let mut memory = budget.reserve("work");
             if let Some(joins) = joins {
                 let sources = joined(std::mem::take(&mut cut.sources), joins, &keys, &memory).unwrap();
-                cut = Cut::of_sources(sources, keys.clone(), ranges, std::mem::take(&mut cut._booked));
+                cut = Cut::of_sources(sources, keys.clone(), ranges);
             }
             let mut found = vec![];
             for range in 0..cut.ranges() {

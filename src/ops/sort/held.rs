@@ -8,11 +8,11 @@ use super::spilled::RunWriter;
 use crate::error::Result;
 use crate::mem::Reservation;
 
-/// Rows that came one after the other, and what books them.
+/// Rows that came one after the other.
 pub(super) struct Held {
     /// What is in order by itself.
     sources: Vec<Source>,
-    /// Rows behind it, as they came, to be put in order together.
+    /// Rows behind it, as they came, to be put in order together; and what books them.
     waiting: Vec<Packed>,
     memory: Reservation,
 }
@@ -48,8 +48,8 @@ impl Held {
 
     /// Books more, if there is room for what waits, or little is held.
     fn book(&mut self, more: usize) -> bool {
-        let bytes = self.memory.bytes() + more;
-        self.memory.try_resize_within_half(bytes) || bytes <= RUN_BYTES && self.memory.try_resize_with_some_left(bytes)
+        let (bytes, all) = (self.memory.bytes() + more, self.bytes() + more);
+        self.memory.try_resize_within_half(bytes) || all <= RUN_BYTES && self.memory.try_resize_with_some_left(bytes)
     }
 
     /// Puts the rows that wait in order.
@@ -60,10 +60,11 @@ impl Held {
         }
         let slices: Vec<Slice> = waiting.iter().enumerate().map(|(number, rows)| Slice::whole(rows, number)).collect();
         let rows = keys.in_order(&Packed::together(&layout, &slices)?)?;
-        let more = rows.bytes();
-        self.sources.push(Source::Memory(rows));
-        let others = self.memory.bytes().saturating_sub(waiting.iter().map(waiting_bytes).sum());
-        self.memory.try_resize(others + more)
+        let empty = self.memory.sibling();
+        let mut booked = std::mem::replace(&mut self.memory, empty);
+        booked.try_resize(rows.bytes())?;
+        self.sources.push(Source::Memory(rows, booked));
+        Ok(())
     }
 
     /// Makes a run of what is in memory and in order.
@@ -71,7 +72,7 @@ impl Held {
         let first = self.sources.iter().rposition(|source| !source.is_in_memory()).map_or(0, |last| last + 1);
         let rows = self.sources.split_off(first);
         let in_memory = rows.iter().enumerate().filter_map(|(number, source)| match source {
-            Source::Memory(rows) => Some(Slice::whole(rows, number)),
+            Source::Memory(rows, _) => Some(Slice::whole(rows, number)),
             Source::Disk(_) => None,
         });
         let mut run = RunWriter::new(self.memory.limit());
@@ -82,12 +83,12 @@ impl Held {
         })?;
         drop(rows);
         self.sources.extend(run.finish().map(Source::Disk));
-        self.memory.try_resize(0)
+        Ok(())
     }
 
     /// What is booked.
     pub(super) fn bytes(&self) -> usize {
-        self.memory.bytes()
+        self.memory.bytes() + self.sources.iter().map(Source::booked).sum::<usize>()
     }
 
     pub(super) fn num_rows(&self) -> usize {
@@ -95,10 +96,10 @@ impl Held {
             + self.waiting.iter().map(Packed::num_rows).sum::<usize>()
     }
 
-    /// What is in order by itself, and what books it.
-    pub(super) fn into_sources(mut self, keys: &SortKeys) -> Result<(Vec<Source>, Reservation)> {
+    /// What is in order by itself.
+    pub(super) fn into_sources(mut self, keys: &SortKeys) -> Result<Vec<Source>> {
         self.put_in_order(keys)?;
-        Ok((self.sources, self.memory))
+        Ok(self.sources)
     }
 }
 
