@@ -242,7 +242,7 @@ impl SortOp {
         let most = (state.memory.limit() / 16 / row).clamp(FEWEST_ROWS, ROWS_IN_ORDER);
         for start in (0..batch.num_rows()).step_by(most) {
             let rows = batch.slice(start, most.min(batch.num_rows() - start));
-            held.push(self.keys.packed(&rows)?, &self.keys)?;
+            held.push(&rows, &self.keys)?;
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl SortOp {
     /// No rows come any more: they become a run, unless they are held.
     fn put_away(&self, state: &mut SortState) -> Result<()> {
         if let Some(held) = state.held.last_mut() {
-            held.put_in_order(&self.keys)?;
+            held.close(&self.keys)?;
         }
         if state.batches.is_empty() { Ok(()) } else { self.make_run(state) }
     }

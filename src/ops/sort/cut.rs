@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::held::Held;
 use super::keys::SortKeys;
+use super::layout::Layout;
 use super::order::ENTRY_BYTES;
 use super::packed::{Packed, Slice, row_bytes};
 use super::spilled::{RunWriter, SpilledRun, block_bytes};
@@ -38,6 +39,8 @@ pub(super) struct Cut {
     /// Of which sources they are to be found next.
     next: AtomicUsize,
     keys: Arc<SortKeys>,
+    /// One that all rows fit.
+    layout: Arc<Layout>,
 }
 
 /// A row: its keys, the number of its source and its place there.
@@ -132,7 +135,7 @@ impl Cut {
         }
         let bounds = bounds(&keys, samples, ranges);
         let ends = sources.chunks(AT_ONCE).map(|_| OnceLock::new()).collect();
-        Cut { sources, bounds, ends, next: AtomicUsize::new(0), keys }
+        Cut { sources, bounds, ends, next: AtomicUsize::new(0), layout: keys.shape.latest().unwrap_or_default(), keys }
     }
 
     pub(super) fn ranges(&self) -> usize {
@@ -182,7 +185,7 @@ impl Cut {
             }
         }
         slices.sort_by_key(|slice| slice.number);
-        sorted(keys, &slices, memory, emit)
+        sorted(keys, &self.layout, &slices, memory, emit)
     }
 
     /// The same in parts, because what is on disk does not fit.
@@ -277,27 +280,29 @@ fn joined(sources: Vec<Source>, most: usize, keys: &Arc<SortKeys>, memory: &Rese
     Ok(fewer)
 }
 
-/// Gives the rows of slices that are each in order, part by part, each to be sorted: as many as fit into the cache are copied together. What
+/// Gives the rows of slices that are each in order, part by part, each to be sorted, and all in this layout, which they fit: as many as fit into the cache are copied together. What
 /// that and sorting take is booked on `memory`; where it is refused, it is done in smaller parts.
 ///
 /// # Errors
 /// `ErrorKind::Memory` when there is no room for a few rows.
 pub(super) fn sorted(
     keys: &SortKeys,
+    layout: &Arc<Layout>,
     slices: &[Slice],
     memory: &mut Reservation,
     emit: &mut Unsorted<'_>,
 ) -> Result<()> {
-    let Some(layout) = keys.shape.latest() else { return Ok(()) };
     let rows: usize = slices.iter().map(Slice::num_rows).sum();
-    let parts = if rows > SORTED_ROWS {
+    let parts = if rows == 0 {
+        return Ok(());
+    } else if rows > SORTED_ROWS {
         rows.div_ceil(SORTED_ROWS)
     } else {
         // The rows twice, as words and as columns, and their order.
         let row = 2 * layout.width() * size_of::<u64>() + row_bytes(&keys.schema) + ENTRY_BYTES;
         match memory.try_resize(rows * row) {
             Ok(()) => {
-                emit(Packed::together(&layout, slices)?)?;
+                emit(Packed::together(layout, slices)?)?;
                 return memory.try_resize(0);
             }
             Err(refused) if rows < FEW_ROWS => return Err(refused),
@@ -312,7 +317,7 @@ pub(super) fn sorted(
     let mut from: Option<Vec<u32>> = None;
     for part in 0..=bounds.len() {
         let to = ends_at(keys, slices, from.as_deref(), bounds.get(part));
-        sorted(keys, &between(slices, from.as_deref(), &to), memory, emit)?;
+        sorted(keys, layout, &between(slices, from.as_deref(), &to), memory, emit)?;
         from = Some(to);
     }
     Ok(())
@@ -400,8 +405,8 @@ mod tests {
     fn held(keys: &SortKeys, batch: &RecordBatch, times: usize, memory: Reservation) -> Held {
         let mut held = Held::new(memory);
         for _ in 0..times {
-            held.push(keys.packed(batch).unwrap(), keys).unwrap();
-            held.put_in_order(keys).unwrap();
+            held.push(batch, keys).unwrap();
+            held.close(keys).unwrap();
         }
         held
     }
@@ -501,6 +506,28 @@ mod tests {
         }
         assert_eq!(next, rows);
         assert!(budget.peak() <= 300_000 && budget.used() == 0);
+    }
+
+    #[test]
+    fn parts_are_laid_out_alike_though_others_widen_the_layout() {
+        let ints = |values: Vec<i64>| {
+            let column = Arc::new(Int64Array::from(values)) as arrow::array::ArrayRef;
+            RecordBatch::try_from_iter([("k", column.clone()), ("x", column)]).unwrap()
+        };
+        let small = ints((0..50_000).map(|i| i * 7919 % 50_000).collect());
+        let keys = SortKeys::new(small.schema(), vec![col("k").asc().bind(&small.schema()).unwrap()]);
+        let rows = keys.in_order(&Packed::of(small.columns(), &keys.shape).unwrap()).unwrap();
+        let (layout, mut bits, mut parts) = (keys.shape.latest().unwrap(), 20, 0);
+        let mut check = |rows: Packed| {
+            assert!(Arc::ptr_eq(rows.layout(), &layout));
+            bits += 8;
+            keys.shape.lay_out(ints(vec![-1 << bits, 1 << bits]).columns())?;
+            parts += 1;
+            Ok(())
+        };
+        let mut memory = Budget::of(1 << 20).reserve("work");
+        sorted(&keys, &layout, &[Slice::whole(&rows, 0)], &mut memory, &mut check).unwrap();
+        assert!(parts >= 4 && !Arc::ptr_eq(&layout, &keys.shape.latest().unwrap()));
     }
 
     #[test]

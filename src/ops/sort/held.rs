@@ -1,5 +1,7 @@
 //! Rows as they come: put in order some at a time, held in memory while there is room, and else spilled as sorted runs.
 
+use arrow::array::RecordBatch;
+
 use super::cut::{Source, sorted};
 use super::keys::SortKeys;
 use super::order::ENTRY_BYTES;
@@ -13,7 +15,7 @@ pub(super) struct Held {
     /// What is in order by itself.
     sources: Vec<Source>,
     /// Rows behind it, as they came, to be put in order together; and what books them.
-    waiting: Vec<Packed>,
+    waiting: Option<Packed>,
     memory: Reservation,
 }
 
@@ -21,28 +23,41 @@ pub(super) struct Held {
 pub(super) const ROWS_IN_ORDER: usize = 1 << 16;
 
 /// So many bytes are held beyond what others leave, to become a run: of fewer, there would be too many runs.
-const RUN_BYTES: usize = 32 << 20;
+const RUN_BYTES: usize = 16 << 20;
 
 impl Held {
     pub(super) fn new(memory: Reservation) -> Held {
-        Held { sources: vec![], waiting: vec![], memory }
+        Held { sources: vec![], waiting: None, memory }
     }
 
     /// Adds rows; where there is no room for what waits, those that came before them go to disk.
-    pub(super) fn push(&mut self, rows: Packed, keys: &SortKeys) -> Result<()> {
-        let waiting: usize = self.waiting.iter().map(Packed::num_rows).sum();
-        if waiting + rows.num_rows() > ROWS_IN_ORDER {
+    pub(super) fn push(&mut self, batch: &RecordBatch, keys: &SortKeys) -> Result<()> {
+        let (columns, rows) = (keys.to_pack(batch)?, batch.num_rows());
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.num_rows() + rows > ROWS_IN_ORDER) {
             self.put_in_order(keys)?;
         }
-        let more = waiting_bytes(&rows);
+        let width = keys.shape.latest().map_or(columns.len(), |layout| layout.width());
+        let more = waiting_bytes(rows, width);
         if !self.book(more) {
             self.put_in_order(keys)?;
             if !self.book(more) {
                 self.spill(keys)?;
+                self.waiting = None;
                 self.memory.try_resize(more)?;
             }
         }
-        self.waiting.push(rows);
+        if let Some(waiting) = &mut self.waiting
+            && waiting.append(&columns, &keys.shape)?
+        {
+            return Ok(());
+        }
+        self.put_in_order(keys)?;
+        let waiting = self.waiting.insert(Packed::of(&columns, &keys.shape)?);
+        let bytes = waiting_bytes(rows, waiting.layout().width());
+        if self.memory.try_resize(bytes).is_err() {
+            // Their rows are wider than those before.
+            self.memory.overdraw(bytes);
+        }
         Ok(())
     }
 
@@ -52,19 +67,26 @@ impl Held {
         self.memory.try_resize_within_half(bytes) || all <= RUN_BYTES && self.memory.try_resize_with_some_left(bytes)
     }
 
-    /// Puts the rows that wait in order.
-    pub(super) fn put_in_order(&mut self, keys: &SortKeys) -> Result<()> {
-        let (Some(layout), waiting) = (keys.shape.latest(), std::mem::take(&mut self.waiting)) else { return Ok(()) };
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let slices: Vec<Slice> = waiting.iter().enumerate().map(|(number, rows)| Slice::whole(rows, number)).collect();
-        let rows = keys.in_order(&Packed::together(&layout, &slices)?)?;
+    /// Puts the rows that wait in order. Where they were is kept for those that follow, if there is room.
+    fn put_in_order(&mut self, keys: &SortKeys) -> Result<()> {
+        let Some(mut waiting) = self.waiting.take_if(|waiting| waiting.num_rows() > 0) else { return Ok(()) };
+        let rows = keys.in_order(&waiting)?;
         let empty = self.memory.sibling();
         let mut booked = std::mem::replace(&mut self.memory, empty);
         booked.try_resize(rows.bytes())?;
         self.sources.push(Source::Memory(rows, booked));
+        waiting.clear();
+        if self.memory.try_resize_within_half(waiting.bytes()) {
+            self.waiting = Some(waiting);
+        }
         Ok(())
+    }
+
+    /// No rows follow.
+    pub(super) fn close(&mut self, keys: &SortKeys) -> Result<()> {
+        self.put_in_order(keys)?;
+        self.waiting = None;
+        self.memory.try_resize(0)
     }
 
     /// Makes a run of what is in memory and in order.
@@ -78,7 +100,8 @@ impl Held {
         let mut run = RunWriter::new(self.memory.limit());
         let mut work = self.memory.sibling();
         let spill = self.memory.spill().clone();
-        sorted(keys, &in_memory.collect::<Vec<_>>(), &mut work, &mut |rows| {
+        let layout = keys.shape.latest().unwrap_or_default();
+        sorted(keys, &layout, &in_memory.collect::<Vec<_>>(), &mut work, &mut |rows| {
             run.push(&keys.in_order(&rows)?, keys, &spill)
         })?;
         drop(rows);
@@ -92,18 +115,17 @@ impl Held {
     }
 
     pub(super) fn num_rows(&self) -> usize {
-        self.sources.iter().map(Source::num_rows).sum::<usize>()
-            + self.waiting.iter().map(Packed::num_rows).sum::<usize>()
+        self.sources.iter().map(Source::num_rows).sum::<usize>() + self.waiting.as_ref().map_or(0, Packed::num_rows)
     }
 
     /// What is in order by itself.
     pub(super) fn into_sources(mut self, keys: &SortKeys) -> Result<Vec<Source>> {
-        self.put_in_order(keys)?;
+        self.close(keys)?;
         Ok(self.sources)
     }
 }
 
-/// What rows take that wait, until they are in order.
-fn waiting_bytes(rows: &Packed) -> usize {
-    3 * rows.bytes() + rows.num_rows() * ENTRY_BYTES
+/// What so many rows take that wait, until they are in order.
+fn waiting_bytes(rows: usize, width: usize) -> usize {
+    rows * (3 * width * size_of::<u64>() + ENTRY_BYTES)
 }

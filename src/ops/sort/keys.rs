@@ -66,13 +66,13 @@ impl SortKeys {
         self.exprs.last().ok_or_else(|| Error::internal("rows are sorted by nothing"))?.eval(batch)
     }
 
-    /// The rows of a batch, packed: its columns, and behind them the keys that are none of them.
-    pub(super) fn packed(&self, batch: &RecordBatch) -> Result<Packed> {
+    /// What is packed of a batch: its columns, and behind them the keys that are none of them.
+    pub(super) fn to_pack(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let mut columns = batch.columns().to_vec();
         for expr in self.exprs.iter().filter(|expr| expr.column().is_none()) {
             columns.push(expr.eval(batch)?);
         }
-        Packed::of(&columns, &self.shape)
+        Ok(columns)
     }
 
     /// The order of packed rows.

@@ -18,7 +18,7 @@ use crate::expr::Type;
 use crate::ops::key::{as_ints, float_to_int, kind_of};
 
 /// Where the values of a row stand.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Layout {
     fields: Vec<Field>,
     width: usize,
@@ -105,18 +105,27 @@ macro_rules! of_width {
 impl Shape {
     /// Lays out the rows of a batch, whose columns are always of the same types; gives the layout too.
     pub(super) fn lay_out(&self, columns: &[ArrayRef]) -> Result<(Arc<Layout>, Vec<u64>)> {
-        let (mut words, mut scratch) = (vec![], vec![]);
+        let mut words = vec![];
         if let Some(layout) = self.latest()
-            && let Some(ends) = layout.write(columns, &mut scratch, &mut words)?
+            && self.append(&layout, columns, &mut words)?
         {
-            self.known(|known| known.add(&layout, &ends));
             return Ok((layout, words));
         }
+        let mut scratch = vec![];
         let layout = self.known(|known| known.widen(columns, &mut scratch))?;
-        match layout.write(columns, &mut scratch, &mut words)? {
+        match layout.append(columns, &mut scratch, &mut words)? {
             Some(_) => Ok((layout, words)),
             None => Err(Error::internal("rows do not fit where their values do")),
         }
+    }
+
+    /// Adds the words of rows; false, and nothing is added, where a value does not fit the layout.
+    pub(super) fn append(&self, layout: &Arc<Layout>, columns: &[ArrayRef], words: &mut Vec<u64>) -> Result<bool> {
+        let ends = layout.append(columns, &mut vec![], words)?;
+        if let Some(ends) = &ends {
+            self.known(|known| known.add(layout, ends));
+        }
+        Ok(ends.is_some())
     }
 
     /// One that all rows fit which were laid out before.
@@ -297,16 +306,18 @@ impl Layout {
         self.fields.iter().zip(columns).all(fits)
     }
 
-    /// Writes the words of rows, and gives the ends of each column; none, and the words are anything, where a value does not fit.
-    fn write(&self, columns: &[ArrayRef], scratch: &mut Vec<i64>, words: &mut Vec<u64>) -> Result<Option<Vec<Ends>>> {
-        let rows = columns.first().map_or(0, |column| column.len());
+    /// Adds the words of rows, and gives the ends of each column; none, and nothing is added, where a value does not fit.
+    fn append(&self, columns: &[ArrayRef], scratch: &mut Vec<i64>, words: &mut Vec<u64>) -> Result<Option<Vec<Ends>>> {
+        let (before, rows) = (words.len(), columns.first().map_or(0, |column| column.len()));
         let mut ends = vec![(u64::MAX, 0); columns.len()];
-        words.clear();
-        words.resize(rows * self.width, 0);
-        for (nth, words) in words.chunks_mut(LAID_OUT * self.width).enumerate() {
-            let (start, count) = (nth * LAID_OUT, words.len() / self.width);
+        words.reserve(rows * self.width);
+        for start in (0..rows).step_by(LAID_OUT) {
+            let (count, first) = (LAID_OUT.min(rows - start), words.len());
+            words.resize(first + count * self.width, 0);
             for ((field, column), ends) in self.fields.iter().zip(columns).zip(&mut ends) {
-                let Some((least, most)) = self.write_field(field, &column.slice(start, count), scratch, words)? else {
+                let column = column.slice(start, count);
+                let Some((least, most)) = self.write_field(field, &column, scratch, &mut words[first..])? else {
+                    words.truncate(before);
                     return Ok(None);
                 };
                 *ends = (ends.0.min(least), ends.1.max(most));

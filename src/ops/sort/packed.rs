@@ -39,6 +39,21 @@ impl Packed {
         Ok(Packed { layout, words, rows })
     }
 
+    /// Adds rows; false, and nothing is added, where that takes another layout.
+    pub(super) fn append(&mut self, columns: &[ArrayRef], shape: &Shape) -> Result<bool> {
+        let added = shape.append(&self.layout, columns, &mut self.words)?;
+        if added {
+            self.rows += columns.first().map_or(0, |column| column.len());
+        }
+        Ok(added)
+    }
+
+    /// Lets go of the rows, and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.words.clear();
+        self.rows = 0;
+    }
+
     /// The rows of all slices, one after the other, in this layout, which all of them fit.
     pub(super) fn together(layout: &Arc<Layout>, slices: &[Slice]) -> Result<Packed> {
         let rows = slices.iter().map(Slice::num_rows).sum();

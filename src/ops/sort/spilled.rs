@@ -7,7 +7,7 @@ use super::cut::Position;
 use super::keys::SortKeys;
 use super::layout::Layout;
 use super::packed::Packed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mem::{Block, Spill};
 
 /// Rows in order, all laid out alike.
@@ -43,6 +43,9 @@ impl RunWriter {
     /// Adds rows that are in order and come behind all before.
     pub(super) fn push(&mut self, rows: &Packed, keys: &SortKeys, spill: &Spill) -> Result<()> {
         let run = self.run.get_or_insert_with(|| SpilledRun { layout: rows.layout().clone(), blocks: vec![], rows: 0 });
+        if !Arc::ptr_eq(&run.layout, rows.layout()) {
+            return Err(Error::internal("the rows of a run are not all laid out alike"));
+        }
         let step = (self.block_bytes / size_of::<u64>() / rows.layout().width()).max(1);
         for start in (0..rows.num_rows()).step_by(step) {
             let end = rows.num_rows().min(start + step);
