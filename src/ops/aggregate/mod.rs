@@ -34,7 +34,7 @@ use self::accumulators::Accumulator;
 use self::buckets::Hashed;
 use self::shared::Shared;
 use self::unseen::{First, Unseen};
-use super::groups::{self, Form, Groups};
+use super::groups::{self, Form, Groups, Spares};
 use super::key::encoded_bytes;
 use super::{Batches, Ending, Flow, Piece, Reducer, SortOp, output_rows};
 use crate::error::{Error, ErrorKind, Result};
@@ -65,6 +65,8 @@ struct Aggregation {
     most_groups: usize,
     /// The most groups that there were in a bucket: about as many are in the others.
     in_bucket: AtomicUsize,
+    /// What states that wait have no use for.
+    spares: Spares,
 }
 
 /// The groups of the rows so far, and what is kept of each.
@@ -187,6 +189,7 @@ impl AggregateOp {
             unseen,
             most_groups: MOST_GROUPS,
             in_bucket: AtomicUsize::new(0),
+            spares: Spares::default(),
         })))
     }
 }
@@ -233,7 +236,7 @@ impl Aggregation {
     fn no_groups(&self) -> Groups {
         match self.layout(0).and_then(|layout| layout.form.as_ref()) {
             Some(form) => Groups::of_form(self.kinds.clone(), form),
-            None => Groups::new(self.kinds.clone()),
+            None => Groups::with_spares(self.kinds.clone(), &self.spares),
         }
     }
 
@@ -514,7 +517,7 @@ impl Reducer for AggregateOp {
     }
 
     fn seal(&self, state: &mut AggregateState) -> Result<()> {
-        state.groups.seal();
+        state.groups.seal_and_spare(state.memory.sibling());
         (state.ids, state.filtered_ids, state.first) = (vec![], vec![], None);
         if let Some(hashed) = &mut state.hashed {
             hashed.settle()?;

@@ -13,6 +13,7 @@ mod word_groups;
 use arrow::array::{Array, ArrayRef, AsArray};
 
 use self::int_groups::IntGroups;
+pub(super) use self::int_groups::Spares;
 use self::layout::Layout;
 use self::packed_groups::{PackedGroups, Packing};
 pub(super) use self::parted::{KeyPart, KeyWords, PartedKeys};
@@ -23,6 +24,7 @@ use self::word_groups::WordGroups;
 use crate::batch::words_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Type;
+use crate::mem::Reservation;
 use crate::ops::key::{KeyColumn, Rows, as_ints, decode, encode, from_ints};
 
 /// Asks for bytes beside those that `bytes_with` told of; a refusal is an error.
@@ -148,6 +150,15 @@ impl Groups {
     pub(super) fn new(kinds: Vec<Type>) -> Groups {
         let by = By::new(&kinds);
         Groups { kinds, by, scratch: vec![], rows: Rows::default(), texts: TextCache::default() }
+    }
+
+    /// The same, with indexes that others let go of.
+    pub(super) fn with_spares(kinds: Vec<Type>, spares: &Spares) -> Groups {
+        let mut groups = Groups::new(kinds);
+        if let By::Int(groups) = &mut groups.by {
+            *groups = IntGroups::with_spares(spares);
+        }
+        groups
     }
 
     /// Of keys that are packed in this form, as long as their values fit.
@@ -408,6 +419,14 @@ impl Groups {
         if let By::Int(groups) = &mut self.by {
             groups.drop_index();
         }
+    }
+
+    /// The same, but others may take what has room in this memory.
+    pub(super) fn seal_and_spare(&mut self, memory: Reservation) {
+        if let By::Int(groups) = &mut self.by {
+            groups.spare_index(memory);
+        }
+        self.seal();
     }
 
     /// Lets go of what only `assign` needs.
