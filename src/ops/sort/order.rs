@@ -219,8 +219,8 @@ impl Code {
 }
 
 /// The most buckets of a first pass, about so many words in each, and the fewest words worth it.
-const MAX_BUCKET_BITS: u32 = 11;
-const BUCKET_WORDS: usize = 1 << 5;
+const MAX_BUCKET_BITS: u32 = 12;
+const BUCKET_WORDS: usize = 1 << 4;
 const FEW_WORDS: usize = 1 << 9;
 
 /// By how many of the highest bits so many words are spread over buckets.
@@ -231,12 +231,12 @@ fn bucket_bits(words: usize) -> u32 {
 /// Sorts words of which no two are equal, and none has more bits. What is kept of each has all but the bits of its bucket.
 fn sorted<W: Word, K: Word>(mut words: Vec<W>, bits: u32, kept: impl Fn(W) -> K) -> Vec<K> {
     let bucket_bits = bucket_bits(words.len());
-    if bucket_bits == 0 || words.is_sorted() {
+    if bucket_bits == 0 || words.len() > u32::MAX as usize || words.is_sorted() {
         words.sort_unstable();
         return words.into_iter().map(kept).collect();
     }
     let below = bits.saturating_sub(bucket_bits);
-    let mut ends = vec![0; 1 << bucket_bits];
+    let mut ends = vec![0u32; 1 << bucket_bits];
     words.iter().for_each(|word| ends[word.above(below)] += 1);
     let mut end = 0;
     for bucket in &mut ends {
@@ -246,11 +246,11 @@ fn sorted<W: Word, K: Word>(mut words: Vec<W>, bits: u32, kept: impl Fn(W) -> K)
     let mut spread = vec![K::default(); words.len()];
     for word in words {
         let place = &mut ends[word.above(below)];
-        spread[*place] = kept(word);
+        spread[*place as usize] = kept(word);
         *place += 1;
     }
     let mut start = 0;
-    for end in ends {
+    for end in ends.into_iter().map(|end| end as usize) {
         spread[start..end].sort_unstable();
         start = end;
     }
