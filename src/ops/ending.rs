@@ -19,7 +19,7 @@ pub(crate) enum Ending<T> {
 pub(crate) enum Piece {
     /// Gives all rows at once.
     Whole(Box<dyn FnOnce() -> Result<Batches> + Send>),
-    /// Gives one batch after the other, so that they need not be held; if they are, here.
+    /// Gives one batch after the other, so that they need not be held. Who wants them held pushes them to these, of which there are none yet.
     ByBatch(Batches, Box<Give>),
 }
 

@@ -15,6 +15,7 @@ use super::keys::SortKeys;
 use super::layout::Layout;
 use super::order::ENTRY_BYTES;
 use super::packed::{Packed, Slice, row_bytes};
+use super::runs::range_bytes;
 use super::spilled::{RunWriter, SpilledRun, block_bytes};
 use crate::error::{Error, Result};
 use crate::mem::Reservation;
@@ -67,7 +68,7 @@ const GOLDEN: f64 = 1.618_033_988_749_895;
 /// Of so many sources ends are found at a time.
 const AT_ONCE: usize = 1 << 5;
 
-/// So many rows are sorted at once when slices of all that came are together: they, and what it takes to sort them, are in a cache.
+/// So many rows are sorted at once when slices of all that came are together: they and their order are in the second or third cache.
 const SORTED_ROWS: usize = 1 << 18;
 
 /// A range of fewer rows is not cut.
@@ -110,10 +111,14 @@ impl Cut {
         for portion in held {
             sources.extend(portion.into_sources(&keys)?);
         }
-        // Each range reads a block or two of every run.
-        let most = (memory.limit() / 16 / block_bytes(memory.limit())).max(2);
-        while sources.iter().filter(|source| !source.is_in_memory()).count() > most {
-            sources = joined(sources, most, &keys, memory)?;
+        // Each range reads a block or two of every run: together no more than it needs anyway.
+        let most = (range_bytes(memory.limit()) / block_bytes(memory.limit())).max(2);
+        loop {
+            let runs = sources.iter().filter(|source| !source.is_in_memory()).count();
+            if runs <= most {
+                break;
+            }
+            join((runs - most + 1).clamp(2, most), &mut sources, &keys, memory)?;
         }
         let rows: usize = sources.iter().map(Source::num_rows).sum();
         let ranges = (rows * row_bytes(&keys.schema)).div_ceil(bytes.max(1));
@@ -148,11 +153,11 @@ impl Cut {
     /// # Errors
     /// `ErrorKind::Memory` when there is no room for a few rows.
     pub(super) fn give(&self, range: usize, bytes: usize, memory: &mut Reservation, emit: &mut Emit<'_>) -> Result<()> {
-        self.sorted(range, memory, &mut |rows| self.keys.sort_packed(&rows, bytes, emit))
+        self.range_in_parts(range, memory, &mut |rows| self.keys.sort_packed(&rows, bytes, emit))
     }
 
     /// Gives the rows of a range part by part, each to be sorted.
-    fn sorted(&self, range: usize, memory: &mut Reservation, emit: &mut Unsorted<'_>) -> Result<()> {
+    fn range_in_parts(&self, range: usize, memory: &mut Reservation, emit: &mut Unsorted<'_>) -> Result<()> {
         let from = range.checked_sub(1).and_then(|before| self.bounds.get(before));
         let span = Span { from: from.cloned(), to: self.bounds.get(range).cloned(), slices: self.slices(range) };
         self.give_span(&span, memory, emit)
@@ -165,27 +170,27 @@ impl Cut {
             Source::Disk(run) => Some((number, run, run.blocks_of(keys, number, from, to))),
         });
         let runs: Vec<_> = runs.filter(|(.., blocks)| !blocks.is_empty()).collect();
-        let on_disk: usize = runs.iter().map(|(_, run, blocks)| run.bytes_of(blocks.clone())).sum();
-        let mut room = memory.sibling();
-        if let Err(refused) = room.try_resize(on_disk) {
-            return self.give_parts(span, &runs, refused, memory, emit);
-        }
-        let read = runs.iter().map(|(number, run, blocks)| {
-            let rows = run.read(blocks.clone())?;
-            Ok((*number, run.rows_of(blocks.clone()).start, rows))
-        });
-        let read = read.collect::<Result<Vec<_>>>()?;
-        let mut slices = span.slices.clone();
-        for (number, offset, batch) in &read {
-            let whole = Slice { offset: *offset, ..Slice::whole(batch, *number) };
+        // Only what is of the span is kept, and at its turn, of each run what stands in the same blocks.
+        let (mut room, mut read) = (memory.sibling(), vec![]);
+        for (number, run, blocks) in &runs {
+            let kept = room.bytes();
+            if let Err(refused) = room.try_resize(kept + 2 * run.bytes_of(blocks.clone())) {
+                drop((read, room));
+                return self.give_parts(span, &runs, refused, memory, emit);
+            }
+            let (batch, offset) = (run.read(blocks.clone())?, run.rows_of(blocks.clone()).start);
+            let whole = Slice { offset, ..Slice::whole(&batch, *number) };
             let start = from.map_or(0, |from| end_at(keys, &whole, 0, from));
             let end = to.map_or(batch.num_rows(), |to| end_at(keys, &whole, start, to));
-            if start < end {
-                slices.push(Slice { rows: start..end, ..whole });
-            }
+            let batch = if end - start < batch.num_rows() { batch.cut(start..end) } else { batch };
+            room.try_resize(kept + batch.bytes())?;
+            read.push((*number, offset + start, batch));
         }
+        let mut slices = span.slices.clone();
+        let on_disk = read.iter().filter(|(.., batch)| batch.num_rows() > 0);
+        slices.extend(on_disk.map(|(number, offset, batch)| Slice { offset: *offset, ..Slice::whole(batch, *number) }));
         slices.sort_by_key(|slice| slice.number);
-        sorted(keys, &self.layout, &slices, memory, emit)
+        in_parts(keys, &self.layout, &slices, memory, emit)
     }
 
     /// The same in parts, because what is on disk does not fit.
@@ -264,28 +269,34 @@ impl Cut {
     }
 }
 
-/// Makes one run of neighbours, so many at a time, in memory or not.
-fn joined(sources: Vec<Source>, most: usize, keys: &Arc<SortKeys>, memory: &Reservation) -> Result<Vec<Source>> {
-    let (mut fewer, mut rest) = (vec![], sources.into_iter().peekable());
-    while rest.peek().is_some() {
-        let neighbours: Vec<Source> = rest.by_ref().take(most).collect();
-        let ranges = neighbours.iter().map(Source::num_rows).sum::<usize>().div_ceil(SORTED_ROWS);
-        let cut = Cut::of_sources(neighbours, keys.clone(), ranges);
-        let (mut run, mut work) = (RunWriter::new(memory.limit()), memory.sibling());
-        for range in 0..cut.ranges() {
-            cut.sorted(range, &mut work, &mut |rows| run.push(&keys.in_order(&rows)?, keys, memory.spill()))?;
-        }
-        fewer.extend(run.finish().map(Source::Disk));
+/// Makes one run of so many neighbours, in memory or not: of those of which the fewest rows go into one run less.
+fn join(count: usize, sources: &mut Vec<Source>, keys: &Arc<SortKeys>, memory: &Reservation) -> Result<()> {
+    let rows = |neighbours: &[Source]| neighbours.iter().map(Source::num_rows).sum::<usize>();
+    let cost = |neighbours: &[Source]| {
+        let runs = neighbours.iter().filter(|source| !source.is_in_memory()).count();
+        rows(neighbours).checked_div(runs.saturating_sub(1)).unwrap_or(usize::MAX)
+    };
+    let windows = sources.windows(count).enumerate().step_by(count.div_ceil(2));
+    let first = windows.min_by_key(|(_, neighbours)| cost(neighbours)).map_or(0, |(first, _)| first);
+    let neighbours: Vec<Source> = sources.drain(first..sources.len().min(first + count)).collect();
+    let ranges = rows(&neighbours).div_ceil(SORTED_ROWS);
+    let cut = Cut::of_sources(neighbours, keys.clone(), ranges);
+    let (mut run, mut work) = (RunWriter::new(memory.limit()), memory.sibling());
+    for range in 0..cut.ranges() {
+        cut.range_in_parts(range, &mut work, &mut |rows| run.push(keys.in_order(&rows)?, keys, memory.spill()))?;
     }
-    Ok(fewer)
+    if let Some(run) = run.finish(keys, memory.spill())? {
+        sources.insert(first, Source::Disk(run));
+    }
+    Ok(())
 }
 
-/// Gives the rows of slices that are each in order, part by part, each to be sorted, and all in this layout, which they fit: as many as fit into the cache are copied together. What
-/// that and sorting take is booked on `memory`; where it is refused, it is done in smaller parts.
+/// Gives the rows of slices that are each in order, part by part, each to be sorted: as many as fit into a cache are copied together, in a
+/// layout that all of them fit. What that and sorting take is booked on `memory`; where it is refused, parts are smaller.
 ///
 /// # Errors
 /// `ErrorKind::Memory` when there is no room for a few rows.
-pub(super) fn sorted(
+pub(super) fn in_parts(
     keys: &SortKeys,
     layout: &Arc<Layout>,
     slices: &[Slice],
@@ -293,13 +304,15 @@ pub(super) fn sorted(
     emit: &mut Unsorted<'_>,
 ) -> Result<()> {
     let rows: usize = slices.iter().map(Slice::num_rows).sum();
+    // The rows twice, as words and as columns, and their order.
+    let row = 2 * layout.width() * size_of::<u64>() + row_bytes(&keys.schema) + ENTRY_BYTES;
+    // Others work, too.
+    let most = (memory.limit() / 16 / row).clamp(FEW_ROWS, SORTED_ROWS);
     let parts = if rows == 0 {
         return Ok(());
-    } else if rows > SORTED_ROWS {
-        rows.div_ceil(SORTED_ROWS)
+    } else if rows > most {
+        rows.div_ceil(most)
     } else {
-        // The rows twice, as words and as columns, and their order.
-        let row = 2 * layout.width() * size_of::<u64>() + row_bytes(&keys.schema) + ENTRY_BYTES;
         match memory.try_resize(rows * row) {
             Ok(()) => {
                 emit(Packed::together(layout, slices)?)?;
@@ -317,7 +330,7 @@ pub(super) fn sorted(
     let mut from: Option<Vec<u32>> = None;
     for part in 0..=bounds.len() {
         let to = ends_at(keys, slices, from.as_deref(), bounds.get(part));
-        sorted(keys, layout, &between(slices, from.as_deref(), &to), memory, emit)?;
+        in_parts(keys, layout, &between(slices, from.as_deref(), &to), memory, emit)?;
         from = Some(to);
     }
     Ok(())
@@ -449,7 +462,10 @@ mod tests {
             let mut cut = cut(batches.iter().zip(&spilled).map(held).collect(), &keys, ranges);
             let mut memory = budget.reserve("work");
             if let Some(joins) = joins {
-                let sources = joined(std::mem::take(&mut cut.sources), joins, &keys, &memory).unwrap();
+                let mut sources = std::mem::take(&mut cut.sources);
+                while sources.len() > joins {
+                    join(joins, &mut sources, &keys, &memory).unwrap();
+                }
                 cut = Cut::of_sources(sources, keys.clone(), ranges);
             }
             let mut found = vec![];
@@ -526,7 +542,7 @@ mod tests {
             Ok(())
         };
         let mut memory = Budget::of(1 << 20).reserve("work");
-        sorted(&keys, &layout, &[Slice::whole(&rows, 0)], &mut memory, &mut check).unwrap();
+        in_parts(&keys, &layout, &[Slice::whole(&rows, 0)], &mut memory, &mut check).unwrap();
         assert!(parts >= 4 && !Arc::ptr_eq(&layout, &keys.shape.latest().unwrap()));
     }
 

@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 
-use super::cut::{Source, sorted};
+use super::cut::{Source, in_parts};
 use super::keys::SortKeys;
 use super::order::ENTRY_BYTES;
 use super::packed::{Packed, Slice};
@@ -14,16 +14,19 @@ use crate::mem::Reservation;
 pub(super) struct Held {
     /// What is in order by itself.
     sources: Vec<Source>,
-    /// Rows behind it, as they came, to be put in order together; and what books them.
+    /// Rows behind it, as they came, to be put in order together.
     waiting: Option<Packed>,
+    /// Books what waits.
     memory: Reservation,
 }
 
 /// So many rows are put in order together as they come: they, and what it takes to sort them, are in a cache.
 pub(super) const ROWS_IN_ORDER: usize = 1 << 16;
 
-/// So many bytes are held beyond what others leave, to become a run: of fewer, there would be too many runs.
-const RUN_BYTES: usize = 16 << 20;
+/// So many bytes are held where others hold half of the limit, to become a run: of fewer, there would be too many runs.
+fn run_bytes(limit: usize) -> usize {
+    (limit / 32).min(16 << 20)
+}
 
 impl Held {
     pub(super) fn new(memory: Reservation) -> Held {
@@ -43,7 +46,10 @@ impl Held {
             if !self.book(more) {
                 self.spill(keys)?;
                 self.waiting = None;
-                self.memory.try_resize(more)?;
+                if self.memory.try_resize(more).is_err() {
+                    // They are here already, and go to disk with the next ones.
+                    self.memory.overdraw(more);
+                }
             }
         }
         if let Some(waiting) = &mut self.waiting
@@ -55,7 +61,7 @@ impl Held {
         let waiting = self.waiting.insert(Packed::of(&columns, &keys.shape)?);
         let bytes = waiting_bytes(rows, waiting.layout().width());
         if self.memory.try_resize(bytes).is_err() {
-            // Their rows are wider than those before.
+            // Their rows are wider than those before, as happens once for each layout.
             self.memory.overdraw(bytes);
         }
         Ok(())
@@ -63,8 +69,9 @@ impl Held {
 
     /// Books more, if there is room for what waits, or little is held.
     fn book(&mut self, more: usize) -> bool {
-        let (bytes, all) = (self.memory.bytes() + more, self.bytes() + more);
-        self.memory.try_resize_within_half(bytes) || all <= RUN_BYTES && self.memory.try_resize_with_some_left(bytes)
+        let bytes = self.memory.bytes() + more;
+        self.memory.try_resize_within_half(bytes)
+            || self.bytes() + more <= run_bytes(self.memory.limit()) && self.memory.try_resize_with_some_left(bytes)
     }
 
     /// Puts the rows that wait in order. Where they were is kept for those that follow, if there is room.
@@ -82,11 +89,13 @@ impl Held {
         Ok(())
     }
 
-    /// No rows follow.
+    /// No rows follow. Where more than half of the limit is booked, nothing stays in memory that nobody works on.
     pub(super) fn close(&mut self, keys: &SortKeys) -> Result<()> {
         self.put_in_order(keys)?;
         self.waiting = None;
-        self.memory.try_resize(0)
+        self.memory.try_resize(0)?;
+        let is_roomy = self.memory.try_resize_within_half(0);
+        if is_roomy || self.bytes() == 0 { Ok(()) } else { self.spill(keys) }
     }
 
     /// Makes a run of what is in memory and in order.
@@ -101,11 +110,11 @@ impl Held {
         let mut work = self.memory.sibling();
         let spill = self.memory.spill().clone();
         let layout = keys.shape.latest().unwrap_or_default();
-        sorted(keys, &layout, &in_memory.collect::<Vec<_>>(), &mut work, &mut |rows| {
-            run.push(&keys.in_order(&rows)?, keys, &spill)
+        in_parts(keys, &layout, &in_memory.collect::<Vec<_>>(), &mut work, &mut |rows| {
+            run.push(keys.in_order(&rows)?, keys, &spill)
         })?;
         drop(rows);
-        self.sources.extend(run.finish().map(Source::Disk));
+        self.sources.extend(run.finish(keys, &spill)?.map(Source::Disk));
         Ok(())
     }
 
@@ -120,7 +129,7 @@ impl Held {
 
     /// What is in order by itself.
     pub(super) fn into_sources(mut self, keys: &SortKeys) -> Result<Vec<Source>> {
-        self.close(keys)?;
+        self.put_in_order(keys)?;
         Ok(self.sources)
     }
 }

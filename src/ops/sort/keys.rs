@@ -139,9 +139,10 @@ impl SortKeys {
         pairs.map(|(key, (a, b))| compare(key, a, *b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
-    /// Whether rows can be packed.
+    /// Whether rows can be packed: neither they nor their keys have texts.
     pub(super) fn can_pack(&self) -> bool {
         self.schema.fields().iter().all(|field| field.data_type() != &DataType::Utf8View)
+            && self.layout.iter().all(|key| key.kind != Type::Text)
     }
 
     /// The key of one row: bytes that order as the rows do.

@@ -374,7 +374,7 @@ impl Layout {
         })
     }
 
-    /// Integers that order as the values of a column do in these rows, which are all that they are compared with.
+    /// Integers that order as the values of a column do in these rows, comparable with each other only.
     pub(super) fn key(&self, column: usize, rows: &[u64]) -> ArrayRef {
         let Field { floats, least, bits, .. } = self.fields[column];
         let mut ints = self.ints(bits, least, rows);

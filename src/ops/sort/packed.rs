@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{SchemaRef, ToByteSlice};
 
 use super::layout::{Layout, Shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Rows that are laid out alike.
 pub(super) struct Packed {
@@ -46,6 +46,23 @@ impl Packed {
             self.rows += columns.first().map_or(0, |column| column.len());
         }
         Ok(added)
+    }
+
+    /// Adds rows that are laid out alike.
+    pub(super) fn extend(&mut self, rows: &Packed) -> Result<()> {
+        if !Arc::ptr_eq(&self.layout, &rows.layout) {
+            return Err(Error::internal("the rows of a run are not all laid out alike"));
+        }
+        self.words.extend_from_slice(&rows.words);
+        self.rows += rows.rows;
+        Ok(())
+    }
+
+    /// Some rows alone.
+    pub(super) fn cut(&self, rows: Range<usize>) -> Packed {
+        let width = self.layout.width();
+        let words = self.words[rows.start * width..rows.end * width].to_vec();
+        Packed { layout: self.layout.clone(), words, rows: rows.len() }
     }
 
     /// Lets go of the rows, and keeps the room.

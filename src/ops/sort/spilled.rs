@@ -7,7 +7,7 @@ use super::cut::Position;
 use super::keys::SortKeys;
 use super::layout::Layout;
 use super::packed::Packed;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mem::{Block, Spill};
 
 /// Rows in order, all laid out alike.
@@ -27,28 +27,41 @@ struct SpilledBlock {
 /// Takes rows in order.
 pub(super) struct RunWriter {
     run: Option<SpilledRun>,
+    /// The last rows, which are no block yet.
+    rest: Option<Packed>,
     block_bytes: usize,
 }
 
 /// About the bytes of a block. Ranges begin and end within blocks, which are then read for both.
 pub(super) fn block_bytes(limit: usize) -> usize {
-    (limit / 4096).clamp(1 << 12, 1 << 15)
+    (limit / 1024).clamp(1 << 12, 1 << 15)
 }
 
 impl RunWriter {
     pub(super) fn new(limit: usize) -> RunWriter {
-        RunWriter { run: None, block_bytes: block_bytes(limit) }
+        RunWriter { run: None, rest: None, block_bytes: block_bytes(limit) }
     }
 
-    /// Adds rows that are in order and come behind all before.
-    pub(super) fn push(&mut self, rows: &Packed, keys: &SortKeys, spill: &Spill) -> Result<()> {
-        let run = self.run.get_or_insert_with(|| SpilledRun { layout: rows.layout().clone(), blocks: vec![], rows: 0 });
-        if !Arc::ptr_eq(&run.layout, rows.layout()) {
-            return Err(Error::internal("the rows of a run are not all laid out alike"));
-        }
+    /// Adds rows that are in order and come behind all before, and are laid out as those.
+    pub(super) fn push(&mut self, rows: Packed, keys: &SortKeys, spill: &Spill) -> Result<()> {
+        let rows = match self.rest.take() {
+            Some(mut rest) => {
+                rest.extend(&rows)?;
+                rest
+            }
+            None => rows,
+        };
         let step = (self.block_bytes / size_of::<u64>() / rows.layout().width()).max(1);
-        for start in (0..rows.num_rows()).step_by(step) {
-            let end = rows.num_rows().min(start + step);
+        let whole = rows.num_rows() / step * step;
+        self.write(&rows, 0..whole, step, keys, spill)?;
+        self.rest = Some(rows.cut(whole..rows.num_rows()));
+        Ok(())
+    }
+
+    fn write(&mut self, rows: &Packed, range: Range<usize>, step: usize, keys: &SortKeys, spill: &Spill) -> Result<()> {
+        let run = self.run.get_or_insert_with(|| SpilledRun { layout: rows.layout().clone(), blocks: vec![], rows: 0 });
+        for start in range.clone().step_by(step) {
+            let end = range.end.min(start + step);
             let block = spill.write(rows.as_bytes(start..end))?;
             run.blocks.push(SpilledBlock { first: keys.of_packed(rows, start), start: run.rows, block });
             run.rows += end - start;
@@ -57,8 +70,11 @@ impl RunWriter {
     }
 
     /// None without rows.
-    pub(super) fn finish(self) -> Option<SpilledRun> {
-        self.run
+    pub(super) fn finish(mut self, keys: &SortKeys, spill: &Spill) -> Result<Option<SpilledRun>> {
+        if let Some(rest) = self.rest.take_if(|rest| rest.num_rows() > 0) {
+            self.write(&rest, 0..rest.num_rows(), usize::MAX, keys, spill)?;
+        }
+        Ok(self.run)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringViewArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringViewArray,
 };
 use arrow::datatypes::Int64Type;
 use proptest::prelude::*;
@@ -410,4 +410,21 @@ fn texts_that_begin_alike_for_long() {
         assert_eq!(got, want);
         assert_eq!(spilled > 0, memory < 1 << 28);
     }
+}
+
+#[test]
+fn numbers_are_sorted_by_a_text_of_them() {
+    let table = table(&[1], 3000, true);
+    let key = col("k0").cast(crate::expr::Type::Text).asc().bind(&table.schema()).unwrap();
+    let op = SortOp::new(table.schema(), vec![key], None);
+    let budget = Budget::of(1 << 24);
+    let mut state = op.new_state(budget.reserve("rows"));
+    op.update(&mut state, &table).unwrap();
+    let sorted = op.finish(state).unwrap();
+    let numbers = table.column(0).as_primitive::<Int64Type>();
+    let mut expected: Vec<usize> = (0..3000).collect();
+    expected
+        .sort_by_key(|row| (numbers.is_null(*row), numbers.is_valid(*row).then(|| numbers.value(*row).to_string())));
+    let found: Vec<usize> = row_numbers(&sorted).into_iter().map(|row| row as usize).collect();
+    assert_eq!(found, expected);
 }
