@@ -5,7 +5,7 @@ use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -13,9 +13,10 @@ use parquet::basic::ZstdLevel;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 
 use super::{Compression, Encoder, Part, WriteError};
 
@@ -26,7 +27,11 @@ pub(super) const GROUP_BYTES: usize = 64 << 20;
 /// A Parquet file under way.
 pub(super) struct ParquetEncoder(ArrowWriter<File>);
 
-fn properties(compression: Compression) -> WriterProperties {
+/// A dictionary of numbers has at most so many bytes: with what finds its values it stays in the cache. One that has no more room is given up
+/// for the rest of a row group. Those of texts, which are longer, may be as large as the library lets them.
+const NUMBERS_BYTES: usize = 1 << 18;
+
+fn properties(compression: Compression) -> WriterPropertiesBuilder {
     use parquet::basic::Compression as Codec;
     let codec = match compression {
         Compression::None => Codec::UNCOMPRESSED,
@@ -38,7 +43,6 @@ fn properties(compression: Compression) -> WriterProperties {
         .set_compression(codec)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_created_by(concat!("partita version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build()
 }
 
 /// Begins a file.
@@ -47,8 +51,13 @@ pub(super) fn begin<W: Write + Send>(
     compression: Compression,
     schema: SchemaRef,
 ) -> Result<ArrowWriter<W>, WriteError> {
+    let numbers =
+        schema.fields().iter().filter(|field| !matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View));
+    let properties = numbers.fold(properties(compression), |properties, field| {
+        properties.set_column_dictionary_page_size_limit(ColumnPath::from(field.name().as_str()), NUMBERS_BYTES)
+    });
     // Without arrow's own schema, which would have others read our text as views: it is plain text to all.
-    let options = ArrowWriterOptions::new().with_properties(properties(compression)).with_skip_arrow_metadata(true);
+    let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(file, schema, options)?)
 }
 
@@ -113,7 +122,7 @@ pub(super) fn join(parts: Vec<Part>, target: File, compression: Compression) -> 
     let Some(first) = parts.first() else { return Ok(()) };
     let schema = metadata(&File::open(first.path())?)?.file_metadata().schema_descr().root_schema_ptr();
     let mut target = BufWriter::with_capacity(COPY_BYTES, target);
-    let mut writer = SerializedFileWriter::new(&mut target, schema, Arc::new(properties(compression)))?;
+    let mut writer = SerializedFileWriter::new(&mut target, schema, Arc::new(properties(compression).build()))?;
     for part in parts {
         let file = File::open(part.path())?;
         let metadata = metadata(&file)?;
