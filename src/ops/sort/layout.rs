@@ -91,6 +91,15 @@ const LAID_OUT: usize = 1 << 10;
 
 /// Calls a function for rows of so many words, which is compiled for those that are usual.
 macro_rules! of_width {
+    ($width:expr, $function:ident::<$($type:tt),+>($($argument:expr),*)) => {
+        match $width {
+            1 => $function::<1, $($type),+>($($argument),*),
+            2 => $function::<2, $($type),+>($($argument),*),
+            3 => $function::<3, $($type),+>($($argument),*),
+            4 => $function::<4, $($type),+>($($argument),*),
+            _ => $function::<0, $($type),+>($($argument),*),
+        }
+    };
     ($width:expr, $function:ident($($argument:expr),*)) => {
         match $width {
             1 => $function::<1>($($argument),*),
@@ -376,19 +385,19 @@ impl Layout {
 
     /// Integers that order as the values of a column do in these rows, comparable with each other only.
     pub(super) fn key(&self, column: usize, rows: &[u64]) -> ArrayRef {
-        let Field { floats, least, bits, .. } = self.fields[column];
-        let mut ints = self.ints(bits, least, rows);
-        match floats {
-            Floats::None => {}
-            Floats::Bits => ints.iter_mut().for_each(|int| *int = float_to_int(floats.float(*int))),
+        let ints = match self.fields[column].floats {
+            Floats::None => self.values(column, rows, |integer| integer),
+            Floats::Bits => self.values(column, rows, |integer| float_to_int(Floats::Bits.float(integer))),
             // As floats that need no division. Of amounts most are small: the high bits of floats tell them apart, those of integers do not.
-            Floats::Decimals(_) => ints.iter_mut().for_each(|int| *int = float_to_int(Places::NONE.float(*int))),
-        }
+            Floats::Decimals(_) => self.values(column, rows, |integer| float_to_int(Places::NONE.float(integer))),
+        };
         Arc::new(Int64Array::new(ints.into(), self.nulls(column, rows)))
     }
 
-    fn ints(&self, bits: Bits, least: i64, rows: &[u64]) -> Vec<i64> {
-        of_width!(self.width, get(self.width, bits, least, rows))
+    /// What becomes of the integers of a column.
+    fn values<T>(&self, column: usize, rows: &[u64], value: impl Fn(i64) -> T) -> Vec<T> {
+        let Field { least, bits, .. } = self.fields[column];
+        of_width!(self.width, get::<_, _>(self.width, bits, least, rows, value))
     }
 
     fn nulls(&self, column: usize, rows: &[u64]) -> Option<NullBuffer> {
@@ -400,18 +409,24 @@ impl Layout {
 
     /// The values of a column in these rows.
     pub(super) fn column(&self, column: usize, rows: &[u64]) -> Result<ArrayRef> {
-        let Field { kind, floats, least, bits, .. } = self.fields[column];
-        let (ints, nulls) = (self.ints(bits, least, rows), self.nulls(column, rows));
+        let (Field { kind, floats, .. }, nulls) = (self.fields[column], self.nulls(column, rows));
         Ok(match kind {
-            Type::Int64 => Arc::new(Int64Array::new(ints.into(), nulls)),
-            Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(ints.into(), nulls)),
-            Type::Float64 => {
-                let floats: Vec<f64> = ints.into_iter().map(|integer| floats.float(integer)).collect();
-                Arc::new(Float64Array::new(floats.into(), nulls))
+            Type::Int64 => Arc::new(Int64Array::new(self.values(column, rows, |value| value).into(), nulls)),
+            Type::Timestamp => {
+                let times = self.values(column, rows, |value| value);
+                Arc::new(TimestampMicrosecondArray::new(times.into(), nulls))
             }
-            Type::Date => Arc::new(Date32Array::new(ints.into_iter().map(|day| day as i32).collect(), nulls)),
+            Type::Float64 => {
+                let values = match floats {
+                    Floats::Decimals(places) => self.values(column, rows, |integer| places.float(integer)),
+                    _ => self.values(column, rows, |bits| floats.float(bits)),
+                };
+                Arc::new(Float64Array::new(values.into(), nulls))
+            }
+            Type::Date => Arc::new(Date32Array::new(self.values(column, rows, |day| day as i32).into(), nulls)),
             Type::Bool => {
-                Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(ints.len(), |row| ints[row] != 0), nulls))
+                let values = self.values(column, rows, |value| value != 0);
+                Arc::new(BooleanArray::new(values.into(), nulls))
             }
             Type::Text => return Err(Error::internal("text is not laid out by rows")),
         })
@@ -512,10 +527,10 @@ fn make_moves<const WIDTH: usize>(width: usize, moves: &[Move], from: (&[u64], u
     over
 }
 
-/// Reads a field of rows.
-fn get<const WIDTH: usize>(width: usize, bits: Bits, least: i64, rows: &[u64]) -> Vec<i64> {
+/// What becomes of a field of rows.
+fn get<const WIDTH: usize, T, F: Fn(i64) -> T>(width: usize, bits: Bits, least: i64, rows: &[u64], value: F) -> Vec<T> {
     let width = if WIDTH == 0 { width } else { WIDTH };
-    rows.chunks_exact(width).map(|row| least.wrapping_add(bits.of(row) as i64)).collect()
+    rows.chunks_exact(width).map(|row| value(least.wrapping_add(bits.of(row) as i64))).collect()
 }
 
 /// These of the rows.

@@ -185,6 +185,17 @@ impl Codes {
         let mut words: Vec<W> = Vec::with_capacity(batches.iter().map(rows).sum());
         let mut scratch = Vec::new();
         for (number, columns) in batches.iter().enumerate() {
+            if let ([array], [code]) = (&columns[..], &self.columns[..])
+                && array.null_count() == 0
+            {
+                // One key, as mostly: in one pass.
+                let values = as_ints(array, &mut scratch)?.iter().enumerate();
+                let row_before = (number as u64) << place.row;
+                words.extend(values.map(|(row, value)| {
+                    W::default().append(code.of(*value), code.bits).append(row_before | row as u64, place.bits())
+                }));
+                continue;
+            }
             let start = words.len();
             words.resize(start + rows(columns), W::default());
             let words = &mut words[start..];
@@ -200,17 +211,22 @@ impl Codes {
 }
 
 impl Code {
+    /// The code of a value.
+    #[inline]
+    fn of(&self, value: i64) -> u64 {
+        let distance = if self.descending { self.most.wrapping_sub(value) } else { value.wrapping_sub(self.least) };
+        (distance as u64).wrapping_add(self.first)
+    }
+
     fn append<W: Word>(&self, array: &ArrayRef, words: &mut [W], scratch: &mut Vec<i64>) -> Result<()> {
         let values = as_ints(array, scratch)?;
-        let code = |value: i64| {
-            let distance = if self.descending { self.most.wrapping_sub(value) } else { value.wrapping_sub(self.least) };
-            (distance as u64).wrapping_add(self.first)
-        };
         match array.nulls() {
-            None => words.iter_mut().zip(values).for_each(|(word, value)| *word = word.append(code(*value), self.bits)),
+            None => {
+                words.iter_mut().zip(values).for_each(|(word, value)| *word = word.append(self.of(*value), self.bits))
+            }
             Some(nulls) => {
                 for ((word, value), valid) in words.iter_mut().zip(values).zip(nulls) {
-                    *word = word.append(if valid { code(*value) } else { self.null }, self.bits);
+                    *word = word.append(if valid { self.of(*value) } else { self.null }, self.bits);
                 }
             }
         }
