@@ -105,7 +105,7 @@ impl Position {
 }
 
 impl Cut {
-    /// Ranges of about so many bytes, but at least so many.
+    /// The rows of all that was held, as ranges of about so many bytes.
     pub(super) fn of(held: Vec<Held>, keys: Arc<SortKeys>, bytes: usize, memory: &Reservation) -> Result<Cut> {
         let mut sources = vec![];
         for portion in held {

@@ -4,6 +4,8 @@
 //! that do not fit: later ones are laid out otherwise, the rows before them stay as they are. Bits that are left in the words are shared
 //! by the columns, so that this is seldom. Text is not laid out so.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
@@ -249,7 +251,8 @@ impl Layout {
         let mut layout = loop {
             match Layout::in_words(columns, width, 0) {
                 Some(layout) => break layout,
-                None => width += 1,
+                // By ones, unless there are a great many.
+                None => width += width.div_ceil(64),
             }
         };
         for spare in 1..=u64::BITS {
@@ -268,21 +271,22 @@ impl Layout {
         let bits: Vec<u32> = columns.iter().map(|seen| (seen.bits() + wished(seen)).min(u64::BITS)).collect();
         // The widest first, each where the most is left; behind them the bits of nulls.
         let mut order: Vec<usize> = (0..columns.len()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(bits[*i]));
+        order.sort_by_key(|i| Reverse(bits[*i]));
         let nulls = order.iter().filter(|i| columns[**i].nulls).map(|i| (*i, true, 1));
-        let mut words: Vec<(u32, Vec<(usize, bool)>)> = vec![(0, vec![]); width];
+        let mut words: Vec<Vec<(usize, bool)>> = vec![vec![]; width];
+        let mut emptiest: BinaryHeap<Reverse<(u32, usize)>> = (0..width).map(|word| Reverse((0, word))).collect();
         for (column, is_null, bits) in order.iter().map(|i| (*i, false, bits[*i])).chain(nulls) {
-            let (used, there) = words.iter_mut().min_by_key(|(used, _)| *used)?;
-            *used += bits;
-            there.push((column, is_null));
-            if *used > u64::BITS {
+            let Reverse((used, word)) = emptiest.pop()?;
+            if used + bits > u64::BITS {
                 return None;
             }
+            words[word].push((column, is_null));
+            emptiest.push(Reverse((used + bits, word)));
         }
         let nowhere = Bits { word: 0, shift: 0, mask: 0 };
         let field = |seen: &Seen| Field { kind: seen.kind, floats: seen.floats, least: 0, bits: nowhere, valid: None };
         let mut fields: Vec<Field> = columns.iter().map(field).collect();
-        for (word, (_, there)) in words.into_iter().enumerate() {
+        for (word, there) in words.into_iter().enumerate() {
             let mut shift = 0;
             for (column, is_null) in there {
                 let (seen, field) = (&columns[column], &mut fields[column]);

@@ -296,4 +296,15 @@ mod tests {
         let taken = arrow::compute::take_record_batch(&batch, &UInt32Array::from(rows.clone())).unwrap();
         assert_eq!(packed.pick(&rows).unpacked(&batch.schema()).unwrap(), taken);
     }
+
+    #[test]
+    fn thousands_of_columns_are_laid_out_in_no_time() {
+        let column = |i: i64| Arc::new(Int64Array::from_iter_values([0, 1 << (i % 40)])) as ArrayRef;
+        let columns: Vec<ArrayRef> = (0..4000).map(column).collect();
+        let packed = Packed::of(&columns, &Shape::default()).unwrap();
+        let bits: u32 = (0..4000).map(|i| i % 40 + 1).sum();
+        // As no value is cut between two words, they have some room.
+        assert!((bits.div_ceil(64)..bits / 57).contains(&(packed.layout.width() as u32)), "{}", packed.layout.width());
+        assert!((0..4000).all(|i| packed.int(i, 1) == Some(1 << (i % 40))));
+    }
 }
